@@ -1,0 +1,214 @@
+// Package policy holds templates: what the roles of a room may do, whom they
+// see, and what the room's live stream looks like.
+//
+// Everything here is data and pure functions of it. The JSON form is that of
+// template objects in the REST API (camelCase); roles go to clients in the same
+// form inside on-policy-change.
+package policy
+
+import (
+	"slices"
+)
+
+// Template is the blueprint of rooms. ID and times belong to the record that
+// stores it, not to the policy.
+type Template struct {
+	Name         string           `json:"name"`
+	Roles        map[string]*Role `json:"roles"`
+	Settings     Settings         `json:"settings"`
+	Destinations Destinations     `json:"destinations"`
+	Plugins      map[string]any   `json:"plugins,omitempty"`
+}
+
+// Role says what a participant may publish, whom they see and what they may do.
+type Role struct {
+	Name            string          `json:"name"`
+	PublishParams   PublishParams   `json:"publishParams"`
+	SubscribeParams SubscribeParams `json:"subscribeParams"`
+	Permissions     Permissions     `json:"permissions"`
+	Priority        int             `json:"priority"`     // 1 is the most important
+	MaxPeerCount    int             `json:"maxPeerCount"` // 0 unlimited, -1 nobody
+}
+
+// Publishable is an entry of PublishParams.Allowed.
+type Publishable string
+
+// What a role can be allowed to publish.
+const (
+	PublishAudio  Publishable = "audio"
+	PublishVideo  Publishable = "video"
+	PublishScreen Publishable = "screen"
+)
+
+// PublishParams says what a role publishes, and in which quality.
+type PublishParams struct {
+	Allowed   []Publishable `json:"allowed"` // never null: clients iterate it
+	Audio     *AudioParams  `json:"audio,omitempty"`
+	Video     *VideoParams  `json:"video,omitempty"`
+	Screen    *VideoParams  `json:"screen,omitempty"`
+	Simulcast *Simulcast    `json:"simulcast,omitempty"`
+}
+
+// AudioParams is the quality of a microphone. BitRate is in kbit/s.
+type AudioParams struct {
+	BitRate int    `json:"bitRate"`
+	Codec   string `json:"codec"`
+}
+
+// VideoParams is the quality of a camera or screen. BitRate is in kbit/s and
+// omitted when 0, since clients fail on 0; sizes are in pixels.
+type VideoParams struct {
+	BitRate   int    `json:"bitRate,omitempty"`
+	Codec     string `json:"codec"`
+	FrameRate int    `json:"frameRate"`
+	Width     int    `json:"width"`
+	Height    int    `json:"height"`
+}
+
+// Simulcast holds the layers in which video is sent.
+type Simulcast struct {
+	Video  SimulcastLayers `json:"video"`
+	Screen SimulcastLayers `json:"screen"`
+}
+
+// SimulcastLayers lists layers from the largest (rid "f") down.
+type SimulcastLayers struct {
+	Layers []SimulcastLayer `json:"layers,omitempty"`
+}
+
+// SimulcastLayer is one size of a simulcast video. MaxBitrate is in kbit/s.
+type SimulcastLayer struct {
+	RID                   string  `json:"rid"`
+	ScaleResolutionDownBy float64 `json:"scaleResolutionDownBy"`
+	MaxBitrate            int     `json:"maxBitrate"`
+	MaxFramerate          int     `json:"maxFramerate"`
+}
+
+// SubscribeParams says whose media a role receives. MaxSubsBitRate is in kbit/s.
+type SubscribeParams struct {
+	SubscribeToRoles     []string              `json:"subscribeToRoles"`
+	MaxSubsBitRate       int                   `json:"maxSubsBitRate"`
+	SubscribeDegradation *SubscribeDegradation `json:"subscribeDegradation,omitempty"`
+}
+
+// SubscribeDegradation says when video is given up on a bad network.
+// PacketLossThreshold is in percent.
+type SubscribeDegradation struct {
+	PacketLossThreshold       int `json:"packetLossThreshold"`
+	DegradeGracePeriodSeconds int `json:"degradeGracePeriodSeconds"`
+	RecoverGracePeriodSeconds int `json:"recoverGracePeriodSeconds"`
+}
+
+// Permissions is what a role may do to the room and to others. The server
+// enforces them; clients only hide buttons.
+type Permissions struct {
+	EndRoom          bool `json:"endRoom,omitempty"`
+	RemoveOthers     bool `json:"removeOthers,omitempty"`
+	Mute             bool `json:"mute,omitempty"`
+	Unmute           bool `json:"unmute,omitempty"`
+	ChangeRole       bool `json:"changeRole,omitempty"`
+	SendRoomState    bool `json:"sendRoomState"`
+	HLSStreaming     bool `json:"hlsStreaming,omitempty"`
+	RTMPStreaming    bool `json:"rtmpStreaming,omitempty"`
+	BrowserRecording bool `json:"browserRecording,omitempty"`
+	PollRead         bool `json:"pollRead,omitempty"`
+	PollWrite        bool `json:"pollWrite,omitempty"`
+}
+
+// Settings of a template.
+type Settings struct {
+	Region string `json:"region"` // "in", "us", "eu" or "auto": a label on a self-hosted server
+}
+
+// Destinations is where a room's media goes besides its peers.
+type Destinations struct {
+	HLS map[string]*HLSDestination `json:"hlsDestinations,omitempty"`
+}
+
+// HLSDestination is how a room's live stream looks. Durations are in seconds.
+type HLSDestination struct {
+	Name             string     `json:"name"`
+	MaxDuration      int        `json:"maxDuration,omitempty"`
+	Layers           []HLSLayer `json:"layers"`
+	PlaylistType     string     `json:"playlistType"` // "live" (rolling window) or "event" (DVR)
+	VideoFrameRate   int        `json:"videoFrameRate,omitempty"`
+	EnableStaticURL  bool       `json:"enableStaticUrl,omitempty"`
+	AutoStopTimeout  int        `json:"autoStopTimeout,omitempty"`
+	NumSegments      int        `json:"numPlaylistSegments,omitempty"`
+	MetadataInserted bool       `json:"enableMetadataInsertion,omitempty"`
+}
+
+// HLSLayer is one rendition; bit rates in kbit/s.
+type HLSLayer struct {
+	Width        int `json:"width"`
+	Height       int `json:"height"`
+	VideoBitrate int `json:"videoBitrate"`
+	AudioBitrate int `json:"audioBitrate"`
+}
+
+// Level is how interactive a role is.
+type Level int
+
+// The three levels of interactivity.
+const (
+	Stage   Level = 1 // publishes over WebRTC
+	Floor   Level = 2 // watches over WebRTC
+	Gallery Level = 3 // watches the composed stream
+)
+
+// String returns the level's name in lower case.
+func (l Level) String() string {
+	switch l {
+	case Stage:
+		return "stage"
+	case Floor:
+		return "floor"
+	default:
+		return "gallery"
+	}
+}
+
+// Level tells the role's level from what it may publish and whom it sees.
+func (r *Role) Level() Level {
+	switch {
+	case len(r.PublishParams.Allowed) > 0:
+		return Stage
+	case len(r.SubscribeParams.SubscribeToRoles) > 0:
+		return Floor
+	default:
+		return Gallery
+	}
+}
+
+// WebRTC says whether peers of the role have peer connections at all.
+func (r *Role) WebRTC() bool { return r.Level() != Gallery }
+
+// MayPublish says whether the role may publish a track of this kind ("audio" or
+// "video") and source. Screen tracks, their sound included, need "screen"; every
+// other source counts as microphone or camera.
+func (r *Role) MayPublish(kind, source string) bool {
+	want := Publishable(kind)
+	if source == string(PublishScreen) {
+		want = PublishScreen
+	}
+	return slices.Contains(r.PublishParams.Allowed, want)
+}
+
+// Sees says whether peers of the role receive the media of peers of other.
+func (r *Role) Sees(other string) bool {
+	return slices.Contains(r.SubscribeParams.SubscribeToRoles, other)
+}
+
+// HLS returns the destination of that name, or the only one when name is empty.
+// It is nil when there is none, or when several leave the choice open.
+func (t *Template) HLS(name string) *HLSDestination {
+	if name != "" {
+		return t.Destinations.HLS[name]
+	}
+	if len(t.Destinations.HLS) == 1 {
+		for _, d := range t.Destinations.HLS {
+			return d
+		}
+	}
+	return nil
+}
