@@ -1,0 +1,244 @@
+// Package config holds every setting of the server in one struct. A setting comes from, in rising order of weight:
+// its default, the YAML file, the environment (AMPHI_*), the command line. All four are driven by one table
+// (table.go), so that none of them can know a setting that the others do not. amphi.example.yml is the manual; a test
+// holds it against the table.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration of a server. The meaning of each field is written once, in amphi.example.yml.
+type Config struct {
+	Addr            string
+	Data            string
+	PublicURL       string
+	ShutdownTimeout time.Duration
+
+	Log        Log
+	HTTP       HTTP
+	RTC        RTC
+	Auth       Auth
+	Compositor Compositor
+	Limits     Limits
+	Webhook    Webhook
+
+	// File is the configuration file that was read, empty when there was none.
+	File string
+	// UnknownEnv lists variables that look like ours and are not: most likely somebody's typing error.
+	UnknownEnv []string
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // text, json
+}
+
+// HTTP is about who stands between us and the clients.
+type HTTP struct {
+	TrustedProxies []netip.Prefix // their X-Forwarded-For is believed
+	MetricsFrom    []netip.Prefix // who may read /metrics
+}
+
+// RTC is about the media sockets.
+type RTC struct {
+	Port       int          // UDP; 0 takes a free one
+	NodeIPs    []netip.Addr // announced to clients instead of the interfaces' own addresses
+	Loopback   bool         // announce 127.0.0.1 too
+	ICEServers []ICEServer
+}
+
+// ICEServer is a STUN or TURN server that clients are told to use. The JSON form is that of RTCIceServer (W3C WebRTC
+// §4.2.3), the YAML form is the same.
+type ICEServer struct {
+	URLs       []string `yaml:"urls" json:"urls"`
+	Username   string   `yaml:"username,omitempty" json:"username,omitempty"`
+	Credential string   `yaml:"credential,omitempty" json:"credential,omitempty"`
+}
+
+// Auth is about tokens that this server mints itself.
+type Auth struct {
+	TokenLifetime time.Duration
+}
+
+// Compositor is about the media worker processes.
+type Compositor struct {
+	Path string // of the amphi-compositor binary; empty: beside this binary, then $PATH
+}
+
+// Limits bound what clients can make the server do or keep.
+type Limits struct {
+	BodyBytes         int // of one HTTP request
+	MessageBytes      int // of one WebSocket message
+	RequestsPerSecond int // per client address, over all HTTP endpoints of the API; 0 = no limit
+	RequestBurst      int
+	PeersPerRoom      int // a room may set less (its size), or up to 20,000 when it is a large_room
+	ChatPerSecond     int // broadcasts per peer
+}
+
+// Webhook is about delivering events to the user's own servers.
+type Webhook struct {
+	URL           string   // written to the workspace when the server starts, if not empty
+	Headers       []string // "Name: value", with URL
+	AllowNetworks []netip.Prefix
+	Timeout       time.Duration   // of one attempt
+	RetryPauses   []time.Duration // after the first, second, … failed attempt; the last one repeats
+	RetryFor      time.Duration   // after that the event is a dead letter
+	Keep          time.Duration   // how long delivered events and dead letters stay on record
+}
+
+// Default returns the configuration of a server that was told nothing.
+func Default() Config {
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	return Config{
+		Addr:            ":8080",
+		Data:            "./data",
+		ShutdownTimeout: 10 * time.Second,
+		Log:             Log{Level: "info", Format: "text"},
+		HTTP:            HTTP{TrustedProxies: loopback, MetricsFrom: loopback},
+		RTC:             RTC{Port: 7882},
+		Auth:            Auth{TokenLifetime: 24 * time.Hour},
+		Limits: Limits{
+			BodyBytes:         1 << 20,
+			MessageBytes:      1 << 20,
+			RequestsPerSecond: 100,
+			RequestBurst:      1000,
+			PeersPerRoom:      2500,
+			ChatPerSecond:     10,
+		},
+		Webhook: Webhook{
+			Timeout: 10 * time.Second,
+			RetryPauses: []time.Duration{time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second,
+				2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour},
+			RetryFor: 24 * time.Hour,
+			Keep:     30 * 24 * time.Hour,
+		},
+	}
+}
+
+// Database is the path of the SQLite file.
+func (c *Config) Database() string { return filepath.Join(c.Data, "amphi.db") }
+
+// WebhookHeaders returns Webhook.Headers by name. Only valid after Validate.
+func (c *Config) WebhookHeaders() map[string]string {
+	if len(c.Webhook.Headers) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(c.Webhook.Headers))
+	for _, h := range c.Webhook.Headers {
+		name, value, _ := strings.Cut(h, ":")
+		m[http.CanonicalHeaderKey(strings.TrimSpace(name))] = strings.TrimSpace(value)
+	}
+	return m
+}
+
+// Validate tells everything that is wrong with the values, each with the key's name and what would be right.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	atLeast := func(key string, n, least int) {
+		if n < least {
+			bad(key, "%d is too small, at least %d is needed", n, least)
+		}
+	}
+	positive := func(key string, d time.Duration) {
+		if d <= 0 {
+			bad(key, "%v is not a duration above zero, such as 10s", d)
+		}
+	}
+
+	if _, port, err := net.SplitHostPort(c.Addr); err != nil {
+		bad("addr", "%q is not an address to listen on, such as :8080 or 127.0.0.1:8080", c.Addr)
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		bad("addr", "%q has no valid port, such as :8080", c.Addr)
+	}
+	if c.Data == "" {
+		bad("data", "is empty; it is the directory for the database and recordings, such as ./data")
+	}
+	if c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			bad("public_url", "%q is not a URL such as https://live.example.org", c.PublicURL)
+		} else if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			bad("public_url", "%q has more than scheme and host; clients drop the rest", c.PublicURL)
+		}
+	}
+	positive("shutdown_timeout", c.ShutdownTimeout)
+	if !oneOf(c.Log.Level, "debug", "info", "warn", "error") {
+		bad("log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
+	}
+	if !oneOf(c.Log.Format, "text", "json") {
+		bad("log.format", "%q is not one of text, json", c.Log.Format)
+	}
+	if c.RTC.Port < 0 || c.RTC.Port > 65535 {
+		bad("rtc.port", "%d is not a UDP port (1 to 65535, or 0 for a free one)", c.RTC.Port)
+	}
+	for _, s := range c.RTC.ICEServers {
+		if err := s.validate(); err != nil {
+			bad("rtc.ice_servers", "%v", err)
+		}
+	}
+	positive("auth.token_lifetime", c.Auth.TokenLifetime)
+	atLeast("limits.body_bytes", c.Limits.BodyBytes, 1024)
+	atLeast("limits.message_bytes", c.Limits.MessageBytes, 64<<10) // an offer with many m-lines exceeds 64 KiB
+	atLeast("limits.requests_per_second", c.Limits.RequestsPerSecond, 0)
+	atLeast("limits.request_burst", c.Limits.RequestBurst, 1)
+	atLeast("limits.peers_per_room", c.Limits.PeersPerRoom, 1)
+	atLeast("limits.chat_per_second", c.Limits.ChatPerSecond, 1)
+	if c.Webhook.URL != "" {
+		if u, err := url.Parse(c.Webhook.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			bad("webhook.url", "%q is not a URL such as https://app.example.org/hook", c.Webhook.URL)
+		}
+	}
+	for _, h := range c.Webhook.Headers {
+		// The value may be a secret: say the name only.
+		if name, _, ok := strings.Cut(h, ":"); !ok || strings.TrimSpace(name) == "" {
+			bad("webhook.headers", "an entry is not of the form \"Name: value\"")
+		}
+	}
+	positive("webhook.timeout", c.Webhook.Timeout)
+	positive("webhook.retry_for", c.Webhook.RetryFor)
+	positive("webhook.keep", c.Webhook.Keep)
+	if len(c.Webhook.RetryPauses) == 0 {
+		bad("webhook.retry_pauses", "is empty; give at least one pause, such as 1s")
+	}
+	for _, p := range c.Webhook.RetryPauses {
+		positive("webhook.retry_pauses", p)
+	}
+	return errors.Join(errs...)
+}
+
+func (s ICEServer) validate() error {
+	if len(s.URLs) == 0 {
+		return errors.New("an entry has no urls")
+	}
+	for _, raw := range s.URLs {
+		scheme, rest, _ := strings.Cut(raw, ":")
+		if !oneOf(scheme, "stun", "stuns", "turn", "turns") || rest == "" || strings.HasPrefix(rest, "//") {
+			return fmt.Errorf("%q is not of the form stun:host:port or turn:host:port?transport=udp (RFC 7064, 7065)", raw)
+		}
+		if strings.HasPrefix(scheme, "turn") && (s.Username == "" || s.Credential == "") {
+			return fmt.Errorf("%q needs a username and a credential", raw)
+		}
+	}
+	return nil
+}
+
+func oneOf(s string, of ...string) bool {
+	for _, o := range of {
+		if s == o {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,69 @@
+package config
+
+import (
+	"strings"
+)
+
+// setting is one row of the table: everything that the file, the environment and the command line know about it.
+type setting struct {
+	key  string // in the file, dots between the levels
+	flag string // on the command line; made from key when empty
+	help string // one line for --help
+	val  value
+}
+
+// name returns the flag's name. Its form in the environment is made from it, see env.
+func (s setting) name() string {
+	if s.flag != "" {
+		return s.flag
+	}
+	return strings.NewReplacer(".", "-", "_", "-").Replace(s.key)
+}
+
+// env returns the environment variable's name: AMPHI_RTC_PORT for --rtc-port.
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.name(), "-", "_"))
+}
+
+const envPrefix = "AMPHI_"
+
+// table lists every setting of c. A new setting is a field, a default, a row here and an entry in amphi.example.yml;
+// the tests complain about whichever is missing.
+func (c *Config) table() []setting {
+	return []setting{
+		{key: "addr", help: "address to serve HTTP on; port 0 takes a free one", val: (*stringValue)(&c.Addr)},
+		{key: "data", help: "directory of the database and recordings", val: (*stringValue)(&c.Data)},
+		{key: "public_url", help: "address that clients reach this server at; empty: what each request says", val: (*stringValue)(&c.PublicURL)},
+		{key: "shutdown_timeout", help: "how long a stopping server waits for its clients", val: (*durationValue)(&c.ShutdownTimeout)},
+
+		{key: "log.level", help: "debug, info, warn or error", val: (*stringValue)(&c.Log.Level)},
+		{key: "log.format", help: "text or json", val: (*stringValue)(&c.Log.Format)},
+
+		{key: "http.trusted_proxies", help: "networks whose X-Forwarded-For is believed", val: prefixes(&c.HTTP.TrustedProxies)},
+		{key: "http.metrics_from", help: "networks that may read /metrics", val: prefixes(&c.HTTP.MetricsFrom)},
+
+		{key: "rtc.port", help: "UDP port for all media; 0 takes a free one", val: (*intValue)(&c.RTC.Port)},
+		{key: "rtc.node_ip", flag: "node-ip", help: "addresses announced to clients, when they are not the machine's own", val: addrs(&c.RTC.NodeIPs)},
+		{key: "rtc.loopback", help: "announce 127.0.0.1 too, for clients on this machine", val: (*boolValue)(&c.RTC.Loopback)},
+		{key: "rtc.ice_servers", help: "STUN and TURN servers for the clients, as in the file: [{urls: [...]}]", val: (*iceValue)(&c.RTC.ICEServers)},
+
+		{key: "auth.token_lifetime", help: "how long tokens minted for room codes are valid", val: (*durationValue)(&c.Auth.TokenLifetime)},
+
+		{key: "compositor.path", help: "the amphi-compositor binary; empty: beside amphi, then $PATH", val: (*stringValue)(&c.Compositor.Path)},
+
+		{key: "limits.body_bytes", help: "largest HTTP request body", val: (*intValue)(&c.Limits.BodyBytes)},
+		{key: "limits.message_bytes", help: "largest WebSocket message", val: (*intValue)(&c.Limits.MessageBytes)},
+		{key: "limits.requests_per_second", help: "HTTP API requests per client address; 0: no limit", val: (*intValue)(&c.Limits.RequestsPerSecond)},
+		{key: "limits.request_burst", help: "requests that may come at once", val: (*intValue)(&c.Limits.RequestBurst)},
+		{key: "limits.peers_per_room", help: "people in a room that sets no size itself", val: (*intValue)(&c.Limits.PeersPerRoom)},
+		{key: "limits.chat_per_second", help: "messages per person", val: (*intValue)(&c.Limits.ChatPerSecond)},
+
+		{key: "webhook.url", help: "the workspace's webhook, set at each start when not empty", val: (*stringValue)(&c.Webhook.URL)},
+		{key: "webhook.headers", help: "sent with every delivery, each \"Name: value\"", val: texts(&c.Webhook.Headers)},
+		{key: "webhook.allow_networks", help: "private networks that webhooks may go to", val: prefixes(&c.Webhook.AllowNetworks)},
+		{key: "webhook.timeout", help: "of one delivery attempt", val: (*durationValue)(&c.Webhook.Timeout)},
+		{key: "webhook.retry_pauses", help: "pauses between attempts; the last one repeats", val: durations(&c.Webhook.RetryPauses)},
+		{key: "webhook.retry_for", help: "how long delivery is tried before the event is a dead letter", val: (*durationValue)(&c.Webhook.RetryFor)},
+		{key: "webhook.keep", help: "how long finished deliveries stay on record", val: (*durationValue)(&c.Webhook.Keep)},
+	}
+}
