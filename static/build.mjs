@@ -1,0 +1,181 @@
+// Builds everything the browser loads into static/dist/:
+//
+//   sdk/client-<hash>.wasm     the Go client (wasm/), precompressed
+//   sdk/wasm_exec-<hash>.js    Go's loader, from the same GOROOT that compiled the client
+//   sdk/hls-<hash>.js          hls.js, loaded only by who plays HLS
+//   sdk/amphi-<hash>.js        the SDK facade (static/sdk/)
+//   sdk/amphi.js               stable address of the facade, for pages elsewhere
+//   app-<hash>.js, .css        the meeting pages (static/app/app.ts, static/css/app.css)
+//   icons/<name>-<hash>.<ext>  static/icons/, as they are
+//   manifest.json              logical name → {path, integrity, size}
+//
+// Names carry a hash of the content, so that they can be cached forever; the server finds them through
+// the manifest. Usage: node build.mjs [--fast] [--no-wasm]
+//
+//   --fast      brotli quality 5 instead of 11: seconds instead of a quarter of a minute
+//   --no-wasm   keep the client that is already there (for work on pages and facade only)
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import * as esbuild from 'esbuild';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const dist = path.join(here, 'dist');
+const args = new Set(process.argv.slice(2));
+const fast = args.has('--fast');
+
+const brotli = promisify(zlib.brotliCompress);
+const gzip = promisify(zlib.gzip);
+
+const manifest = {};
+const kept = new Set(['.gitkeep', 'manifest.json']);
+
+const hashOf = (data) => createHash('sha256').update(data).digest('hex').slice(0, 10);
+const integrityOf = (data) => 'sha384-' + createHash('sha384').update(data).digest('base64');
+const kib = (n) => (n / 1024).toFixed(1) + ' KiB';
+
+/** Writes through a temporary name, so that an interrupted build leaves no half file under a final name. */
+async function write(file, data) {
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file + '.tmp', data);
+  await rename(file + '.tmp', file);
+}
+
+/** Puts data at dist/rel, compressed too when text or WASM, and names it in the manifest. */
+async function emit(name, rel, data) {
+  data = Buffer.from(data);
+  const file = path.join(dist, rel);
+  const entry = { path: rel, integrity: integrityOf(data), size: data.length };
+  kept.add(rel);
+  await write(file, data);
+  if (/\.(wasm|js|css|svg|json|map)$/.test(rel)) {
+    entry.brotli = await compressed(file + '.br', () => brotli(data, {
+      params: {
+        [zlib.constants.BROTLI_PARAM_QUALITY]: fast ? 5 : 11,
+        [zlib.constants.BROTLI_PARAM_LGWIN]: 24,
+        [zlib.constants.BROTLI_PARAM_SIZE_HINT]: data.length,
+      },
+    }));
+    entry.gzip = await compressed(file + '.gz', () => gzip(data, { level: 9 }));
+    kept.add(rel + '.br').add(rel + '.gz');
+    if (fast) kept.add(rel + '.br.fast');
+  }
+  if (name) manifest[name] = entry;
+  console.log(`${rel}  ${kib(data.length)}${entry.brotli ? `, ${kib(entry.brotli)} br` : ''}`);
+}
+
+/** The compressed twin of a hashed file never changes, so one made before is good (a --fast one too, until rebuilt whole). */
+async function compressed(file, make) {
+  const marker = file + '.fast'; // beside a .br of --fast
+  if (/-[0-9a-f]{10}\./.test(file) && existsSync(file) && (fast || !existsSync(marker))) {
+    return (await stat(file)).size;
+  }
+  const data = await make();
+  await write(file, data);
+  if (fast && file.endsWith('.br')) await write(marker, '');
+  else await rm(marker, { force: true });
+  return data.length;
+}
+
+async function emitHashed(name, dir, base, ext, data) {
+  const rel = path.posix.join(dir, `${base}-${hashOf(data)}${ext}`);
+  await emit(name, rel, data);
+  return rel;
+}
+
+async function bundle(options) {
+  const result = await esbuild.build({
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    legalComments: 'none',
+    charset: 'utf8',
+    write: false,
+    outdir: dist,
+    logLevel: 'warning',
+    loader: { '.svg': 'dataurl', '.woff2': 'dataurl', '.png': 'dataurl' },
+    ...options,
+  });
+  return result.outputFiles[0].contents;
+}
+
+async function buildWasm() {
+  const out = path.join(dist, 'client.wasm.new');
+  if (args.has('--no-wasm')) {
+    const old = await readFile(path.join(dist, 'manifest.json'), 'utf8').then(JSON.parse, () => ({}));
+    const entry = old['client.wasm'];
+    if (entry && existsSync(path.join(dist, entry.path))) {
+      return emitHashed('client.wasm', 'sdk', 'client', '.wasm', await readFile(path.join(dist, entry.path)));
+    }
+    console.log('no client.wasm here yet: the facade will say that it is missing');
+    return 'sdk/client-missing.wasm';
+  }
+  execFileSync('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', out, './wasm'], {
+    cwd: path.dirname(here),
+    env: { ...process.env, GOOS: 'js', GOARCH: 'wasm', CGO_ENABLED: '0' },
+    stdio: 'inherit',
+  });
+  const data = await readFile(out);
+  await rm(out);
+  return emitHashed('client.wasm', 'sdk', 'client', '.wasm', data);
+}
+
+await mkdir(path.join(dist, 'sdk'), { recursive: true });
+
+const goroot = execFileSync('go', ['env', 'GOROOT'], { encoding: 'utf8' }).trim();
+const wasm = await buildWasm();
+const exec = await emitHashed('wasm_exec.js', 'sdk', 'wasm_exec', '.js',
+  (await esbuild.transform(await readFile(path.join(goroot, 'lib/wasm/wasm_exec.js'), 'utf8'), { minify: true })).code);
+const hls = await emitHashed('hls.js', 'sdk', 'hls', '.js',
+  await bundle({ entryPoints: { hls: path.join(here, 'sdk/engine/hls.ts') } }));
+
+// The bundles know the hashed names beside them, relative to their own address (import.meta.url): so they
+// work from any origin and under any prefix.
+const assets = (from) => ({
+  __AMPHI_ASSETS__: JSON.stringify({
+    wasm: path.posix.relative(from, wasm),
+    exec: path.posix.relative(from, exec),
+    hls: path.posix.relative(from, hls),
+  }),
+});
+const relativeNames = (a) => JSON.parse(a.__AMPHI_ASSETS__);
+console.log('facade loads', relativeNames(assets('sdk')));
+
+const facade = await emitHashed('amphi.js', 'sdk', 'amphi', '.js',
+  await bundle({ entryPoints: { amphi: path.join(here, 'sdk/index.ts') }, define: assets('sdk') }));
+await emit(null, 'sdk/amphi.js', `export * from './${path.posix.basename(facade)}';\n`);
+
+const app = path.join(here, 'app/app.ts');
+if (existsSync(app)) {
+  await emitHashed('app.js', '', 'app', '.js', await bundle({ entryPoints: { app }, define: assets('') }));
+}
+const css = path.join(here, 'css/app.css');
+if (existsSync(css)) {
+  await emitHashed('app.css', '', 'app', '.css', await bundle({ entryPoints: { app: css } }));
+}
+const icons = path.join(here, 'icons');
+if (existsSync(icons)) {
+  for (const file of (await readdir(icons)).sort()) {
+    const { name, ext } = path.parse(file);
+    await emitHashed(`icons/${file}`, 'icons', name, ext, await readFile(path.join(icons, file)));
+  }
+}
+
+await write(path.join(dist, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n');
+await sweep(dist, '');
+
+/** Removes what earlier builds left. */
+async function sweep(dir, prefix) {
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    const rel = path.posix.join(prefix, entry.name);
+    if (entry.isDirectory()) await sweep(path.join(dir, entry.name), rel);
+    else if (!kept.has(rel)) await rm(path.join(dir, entry.name));
+  }
+}

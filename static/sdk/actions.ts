@@ -1,0 +1,222 @@
+// What an application can do. Each action is a call to the Go client, but for what only the page can do: elements.
+
+import type { Bridge } from './bridge.js';
+import { HMSError } from './bridge.js';
+import type { Media } from './media.js';
+import type { Store } from './store.js';
+import { selectRoleChangeRequest } from './selectors.js';
+import type {
+  HLSConfig, HMSAudioTrackSettings, HMSChangeMultiTrackStateParams, HMSConfig, HMSLogLevel, HMSPeer, HMSPeerID,
+  HMSPreferredSimulcastLayer, HMSPreviewConfig, HMSRoleChangeRequest, HMSRoleName, HMSScreenShareConfig, HMSTrack,
+  HMSTrackID, HMSVideoTrackSettings, StopHLSConfig, TokenRequest, TokenRequestOptions,
+} from './types.js';
+
+export class HMSActions {
+  constructor(private readonly bridge: Bridge, private readonly media: Media, private readonly store: Store) {}
+
+  /** Opens camera and microphone and learns the role, without being seen in the room. */
+  preview(config: HMSPreviewConfig): Promise<void> {
+    return this.bridge.call('preview', withDefaults(config));
+  }
+
+  /** Enters the room; settled when what the role and settings allow is published. */
+  join(config: HMSConfig): Promise<void> {
+    return this.bridge.call('join', withDefaults(config));
+  }
+
+  async leave(): Promise<void> {
+    await this.bridge.call('leave');
+    this.media.clear();
+  }
+
+  /** The token that a room code stands for. */
+  async getAuthTokenByRoomCode(request: TokenRequest, options?: TokenRequestOptions): Promise<string> {
+    const endpoint = new URL(options?.endpoint ?? '/v2/token', location.href).href;
+    return (await this.bridge.call<{ token: string }>('getAuthTokenByRoomCode', { ...request, endpoint })).token;
+  }
+
+  setLocalAudioEnabled(enabled: boolean): Promise<void> {
+    return this.bridge.call('setLocalEnabled', { type: 'audio', enabled });
+  }
+
+  setLocalVideoEnabled(enabled: boolean): Promise<void> {
+    return this.bridge.call('setLocalEnabled', { type: 'video', enabled });
+  }
+
+  setEnabledTrack(trackId: HMSTrackID, enabled: boolean): Promise<void> {
+    return this.bridge.call('setEnabledTrack', { trackId, enabled });
+  }
+
+  /** To be called from a click: the browser asks which screen. */
+  setScreenShareEnabled(enabled: boolean, config: HMSScreenShareConfig = {}): Promise<void> {
+    return this.bridge.call('setScreenShareEnabled', { enabled, config });
+  }
+
+  setAudioSettings(settings: HMSAudioTrackSettings): Promise<void> {
+    return this.bridge.call('setAudioSettings', settings);
+  }
+
+  setVideoSettings(settings: HMSVideoTrackSettings): Promise<void> {
+    return this.bridge.call('setVideoSettings', settings);
+  }
+
+  switchCamera(): Promise<void> {
+    return this.bridge.call('switchCamera');
+  }
+
+  refreshDevices(): Promise<void> {
+    return this.bridge.call('refreshDevices');
+  }
+
+  setAudioOutputDevice(deviceId: string): Promise<void> {
+    return this.media.output(deviceId);
+  }
+
+  /** To be called from a click, after the error 3008: starts sound that the browser held back. */
+  unblockAudio(): Promise<void> {
+    return this.media.unblock();
+  }
+
+  /** Loudness here, 0 to 100, of one track or of all. At 0 the server sends no more of it. */
+  setVolume(value: number, trackId?: HMSTrackID): Promise<void> {
+    this.media.volume(value, trackId);
+    return this.bridge.call('setVolume', { value, trackId });
+  }
+
+  async attachVideo(trackId: HMSTrackID, element: HTMLVideoElement): Promise<void> {
+    this.media.attach(trackId, element);
+  }
+
+  async detachVideo(trackId: HMSTrackID, element: HTMLVideoElement): Promise<void> {
+    this.media.detach(trackId, element);
+  }
+
+  setPreferredLayer(trackId: HMSTrackID, layer: HMSPreferredSimulcastLayer): Promise<void> {
+    return this.bridge.call('setPreferredLayer', { trackId, layer });
+  }
+
+  getNativeTrackById(trackId: HMSTrackID): MediaStreamTrack | undefined {
+    return this.media.native(trackId);
+  }
+
+  getTrackById(trackId: HMSTrackID): HMSTrack | undefined {
+    return this.store.getState().tracks[trackId];
+  }
+
+  sendMessage(message: string): void {
+    this.sendBroadcastMessage(message).catch((error: unknown) => console.error('amphi: message not sent', error));
+  }
+
+  sendBroadcastMessage(message: string, type?: string): Promise<void> {
+    return this.bridge.call('sendMessage', { message, type });
+  }
+
+  sendGroupMessage(message: string, roles: HMSRoleName[], type?: string): Promise<void> {
+    return this.bridge.call('sendMessage', { message, roles, type });
+  }
+
+  sendDirectMessage(message: string, peerId: HMSPeerID, type?: string): Promise<void> {
+    return this.bridge.call('sendMessage', { message, peerId, type });
+  }
+
+  setMessageRead(read: boolean, messageId?: string): void {
+    void this.bridge.call('setMessageRead', { read, messageId });
+  }
+
+  changeRole(forPeerId: HMSPeerID, toRole: HMSRoleName, force = false): Promise<void> {
+    return this.changeRoleOfPeer(forPeerId, toRole, force);
+  }
+
+  changeRoleOfPeer(forPeerId: HMSPeerID, toRole: HMSRoleName, force = false): Promise<void> {
+    return this.bridge.call('changeRoleOfPeer', { peerId: forPeerId, role: toRole, force });
+  }
+
+  changeRoleOfPeersWithRoles(roles: HMSRoleName[], toRole: HMSRoleName): Promise<void> {
+    return this.bridge.call('changeRoleOfPeersWithRoles', { roles, role: toRole });
+  }
+
+  acceptChangeRole(request: HMSRoleChangeRequest): Promise<void> {
+    return this.bridge.call('acceptChangeRole', { token: request.token });
+  }
+
+  /** Not told to who asked: the protocol has no message for it. */
+  rejectChangeRole(request?: HMSRoleChangeRequest): void {
+    const token = request?.token ?? selectRoleChangeRequest(this.store.getState())?.token;
+    void this.bridge.call('rejectChangeRole', { token });
+  }
+
+  async setRemoteTrackEnabled(forRemoteTrackID: HMSTrackID | HMSTrackID[], enabled: boolean): Promise<void> {
+    const trackIds = typeof forRemoteTrackID === 'string' ? [forRemoteTrackID] : forRemoteTrackID;
+    await this.bridge.call('setRemoteTrackEnabled', { trackIds, enabled });
+  }
+
+  setRemoteTracksEnabled(params: HMSChangeMultiTrackStateParams): Promise<void> {
+    return this.bridge.call('setRemoteTracksEnabled', params);
+  }
+
+  removePeer(peerId: HMSPeerID, reason: string): Promise<void> {
+    return this.bridge.call('removePeer', { peerId, reason });
+  }
+
+  async endRoom(lock: boolean, reason: string): Promise<void> {
+    await this.bridge.call('endRoom', { lock, reason });
+    this.media.clear();
+  }
+
+  changeName(name: string): Promise<void> {
+    return this.bridge.call('changeName', { name });
+  }
+
+  changeMetadata(metadata: string | object): Promise<void> {
+    return this.bridge.call('changeMetadata', { metadata: text(metadata) });
+  }
+
+  raiseLocalPeerHand(): Promise<void> {
+    return this.bridge.call('setHand', { raised: true });
+  }
+
+  lowerLocalPeerHand(): Promise<void> {
+    return this.bridge.call('setHand', { raised: false });
+  }
+
+  raiseRemotePeerHand(peerId: HMSPeerID): Promise<void> {
+    return this.bridge.call('setHand', { peerId, raised: true });
+  }
+
+  lowerRemotePeerHand(peerId: HMSPeerID): Promise<void> {
+    return this.bridge.call('setHand', { peerId, raised: false });
+  }
+
+  getPeer(peerId: HMSPeerID): Promise<HMSPeer | undefined> {
+    return this.bridge.call<HMSPeer | undefined>('getPeer', { peerId });
+  }
+
+  startHLSStreaming(config: HLSConfig = {}): Promise<void> {
+    return this.bridge.call('startHLSStreaming', config);
+  }
+
+  stopHLSStreaming(config: StopHLSConfig = {}): Promise<void> {
+    return this.bridge.call('stopHLSStreaming', config);
+  }
+
+  sendHLSTimedMetadata(metadataList: { payload: string; duration: number }[]): Promise<void> {
+    return this.bridge.call('sendHLSTimedMetadata', { metadataList });
+  }
+
+  setLogLevel(level: HMSLogLevel): void {
+    void this.bridge.call('setLogLevel', { level });
+  }
+}
+
+const text = (value: string | object | undefined) =>
+  value === undefined || typeof value === 'string' ? (value ?? '') : JSON.stringify(value);
+
+function withDefaults(config: HMSConfig): object {
+  if (!config.authToken) throw new HMSError({ code: 2004, name: 'InvalidTokenFormat', description: 'authToken is missing', isTerminal: true });
+  return {
+    ...config,
+    metaData: text(config.metaData),
+    initEndpoint: new URL(config.initEndpoint ?? '/', location.href).href,
+    iceServers: config.iceServers?.map(({ urls, userName, password }) => ({ urls, username: userName, credential: password })),
+  };
+}

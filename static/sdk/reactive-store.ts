@@ -1,0 +1,86 @@
+import { HMSActions } from './actions.js';
+import { Bridge } from './bridge.js';
+import type { MediaInfo } from './media.js';
+import { Media } from './media.js';
+import { Notifications } from './notifications.js';
+import type { IHMSNotifications } from './notifications.js';
+import { Store } from './store.js';
+import type { IHMSStoreReadOnly, Patch } from './store.js';
+import type { HMSException } from './types.js';
+import { HMSNotificationSeverity, HMSNotificationTypes, HMSRoomState } from './types.js';
+
+/** One client: its state, its actions, its notifications. The Go program behind starts loading at once. */
+export class HMSReactiveStore {
+  private readonly store = new Store();
+  private readonly notifications = new Notifications();
+  private readonly media: Media;
+  private readonly bridge: Bridge;
+  private readonly actions: HMSActions;
+
+  constructor() {
+    this.bridge = new Bridge((kind, json, track) => this.receive(kind, json, track ?? null), () => this.ended());
+    this.media = new Media(
+      (trackId, width, height) => void this.bridge.call('setViewport', { trackId, width, height }).catch(() => {}),
+      () => this.fail({
+        code: 3008, name: 'AutoplayBlocked', action: 'TRACK', isTerminal: false,
+        message: 'the browser wants a click before sound', description: 'call unblockAudio() from a click handler',
+      }),
+    );
+    this.actions = new HMSActions(this.bridge, this.media, this.store);
+    // A closed tab says goodbye, so that the others need not wait for a timeout.
+    window.addEventListener('pagehide', () => void this.bridge.call('pageHidden').catch(() => {}));
+    const online = () => void this.bridge.call('setOnline', { online: navigator.onLine }).catch(() => {});
+    window.addEventListener('online', online);
+    window.addEventListener('offline', online);
+  }
+
+  getActions(): HMSActions {
+    return this.actions;
+  }
+
+  getStore(): IHMSStoreReadOnly {
+    return this.store;
+  }
+
+  getNotifications(): IHMSNotifications {
+    return this.notifications;
+  }
+
+  /** From now on subscribers are called once at subscription, with the present value. */
+  triggerOnSubscribe(): void {
+    this.store.triggerOnSubscribe();
+  }
+
+  private receive(kind: string, json: string, track: MediaStreamTrack | null): void {
+    switch (kind) {
+      case 'state':
+        this.store.apply(JSON.parse(json) as Patch);
+        break;
+      case 'notification':
+        this.notifications.emit(JSON.parse(json) as object);
+        break;
+      case 'media':
+        this.media.set(JSON.parse(json) as MediaInfo, track);
+        break;
+    }
+  }
+
+  /** The Go program is gone, and every connection with it. */
+  private ended(): void {
+    if (this.store.getState().room.roomState === HMSRoomState.Disconnected) return;
+    this.media.clear();
+    const state = this.store.getState();
+    this.store.replace({ ...state, room: { ...state.room, isConnected: false, roomState: HMSRoomState.Failed } });
+    this.fail({
+      code: 6002, name: 'ClientExited', action: 'NONE', isTerminal: true,
+      message: 'the client stopped unexpectedly', description: 'the call is over; join again to start anew',
+    });
+  }
+
+  private fail(error: Omit<HMSException, 'timestamp'>): void {
+    const data = { ...error, timestamp: new Date() };
+    this.notifications.emit({
+      type: HMSNotificationTypes.ERROR, message: error.message, severity: HMSNotificationSeverity.ERROR, data,
+    });
+  }
+}
