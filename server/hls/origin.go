@@ -1,0 +1,121 @@
+package hls
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Prefix is where an Origin's addresses begin.
+const Prefix = "/beam/"
+
+// Key names the place of a room's stream: /beam/{Customer}/{Room}/.
+type Key struct{ Customer, Room string }
+
+// Path is the path of the stream's master playlist on the origin.
+func (k Key) Path() string { return Prefix + k.Customer + "/" + k.Room + "/" + MasterPlaylist }
+
+// Origin answers for the streams on the air. The zero value is ready for use.
+type Origin struct {
+	mu      sync.RWMutex
+	streams map[Key]*Stream
+
+	requests atomic.Uint64
+	refused  atomic.Uint64
+	bytes    atomic.Uint64
+}
+
+// OriginStats is a snapshot of an origin's counters.
+type OriginStats struct {
+	Streams  int    // on the air
+	Waiting  int64  // requests held back until a part is there
+	Requests uint64 // answered, whatever the answer
+	Refused  uint64 // of them, those with a status of 400 or more
+	Bytes    uint64 // sent in bodies
+}
+
+// Put puts a stream on the air. It takes the place of the one before, which the caller closes.
+func (o *Origin) Put(k Key, s *Stream) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.streams == nil {
+		o.streams = make(map[Key]*Stream)
+	}
+	o.streams[k] = s
+}
+
+// Remove takes a stream off the air, unless another one has taken its place.
+func (o *Origin) Remove(k Key, s *Stream) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.streams[k] == s {
+		delete(o.streams, k)
+	}
+}
+
+// Stats reads the counters.
+func (o *Origin) Stats() OriginStats {
+	st := OriginStats{
+		Requests: o.requests.Load(),
+		Refused:  o.refused.Load(),
+		Bytes:    o.bytes.Load(),
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	st.Streams = len(o.streams)
+	for _, s := range o.streams {
+		st.Waiting += s.waiting.Load()
+	}
+	return st
+}
+
+// ServeHTTP answers /beam/{customer}/{room}/{file...}.
+func (o *Origin) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := &countingWriter{ResponseWriter: rw}
+	defer func() {
+		o.requests.Add(1)
+		o.bytes.Add(w.bytes)
+		if w.status >= 400 {
+			o.refused.Add(1)
+		}
+	}()
+	if !admit(w, r) {
+		return
+	}
+	rest, ok := strings.CutPrefix(r.URL.Path, Prefix)
+	elems := strings.SplitN(rest, "/", 3)
+	if !ok || len(elems) < 3 {
+		refuse(w, http.StatusNotFound, "no such stream")
+		return
+	}
+	o.mu.RLock()
+	s := o.streams[Key{Customer: elems[0], Room: elems[1]}]
+	o.mu.RUnlock()
+	if s == nil {
+		refuse(w, http.StatusNotFound, "hls not running")
+		return
+	}
+	s.serve(w, r, elems[2])
+}
+
+// countingWriter counts a response's bytes and keeps its status.
+type countingWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  uint64
+}
+
+func (w *countingWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *countingWriter) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += uint64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

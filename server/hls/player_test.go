@@ -1,0 +1,151 @@
+package hls
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2"
+	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+)
+
+// onAir serves a stream as the server does.
+func onAir(t *testing.T, s *Stream) (o *Origin, url string) {
+	t.Helper()
+	o = &Origin{}
+	key := Key{Customer: "c1", Room: "r1"}
+	o.Put(key, s)
+	srv := httptest.NewServer(o)
+	t.Cleanup(func() { s.Close(); srv.Close() })
+	return o, srv.URL + key.Path()
+}
+
+// A player in Go and ffmpeg, at the same time, on a stream in real time.
+func TestPlayers(t *testing.T) {
+	s := newTestStream(t)
+	o, url := onAir(t, s)
+	defer small.live(t, s)()
+	<-s.Ready()
+
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	var pictures, units atomic.Int64
+	enough := make(chan struct{})
+	var once sync.Once
+	count := func(n *atomic.Int64) {
+		n.Add(1)
+		if pictures.Load() > 60 && units.Load() > 80 {
+			once.Do(func() { close(enough) })
+		}
+	}
+	quiet := func(string) {}
+	player := &gohlslib.Client{
+		URI:                       url,
+		HTTPClient:                &http.Client{Transport: transport},
+		OnDownloadPrimaryPlaylist: quiet, OnDownloadStreamPlaylist: quiet, OnDownloadSegment: quiet, OnDownloadPart: quiet,
+		OnDecodeError: func(err error) { t.Errorf("decode: %v", err) },
+	}
+	player.OnTracks = func(tracks []*gohlslib.Track) error {
+		for _, track := range tracks {
+			switch track.Codec.(type) {
+			case *codecs.H264:
+				player.OnDataH26x(track, func(int64, int64, [][]byte) { count(&pictures) })
+			case *codecs.MPEG4Audio:
+				player.OnDataMPEG4Audio(track, func(int64, [][]byte) { count(&units) })
+			default:
+				return fmt.Errorf("unexpected %T", track.Codec)
+			}
+		}
+		return nil
+	}
+	if err := player.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer player.Close()
+
+	ffmpeg(t, nil, "ffmpeg", "-xerror", "-i", url, "-t", "3", "-f", "null", "-")
+	select {
+	case <-enough:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("player got %d pictures, %d audio units", pictures.Load(), units.Load())
+	}
+	if st := o.Stats(); st.Streams != 1 || st.Requests < 30 || st.Bytes < 50_000 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	s := newTestStream(t)
+	small.write(t, s, 0, 2*time.Second)
+	var o Origin
+	key := Key{Customer: "c1", Room: "r1"}
+	for _, path := range []string{"/", "/beam", "/beam/", "/beam/c1/r1", key.Path(), "/beam/../beam/c1/r1/master.m3u8"} {
+		w := get(&o, path)
+		if w.Code != http.StatusNotFound || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	o.Put(key, s)
+	n := len(body(t, &o, key.Path()))
+	if st := o.Stats(); st != (OriginStats{Streams: 1, Requests: 7, Refused: 6, Bytes: st.Bytes}) || st.Bytes < uint64(n) {
+		t.Errorf("%+v", st)
+	}
+	next := newTestStream(t)
+	o.Put(key, next)
+	o.Remove(key, s) // its place has been taken
+	if o.Stats().Streams != 1 {
+		t.Error("the newer stream was removed")
+	}
+	next.Close()
+	if w := get(&o, key.Path()); w.Code != http.StatusGone {
+		t.Errorf("ended: %d", w.Code)
+	}
+	o.Remove(key, next)
+	if w := get(&o, key.Path()); w.Code != http.StatusNotFound {
+		t.Errorf("removed: %d", w.Code)
+	}
+}
+
+// Many readers while there is writing, filling and closing: for the race detector.
+func TestManyReaders(t *testing.T) {
+	s := newTestStream(t)
+	var o Origin
+	key := Key{Customer: "c", Room: "r"}
+	o.Put(key, s)
+	base := strings.TrimSuffix(key.Path(), MasterPlaylist)
+
+	var readers sync.WaitGroup
+	for range 20 {
+		readers.Go(func() {
+			for msn := 7; ; msn++ {
+				w := get(&o, key.Path())
+				if w.Code == http.StatusGone {
+					return
+				}
+				for _, line := range strings.Split(w.Body.String(), "\n") {
+					if strings.HasSuffix(line, muxerVideo) {
+						get(&o, base+line+fmt.Sprintf("?_HLS_msn=%d&_HLS_part=2", msn))
+					}
+				}
+				_ = o.Stats()
+				_ = s.Stats()
+			}
+		})
+	}
+	for at := time.Duration(0); at < 10*time.Second; at += time.Second {
+		if at == 5*time.Second {
+			if err := s.Fill(at + time.Second); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		small.write(t, s, at, at+time.Second)
+	}
+	s.Close()
+	readers.Wait()
+}
