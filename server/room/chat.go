@@ -1,0 +1,136 @@
+package room
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"amphi/server/protocol"
+)
+
+const (
+	maxMessageTypeBytes = 64
+	maxGroupBytes       = 64
+	maxGroups           = 16 // of one peer
+	maxMessageRoles     = 32
+)
+
+// Broadcast sends a chat message or custom event to all others, to some roles,
+// or to one peer. The sender is not sent its own message (trap 13).
+func (p *Peer) Broadcast(ctx context.Context, req protocol.Broadcast) (result protocol.BroadcastResult, err error) {
+	r := p.room
+	if req.Info.Type == "" {
+		req.Info.Type = "chat"
+	}
+	switch {
+	case len(req.Info.Message) > r.limits.MessageBytes:
+		return result, protocol.Errorf(protocol.CodeTooLarge, "message longer than %d bytes", r.limits.MessageBytes)
+	case len(req.Info.Type) > maxMessageTypeBytes:
+		return result, protocol.Errorf(protocol.CodeTooLarge, "message type longer than %d bytes", maxMessageTypeBytes)
+	case len(req.Roles) > maxMessageRoles:
+		return result, protocol.Errorf(protocol.CodeTooLarge, "more than %d roles", maxMessageRoles)
+	case !p.chat.Allow():
+		return result, errTooFast
+	}
+	err = p.doJoined(ctx, func() error {
+		result = protocol.BroadcastResult{MessageID: uuid.NewString(), Timestamp: time.Now().UnixMilli()}
+		from := p.wire(false)
+		event := protocol.BroadcastEvent{
+			Peer: &from, Roles: req.Roles, Private: req.PeerID != "",
+			MessageID: result.MessageID, Timestamp: result.Timestamp, Info: req.Info,
+		}
+		to := allBut(p)
+		switch {
+		case req.PeerID != "":
+			target := r.visible(req.PeerID)
+			if target == nil {
+				return errNoPeer
+			}
+			event.Roles = nil
+			to = func(o *Peer) bool { return o == target && o != p }
+		case len(req.Roles) > 0:
+			for _, name := range req.Roles {
+				if r.role(name) == nil {
+					return errNoRole
+				}
+			}
+			to = func(o *Peer) bool { return o != p && slices.Contains(req.Roles, o.role.Name) }
+		}
+		r.tell(protocol.OnBroadcast, event, to)
+		return nil
+	})
+	return result, err
+}
+
+// JoinGroup and LeaveGroup change the groups of the peer itself, or of another
+// one when req names it, which takes the right to change roles. Everybody hears
+// of it, the peer concerned included: its own hand goes up by that (§3.6.6).
+func (p *Peer) JoinGroup(ctx context.Context, req protocol.GroupChange) (protocol.GroupResult, error) {
+	return p.changeGroup(ctx, req, true)
+}
+
+// LeaveGroup is the opposite of JoinGroup.
+func (p *Peer) LeaveGroup(ctx context.Context, req protocol.GroupChange) (protocol.GroupResult, error) {
+	return p.changeGroup(ctx, req, false)
+}
+
+func (p *Peer) changeGroup(ctx context.Context, req protocol.GroupChange, in bool) (result protocol.GroupResult, err error) {
+	r := p.room
+	err = p.doJoined(ctx, func() error {
+		if req.Name == "" || len(req.Name) > maxGroupBytes {
+			return protocol.Errorf(protocol.CodeBadRequest, "group name must have 1 to %d bytes", maxGroupBytes)
+		}
+		target := p
+		if req.PeerID != "" && req.PeerID != p.ID {
+			if !p.role.Permissions.ChangeRole {
+				return errNotAllowed
+			}
+			if target = r.visible(req.PeerID); target == nil {
+				return errNoPeer
+			}
+		}
+		has := slices.Contains(target.groups, req.Name)
+		// Groups are replaced, never changed in place: frames hold the old slice.
+		switch {
+		case in && !has:
+			if len(target.groups) >= maxGroups {
+				return protocol.Errorf(protocol.CodeTooLarge, "more than %d groups", maxGroups)
+			}
+			target.groups = append(slices.Clone(target.groups), req.Name)
+		case !in && has:
+			target.groups = slices.DeleteFunc(slices.Clone(target.groups), func(g string) bool { return g == req.Name })
+		}
+		if in != has {
+			r.tell(protocol.OnPeerUpdate, target.wire(false), everybody)
+			r.stageDirty = true
+		}
+		result.Groups = target.groups
+		return nil
+	})
+	return result, err
+}
+
+// Say sends a message from the server to everybody, to one role or to one peer.
+func (r *Room) Say(ctx context.Context, info protocol.Message, role, peerID string) error {
+	return r.do(ctx, func() error {
+		event := protocol.BroadcastEvent{
+			Private: peerID != "", MessageID: uuid.NewString(), Timestamp: time.Now().UnixMilli(), Info: info,
+		}
+		to := everybody
+		switch {
+		case peerID != "":
+			target := r.visible(peerID)
+			if target == nil {
+				return errNoPeer
+			}
+			to = func(o *Peer) bool { return o == target }
+		case role != "":
+			event.Roles = []string{role}
+			to = func(o *Peer) bool { return o.role.Name == role }
+		}
+		r.tell(protocol.OnBroadcast, event, to)
+		return nil
+	})
+}

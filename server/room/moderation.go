@@ -1,0 +1,175 @@
+package room
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"amphi/server/protocol"
+)
+
+// RequestLeave removes another peer from the room.
+func (p *Peer) RequestLeave(ctx context.Context, req protocol.PeerLeaveRequest) error {
+	r := p.room
+	return p.doJoined(ctx, func() error {
+		if !p.role.Permissions.RemoveOthers {
+			return errNotAllowed
+		}
+		target := r.visible(req.RequestedFor)
+		if target == nil {
+			return errNoPeer
+		}
+		r.expel(target, protocol.PeerLeaveEvent{RequestedBy: p.ID, Reason: req.Reason})
+		return nil
+	})
+}
+
+// Remove removes a peer on behalf of the server's API.
+func (r *Room) Remove(ctx context.Context, peerID, reason string) error {
+	return r.do(ctx, func() error {
+		target := r.visible(peerID)
+		if target == nil {
+			return errNoPeer
+		}
+		r.expel(target, protocol.PeerLeaveEvent{Reason: reason})
+		return nil
+	})
+}
+
+// expel tells a peer to leave and takes it out. Its id stays refused for a while,
+// since a client that missed the message would just come back.
+func (r *Room) expel(p *Peer, event protocol.PeerLeaveEvent) {
+	if len(event.Reason) > r.limits.DataBytes {
+		event.Reason = event.Reason[:r.limits.DataBytes]
+	}
+	p.notify(protocol.OnPeerLeaveRequest, event)
+	now := time.Now()
+	for id, at := range r.removed {
+		if now.Sub(at) > r.limits.ForgetAfter {
+			delete(r.removed, id)
+		}
+	}
+	r.removed[p.ID] = now
+	r.remove(p, "removed")
+}
+
+// EndRoom ends the session for all others; the client itself leaves after the
+// result. With lock the room admits nobody until it is enabled again.
+func (p *Peer) EndRoom(ctx context.Context, req protocol.EndRoom) error {
+	r := p.room
+	err := p.doJoined(ctx, func() error {
+		if !p.role.Permissions.EndRoom {
+			return errNotAllowed
+		}
+		r.end(p, req)
+		return nil
+	})
+	if err != nil || !req.Lock {
+		return err
+	}
+	return r.registry.cfg.Records.DisableRoom(ctx, r.rec.RoomID)
+}
+
+// End ends the session for everybody on behalf of the server's API.
+func (r *Room) End(ctx context.Context, req protocol.EndRoom) error {
+	err := r.do(ctx, func() error {
+		r.end(nil, req)
+		return nil
+	})
+	if err != nil || !req.Lock {
+		return err
+	}
+	return r.registry.cfg.Records.DisableRoom(ctx, r.rec.RoomID)
+}
+
+// end removes everybody but by, who ended the room and may be nil.
+func (r *Room) end(by *Peer, req protocol.EndRoom) {
+	r.log.Info("room ended", "reason", req.Reason, "locked", req.Lock)
+	if req.Lock {
+		r.disabled.Store(true) // at once; DisableRoom makes it last
+	}
+	event := protocol.PeerLeaveEvent{Reason: req.Reason, RoomEnd: true}
+	if by != nil {
+		event.RequestedBy = by.ID
+	}
+	for _, p := range r.peers {
+		if p != by {
+			r.expel(p, event)
+		}
+	}
+	if s := r.registry.cfg.Streamer(); s != nil && r.hls.Enabled {
+		go func() { _ = s.StopHLS(context.Background(), r, "") }() // nothing runs: nothing to stop
+	}
+}
+
+// RequestMute asks another peer to mute or unmute one track. The client obeys a
+// mute at once and asks its user about an unmute.
+func (p *Peer) RequestMute(ctx context.Context, req protocol.TrackUpdateRequest) error {
+	r := p.room
+	return p.doJoined(ctx, func() error {
+		if !p.mayMute(req.Mute) {
+			return errNotAllowed
+		}
+		target := r.visible(req.RequestedFor)
+		if target == nil {
+			return errNoPeer
+		}
+		i := slices.IndexFunc(target.tracks, func(t *track) bool { return t.TrackID == req.TrackID })
+		if i < 0 {
+			return protocol.Errorf(protocol.CodeNotFound, "no such track")
+		}
+		target.notify(protocol.OnTrackUpdateRequest, protocol.TrackUpdateRequest{
+			RequestedBy: p.ID, TrackID: req.TrackID, StreamID: target.tracks[i].StreamID, Mute: req.Mute,
+		})
+		return nil
+	})
+}
+
+// RequestMuteAll asks every other peer, or those of some roles, to mute or unmute.
+func (p *Peer) RequestMuteAll(ctx context.Context, req protocol.ChangeTrackMute) error {
+	r := p.room
+	return p.doJoined(ctx, func() error {
+		if !p.mayMute(req.Value) {
+			return errNotAllowed
+		}
+		req.RequestedBy = p.ID
+		r.tell(protocol.OnChangeTrackMute, req, func(o *Peer) bool {
+			return o != p && (len(req.Roles) == 0 || slices.Contains(req.Roles, o.role.Name))
+		})
+		return nil
+	})
+}
+
+func (p *Peer) mayMute(mute bool) bool {
+	if mute {
+		return p.role.Permissions.Mute
+	}
+	return p.role.Permissions.Unmute
+}
+
+// StartHLS and StopHLS start and end the room's live stream.
+func (p *Peer) StartHLS(ctx context.Context, req protocol.HLSStart) error {
+	return p.withStreamer(ctx, func(s Streamer) error { return s.StartHLS(ctx, p.room, req, p.ID) })
+}
+
+// StopHLS is the opposite of StartHLS.
+func (p *Peer) StopHLS(ctx context.Context, _ protocol.HLSStop) error {
+	return p.withStreamer(ctx, func(s Streamer) error { return s.StopHLS(ctx, p.room, p.ID) })
+}
+
+func (p *Peer) withStreamer(ctx context.Context, fn func(Streamer) error) error {
+	err := p.doJoined(ctx, func() error {
+		if !p.role.Permissions.HLSStreaming {
+			return errNotAllowed
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s := p.room.registry.cfg.Streamer()
+	if s == nil {
+		return protocol.Errorf(protocol.CodeUnavailable, "live streaming is not available on this server")
+	}
+	return fn(s)
+}

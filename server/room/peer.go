@@ -1,0 +1,435 @@
+package room
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+	"golang.org/x/time/rate"
+
+	"amphi/server/policy"
+	"amphi/server/protocol"
+	"amphi/server/sfu"
+)
+
+// Identity is who a socket claims to be, after its token was checked.
+type Identity struct {
+	PeerID string
+	UserID string
+	Role   string
+	// TokenHash ties the peer id to the token of its first socket: peer ids are
+	// known to everybody in the room, tokens are not.
+	TokenHash [32]byte
+}
+
+// Sink takes a peer's outgoing frames: one socket's bounded queue.
+type Sink interface {
+	// Send queues a frame and never blocks. A sink that is full drops its socket.
+	Send(frame []byte)
+	// Close ends the socket once what is queued was sent.
+	Close(reason string)
+}
+
+// Peer is one participant. Its methods may be called from any goroutine.
+type Peer struct {
+	ID   string
+	room *Room
+	log  *slog.Logger
+
+	sink  atomic.Pointer[sinkRef]
+	media atomic.Pointer[sfu.Peer] // nil for peers without WebRTC
+	chat  *rate.Limiter
+
+	// What follows is owned by the room's goroutine.
+	tokenHash [32]byte
+	phase     phase
+	role      *policy.Role
+	groups    []string // never nil
+	info      protocol.PeerInfo
+	joinedAt  time.Time
+	tracks    []*track // in the order of publishing
+	autoVideo bool     // forward video without being asked for it
+	hidden    bool     // socket lost for so long that the others saw it leave
+	timer     *time.Timer
+}
+
+// sinkRef makes a Sink comparable and fit for an atomic pointer.
+type sinkRef struct{ Sink }
+
+type phase int
+
+const (
+	preview phase = iota // connected, not yet visible to others
+	joining              // join is being negotiated
+	joined
+	left
+)
+
+// track is a published track with its media.
+type track struct {
+	protocol.Track
+	media *sfu.Track
+}
+
+// Connect binds a socket to the peer of that id: a new one in preview, or one
+// that comes back after its socket was lost. The policy is the first thing that
+// is sent on every socket (§3.7.1).
+func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, error) {
+	var p *Peer
+	err := r.do(ctx, func() error {
+		if _, gone := r.removed[id.PeerID]; gone {
+			sink.Send(protocol.Notification(protocol.OnPeerLeaveRequest, protocol.PeerLeaveEvent{Reason: "removed from the room"}))
+			return errLeft
+		}
+		if p = r.peers[id.PeerID]; p != nil {
+			return r.reconnect(p, id, sink)
+		}
+		role := r.role(id.Role)
+		switch {
+		case r.disabled.Load():
+			return errRoomDisabled
+		case role == nil:
+			return errNoRole
+		case len(r.peers) >= r.limits.Peers:
+			return errRoomFull
+		}
+		p = &Peer{
+			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
+			chat:      rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
+			tokenHash: id.TokenHash, role: role, groups: []string{},
+			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
+		}
+		p.sink.Store(&sinkRef{sink})
+		r.peers[p.ID] = p
+		r.registry.retain(r)
+		p.sendPolicy()
+		p.notify(protocol.OnRoomInfo, r.info())
+		if role.Permissions.SendRoomState {
+			p.notify(protocol.OnRoomState, protocol.RoomStateEvent{PeerCount: r.countVisible(), Room: r.state()})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// reconnect gives a known peer a new socket and brings it up to date (§7.7).
+func (r *Room) reconnect(p *Peer, id Identity, sink Sink) error {
+	if p.tokenHash != id.TokenHash {
+		return errPeerIDTaken
+	}
+	if old := p.sink.Swap(&sinkRef{sink}); old != nil {
+		old.Close("replaced by a newer connection")
+	}
+	p.stopTimer()
+	p.sendPolicy()
+	p.notify(protocol.OnRoomInfo, r.info())
+	if p.phase != joined {
+		return nil
+	}
+	if p.hidden {
+		p.hidden = false
+		r.announceJoin(p)
+		r.stageDirty = true
+	}
+	p.notify(protocol.OnPeerList, r.peerList(p))
+	p.notify(protocol.OnSessionInfo, r.sessionInfo())
+	if m := p.media.Load(); m != nil {
+		m.Resend() // the answer to the last offer may have died with the old socket
+	}
+	return nil
+}
+
+// Disconnected says that a socket is gone without a leave. goingAway is the
+// close code 1001: the tab is closed. The peer stays for a while, see Limits.
+func (p *Peer) Disconnected(sink Sink, goingAway bool) {
+	r := p.room
+	_ = r.do(context.Background(), func() error {
+		if ref := p.sink.Load(); ref == nil || ref.Sink != sink || p.phase == left {
+			return nil // a newer socket took over, or the peer has left
+		}
+		p.sink.Store(nil)
+		if p.phase != joined {
+			r.remove(p, "")
+			return nil
+		}
+		hide := r.limits.HideAfter
+		if goingAway {
+			hide = r.limits.ForgetClosedTab
+		}
+		p.timer = r.after(hide, func() {
+			if p.phase != joined || p.sink.Load() != nil {
+				return
+			}
+			r.announceLeave(p)
+			p.hidden = true
+			r.stageDirty = true
+			p.timer = r.after(max(0, r.limits.ForgetAfter-hide), func() {
+				if p.phase == joined && p.sink.Load() == nil {
+					r.remove(p, "websocket closed")
+				}
+			})
+		})
+		return nil
+	})
+}
+
+// Join makes the peer visible to the others. The result holds the answer to the
+// publish connection's first offer for roles with WebRTC (§3.6.1).
+func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResult, error) {
+	r := p.room
+	result := protocol.AnswerResult{SFUNodeID: r.registry.cfg.NodeID}
+	err := r.do(ctx, func() error {
+		switch {
+		case p.phase == left:
+			return errLeft
+		case p.phase != preview:
+			return errJoined
+		case r.disabled.Load():
+			return errRoomDisabled
+		case len(req.Name) > r.limits.NameBytes:
+			return protocol.Errorf(protocol.CodeTooLarge, "name longer than %d bytes", r.limits.NameBytes)
+		case len(req.Data) > r.limits.DataBytes:
+			return protocol.Errorf(protocol.CodeTooLarge, "metadata longer than %d bytes", r.limits.DataBytes)
+		}
+		if err := r.roleHasPlace(p.role); err != nil {
+			return err
+		}
+		p.phase = joining
+		return nil
+	})
+	if err != nil {
+		return result, err
+	}
+
+	if req.Offer != nil {
+		result.Type = "answer"
+		result.SDP, err = p.openMedia().Publish(ctx, req.Offer.SDP, nil)
+	}
+
+	if commit := r.do(ctx, func() error {
+		if err != nil {
+			p.phase = preview
+			return nil
+		}
+		if p.phase != joining { // removed meanwhile
+			return errLeft
+		}
+		p.phase, p.joinedAt = joined, time.Now()
+		p.info.Name, p.info.Data = req.Name, req.Data
+		p.autoVideo = !req.DisableVidAutoSub
+		p.notify(protocol.OnPeerList, r.peerList(p))
+		r.order = append(r.order, p)
+		r.announceJoin(p)
+		r.stageDirty = true
+		p.log.Info("peer joined", "name", p.info.Name, "role", p.role.Name)
+		if m := p.media.Load(); m != nil {
+			m.StartSubscribe(p.autoVideo)
+		}
+		return nil
+	}); commit != nil {
+		return result, commit
+	}
+	return result, offerError(err)
+}
+
+// Leave takes the peer out of the room at its own wish.
+func (p *Peer) Leave(ctx context.Context) error {
+	return p.room.do(ctx, func() error {
+		p.room.remove(p, "client request")
+		return nil
+	})
+}
+
+// remove takes a peer out for good. reason is for the log; empty for peers that
+// never joined.
+func (r *Room) remove(p *Peer, reason string) {
+	if p.phase == left {
+		return
+	}
+	if p.phase == joined && !p.hidden {
+		r.announceLeave(p)
+	}
+	if p.phase == joined {
+		p.log.Info("peer left", "reason", reason, "stayed", time.Since(p.joinedAt).Round(time.Second))
+	}
+	p.phase = left
+	p.stop()
+	delete(r.peers, p.ID)
+	if i := slices.Index(r.order, p); i >= 0 {
+		r.order = slices.Delete(r.order, i, i+1)
+		r.stageDirty = true
+	}
+	r.registry.release(r)
+}
+
+// announceJoin tells the others of the peer with what it publishes.
+func (r *Room) announceJoin(p *Peer) {
+	r.tell(protocol.OnPeerJoin, p.wire(true), allBut(p))
+}
+
+// announceLeave tells the others: tracks first, or their audio elements stay
+// behind (trap 14).
+func (r *Room) announceLeave(p *Peer) {
+	if len(p.tracks) > 0 {
+		r.tell(protocol.OnTrackRemove, protocol.TrackEvent{Tracks: p.trackMap(), Peer: p.wire(false)}, allBut(p))
+	}
+	r.tell(protocol.OnPeerLeave, p.wire(false), allBut(p))
+}
+
+// peerList is what a joining or returning peer is told of the others.
+func (r *Room) peerList(to *Peer) protocol.PeerList {
+	peers := make(map[string]protocol.Peer, len(r.order))
+	for _, o := range r.order {
+		if o != to && !o.hidden {
+			peers[o.ID] = o.wire(true)
+		}
+	}
+	return protocol.PeerList{Peers: peers, Room: r.state()}
+}
+
+// Update changes the peer's own name or metadata.
+func (p *Peer) Update(ctx context.Context, req protocol.PeerUpdate) error {
+	r := p.room
+	return p.doJoined(ctx, func() error {
+		if req.Name != nil {
+			if len(*req.Name) > r.limits.NameBytes {
+				return protocol.Errorf(protocol.CodeTooLarge, "name longer than %d bytes", r.limits.NameBytes)
+			}
+			p.info.Name = *req.Name
+			r.stageDirty = true
+		}
+		if req.Data != nil {
+			if len(*req.Data) > r.limits.DataBytes {
+				return protocol.Errorf(protocol.CodeTooLarge, "metadata longer than %d bytes", r.limits.DataBytes)
+			}
+			p.info.Data = *req.Data
+		}
+		r.tell(protocol.OnPeerUpdate, p.wire(false), allBut(p))
+		return nil
+	})
+}
+
+// Lookup answers get-peer.
+func (p *Peer) Lookup(ctx context.Context, req protocol.GetPeer) (found protocol.Peer, err error) {
+	err = p.doJoined(ctx, func() error {
+		o := p.room.visible(req.PeerID)
+		if o == nil {
+			return errNoPeer
+		}
+		found = o.wire(false)
+		return nil
+	})
+	return found, err
+}
+
+// doJoined runs fn on the room's goroutine if the peer has joined.
+func (p *Peer) doJoined(ctx context.Context, fn func() error) error {
+	return p.room.do(ctx, func() error {
+		switch p.phase {
+		case joined:
+			return fn()
+		case left:
+			return errLeft
+		default:
+			return errNotJoined
+		}
+	})
+}
+
+// visible returns the joined peer of that id, or nil.
+func (r *Room) visible(id string) *Peer {
+	if p := r.peers[id]; p != nil && p.phase == joined && !p.hidden {
+		return p
+	}
+	return nil
+}
+
+// wire returns the peer as others see it.
+func (p *Peer) wire(withTracks bool) protocol.Peer {
+	w := protocol.Peer{
+		PeerID: p.ID, Role: p.role.Name, Groups: p.groups, Realtime: true,
+		JoinedAt: p.joinedAt.UnixMilli(), Info: p.info,
+	}
+	if withTracks {
+		w.Tracks = p.trackMap()
+	}
+	return w
+}
+
+// sendPolicy tells the peer its current role and all roles.
+func (p *Peer) sendPolicy() {
+	p.notify(protocol.OnPolicyChange, protocol.PolicyChange[*policy.Role]{
+		Name: p.role.Name, KnownRoles: p.room.rec.Template.Roles, TemplateID: p.room.rec.TemplateID,
+		Plugins: map[string]any{}, AppData: map[string]string{},
+	})
+}
+
+func (p *Peer) notify(method string, params any) { p.send(protocol.Notification(method, params)) }
+
+// send queues a frame on the current socket; without one it is lost, and the
+// peer-list of the next connection makes up for it.
+func (p *Peer) send(frame []byte) {
+	if s := p.sink.Load(); s != nil {
+		s.Send(frame)
+	}
+}
+
+func (p *Peer) stopTimer() {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+}
+
+// stop lets go of what the peer holds outside the room.
+func (p *Peer) stop() {
+	p.stopTimer()
+	if m := p.media.Load(); m != nil {
+		go m.Close() // closing a connection takes milliseconds that the room does not have
+	}
+	if s := p.sink.Swap(nil); s != nil {
+		s.Close("left the room")
+	}
+}
+
+// openMedia returns the peer's connections, made on first use.
+func (p *Peer) openMedia() *sfu.Peer {
+	if m := p.media.Load(); m != nil {
+		return m
+	}
+	m := p.room.registry.cfg.SFU.NewPeer(p.ID, mediaSignals{p})
+	p.media.Store(m)
+	return m
+}
+
+// mediaSignals carries what the SFU says to the peer's socket.
+type mediaSignals struct{ peer *Peer }
+
+// Candidate implements sfu.Signals.
+func (s mediaSignals) Candidate(target sfu.Target, c webrtc.ICECandidateInit) {
+	s.peer.notify(protocol.MethodTrickle, protocol.Trickle{
+		Target: int(target),
+		Candidate: protocol.Candidate{
+			Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex, UsernameFragment: c.UsernameFragment,
+		},
+	})
+}
+
+// Offer implements sfu.Signals.
+func (s mediaSignals) Offer(sdp string) {
+	s.peer.notify(protocol.MethodOffer, protocol.SubscribeOffer{
+		Type: "offer", SDP: sdp, SFUNodeID: s.peer.room.registry.cfg.NodeID,
+	})
+}
+
+// Disconnected implements sfu.Signals. The client restarts a lost publish
+// connection, the SFU a lost subscribe connection; the room has nothing to add.
+func (s mediaSignals) Disconnected(target sfu.Target) {
+	s.peer.log.Info("media connection lost", "target", int(target))
+}

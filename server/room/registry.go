@@ -1,0 +1,209 @@
+package room
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"amphi/server/policy"
+	"amphi/server/protocol"
+	"amphi/server/sfu"
+)
+
+// Record is what is stored of a room, as much as a live one needs.
+type Record struct {
+	RoomID      string
+	Name        string
+	Description string
+	CustomerID  string
+	TemplateID  string
+	Template    *policy.Template
+	Enabled     bool
+	MaxPeers    int // 0 = Limits.Peers
+}
+
+// Records is where rooms come from and what they leave behind. Its methods may
+// block; none is called on a room's goroutine.
+type Records interface {
+	// LoadRoom returns ErrNotFound for an unknown room.
+	LoadRoom(ctx context.Context, roomID string) (Record, error)
+	// DisableRoom stops new joins, for end-room with lock.
+	DisableRoom(ctx context.Context, roomID string) error
+	SessionOpened(ctx context.Context, s Session) error
+	SessionClosed(ctx context.Context, s Session, at time.Time) error
+}
+
+// Session is one run of a room, from its first peer to its last.
+type Session struct {
+	ID         string
+	RoomID     string
+	CustomerID string
+	Started    time.Time
+}
+
+// Streamer makes the room's composed stream. Called in the goroutine of the
+// peer or request that wants it, never in the room's.
+type Streamer interface {
+	// StartHLS returns when the start is accepted; Room.SetHLS tells the rest.
+	// The error is a *protocol.Error, 409 when a stream runs already.
+	StartHLS(ctx context.Context, r *Room, req protocol.HLSStart, startedBy string) error
+	// StopHLS returns when the stop is accepted, 404 when nothing runs.
+	StopHLS(ctx context.Context, r *Room, stoppedBy string) error
+	// RoomClosed is called after the room's end; what runs for it must stop.
+	RoomClosed(r *Room)
+}
+
+// Limits bound what one room and one peer may take.
+type Limits struct {
+	Peers             int           // in one room, previews included
+	TracksPerPeer     int           // published at once
+	MessageBytes      int           // of a broadcast's text
+	NameBytes         int           // of a peer's name
+	DataBytes         int           // of a peer's metadata
+	MessagesPerSecond float64       // broadcasts of one peer
+	MessageBurst      int           //
+	HideAfter         time.Duration // others see a peer leave so long after its socket was lost
+	ForgetAfter       time.Duration // and so long it may return with its state
+	ForgetClosedTab   time.Duration // HideAfter when the socket said "going away" (1001)
+}
+
+// DefaultLimits are used for fields that are zero.
+var DefaultLimits = Limits{
+	Peers: 2500, TracksPerPeer: 8, MessageBytes: 16 << 10, NameBytes: 256, DataBytes: 4 << 10,
+	MessagesPerSecond: 10, MessageBurst: 30,
+	HideAfter: 20 * time.Second, ForgetAfter: 60 * time.Second, ForgetClosedTab: 4 * time.Second,
+}
+
+// Config is what a Registry needs.
+type Config struct {
+	SFU      *sfu.SFU
+	Records  Records
+	Streamer func() Streamer // asked late: the streamer is built on top of the registry
+	NewID    func() string   // object ids (24 hex digits) for sessions
+	NodeID   string          // sfu_node_id; differs after a restart
+	Limits   Limits
+	Log      *slog.Logger
+}
+
+// Registry holds the rooms that are live on this node. A room is live while
+// somebody holds a reference: its peers, open sockets, a running stream.
+type Registry struct {
+	cfg Config
+
+	mu     sync.Mutex
+	rooms  map[string]*Room // by room id
+	closed bool
+	wg     sync.WaitGroup // rooms' goroutines
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry(cfg Config) *Registry {
+	cfg.Limits = cfg.Limits.withDefaults()
+	return &Registry{cfg: cfg, rooms: map[string]*Room{}}
+}
+
+// Lookup returns the live room of that id, or nil. It takes no reference: a
+// call on a room that ended meanwhile returns ErrClosed.
+func (g *Registry) Lookup(roomID string) *Room {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rooms[roomID]
+}
+
+// Rooms returns the live rooms, in no order.
+func (g *Registry) Rooms() []*Room {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rooms := make([]*Room, 0, len(g.rooms))
+	for _, r := range g.rooms {
+		rooms = append(rooms, r)
+	}
+	return rooms
+}
+
+// Open returns the live room of that id, which it starts if need be, with a
+// reference that the caller must Release. A disabled room opens only if it is
+// live already: its session goes on, but admits nobody (Connect says so).
+func (g *Registry) Open(ctx context.Context, roomID string) (*Room, error) {
+	rec, err := g.cfg.Records.LoadRoom(ctx, roomID)
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, ErrClosed
+	}
+	r := g.rooms[roomID]
+	if r == nil {
+		if !rec.Enabled {
+			return nil, ErrDisabled
+		}
+		r = newRoom(g, rec)
+		g.rooms[roomID] = r
+		g.wg.Go(r.run)
+	}
+	r.disabled.Store(!rec.Enabled)
+	r.refs++
+	return r, nil
+}
+
+// retain takes one more reference to a room that has at least one.
+func (g *Registry) retain(r *Room) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.refs++
+}
+
+// release gives a reference back; the last one ends the room.
+func (g *Registry) release(r *Room) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.refs--
+	if r.refs == 0 && g.rooms[r.rec.RoomID] == r {
+		delete(g.rooms, r.rec.RoomID)
+		close(r.done)
+	}
+}
+
+// Close ends all rooms and waits for their goroutines. Peers are told nothing:
+// their sockets close with the server, and they reconnect elsewhere or later.
+func (g *Registry) Close() {
+	g.mu.Lock()
+	g.closed = true
+	for id, r := range g.rooms {
+		delete(g.rooms, id)
+		close(r.done)
+	}
+	g.mu.Unlock()
+	g.wg.Wait()
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits
+	set := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	set(&l.Peers, d.Peers)
+	set(&l.TracksPerPeer, d.TracksPerPeer)
+	set(&l.MessageBytes, d.MessageBytes)
+	set(&l.NameBytes, d.NameBytes)
+	set(&l.DataBytes, d.DataBytes)
+	set(&l.MessageBurst, d.MessageBurst)
+	if l.MessagesPerSecond == 0 {
+		l.MessagesPerSecond = d.MessagesPerSecond
+	}
+	if l.HideAfter == 0 {
+		l.HideAfter = d.HideAfter
+	}
+	if l.ForgetAfter == 0 {
+		l.ForgetAfter = d.ForgetAfter
+	}
+	if l.ForgetClosedTab == 0 {
+		l.ForgetClosedTab = d.ForgetClosedTab
+	}
+	return l
+}

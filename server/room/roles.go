@@ -1,0 +1,131 @@
+package room
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"amphi/server/policy"
+	"amphi/server/protocol"
+)
+
+// roleOfferLife is how long an asked role change can be accepted.
+const roleOfferLife = 5 * time.Minute
+
+// roleOffer is an asked role change that waits for its target's answer.
+type roleOffer struct {
+	token string
+	role  string
+	until time.Time
+}
+
+// RequestRoleChange asks a peer to take a role, or forces it, or forces all who
+// have one of some roles (§3.6.5).
+func (p *Peer) RequestRoleChange(ctx context.Context, req protocol.RoleChangeRequest) error {
+	r := p.room
+	return p.doJoined(ctx, func() error {
+		if !p.role.Permissions.ChangeRole {
+			return errNotAllowed
+		}
+		role := r.role(req.Role)
+		if role == nil {
+			return errNoRole
+		}
+		if req.RequestedFor == "" {
+			for _, o := range slices.Clone(r.order) {
+				if !o.hidden && slices.Contains(req.Roles, o.role.Name) {
+					if err := r.setRole(o, role); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+		target := r.visible(req.RequestedFor)
+		if target == nil {
+			return errNoPeer
+		}
+		if req.Force {
+			return r.setRole(target, role)
+		}
+		offer := roleOffer{token: rand.Text(), role: role.Name, until: time.Now().Add(roleOfferLife)}
+		r.roleTokens[target.ID] = offer // one pending offer a peer: the latest
+		target.notify(protocol.OnRoleChangeRequest, protocol.RoleChange{RequestedBy: p.ID, Role: role.Name, Token: offer.token})
+		return nil
+	})
+}
+
+// AcceptRole takes the role that the peer was asked to take.
+func (p *Peer) AcceptRole(ctx context.Context, req protocol.RoleChange) error {
+	r := p.room
+	return p.doJoined(ctx, func() error {
+		offer, ok := r.roleTokens[p.ID]
+		if !ok || offer.token != req.Token || offer.role != req.Role || time.Now().After(offer.until) {
+			return errStaleToken
+		}
+		delete(r.roleTokens, p.ID)
+		return r.setRole(p, r.role(offer.role))
+	})
+}
+
+// ChangeRole changes a peer's role on behalf of the server's API.
+func (r *Room) ChangeRole(ctx context.Context, peerID, roleName string) error {
+	return r.do(ctx, func() error {
+		p, role := r.visible(peerID), r.role(roleName)
+		switch {
+		case p == nil:
+			return errNoPeer
+		case role == nil:
+			return errNoRole
+		}
+		return r.setRole(p, role)
+	})
+}
+
+// setRole moves a peer to another role and thereby, perhaps, to another level.
+// Order matters (§7.5): the peer learns its policy first, then the others of the
+// peer. What the new role may not publish ends here, whatever the client does.
+func (r *Room) setRole(p *Peer, role *policy.Role) error {
+	if p.role == role {
+		return nil
+	}
+	if err := r.roleHasPlace(role); err != nil {
+		return err
+	}
+	p.log.Info("role changed", "from", p.role.Name, "to", role.Name)
+	p.role = role
+	p.sendPolicy()
+
+	removed := map[string]protocol.Track{}
+	p.tracks = slices.DeleteFunc(p.tracks, func(t *track) bool {
+		if role.MayPublish(string(t.Kind), t.Source) {
+			return false
+		}
+		removed[t.TrackID] = t.Track
+		return true
+	})
+	if len(removed) > 0 {
+		r.tell(protocol.OnTrackRemove, protocol.TrackEvent{Tracks: removed, Peer: p.wire(false)}, allBut(p))
+	}
+	r.tell(protocol.OnPeerUpdate, p.wire(false), allBut(p))
+	r.stageDirty = true
+	return nil
+}
+
+// roleHasPlace refuses a role that has reached its maxPeerCount.
+func (r *Room) roleHasPlace(role *policy.Role) error {
+	if role.MaxPeerCount == 0 {
+		return nil
+	}
+	n := 0
+	for _, p := range r.peers {
+		if p.role == role && (p.phase == joined || p.phase == joining) {
+			n++
+		}
+	}
+	if n >= role.MaxPeerCount {
+		return errRoleFull
+	}
+	return nil
+}

@@ -1,0 +1,338 @@
+package room
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"amphi/server/policy"
+	"amphi/server/protocol"
+	"amphi/server/sfu"
+)
+
+// Room is a live room.
+type Room struct {
+	registry *Registry
+	rec      Record
+	session  Session
+	limits   Limits
+	log      *slog.Logger
+
+	refs     int // guarded by registry.mu
+	disabled atomic.Bool
+
+	calls chan func()   // in: work for the owner goroutine
+	done  chan struct{} // closed by the registry when the last reference is gone
+
+	// What follows is owned by the goroutine of run.
+	peers       map[string]*Peer // connected or awaited, by peer id
+	order       []*Peer          // the joined ones, in the order of joining
+	removed     map[string]time.Time
+	roleTokens  map[string]roleOffer
+	hls         protocol.HLSState
+	watchers    map[int]func(*Stage)
+	nextWatcher int
+	stageDirty  bool // tracks, roles or names changed since the last settle
+	countSent   int
+	countTimer  *time.Timer
+	speakers    speakerMeter
+}
+
+// Info is what does not change while a room is live.
+type Info struct {
+	RoomID         string
+	Name           string
+	CustomerID     string
+	TemplateID     string
+	Template       *policy.Template
+	SessionID      string
+	SessionStarted time.Time
+}
+
+func newRoom(g *Registry, rec Record) *Room {
+	r := &Room{
+		registry:   g,
+		rec:        rec,
+		limits:     g.cfg.Limits,
+		session:    Session{ID: g.cfg.NewID(), RoomID: rec.RoomID, CustomerID: rec.CustomerID, Started: time.Now()},
+		log:        g.cfg.Log.With("room", rec.RoomID),
+		calls:      make(chan func(), 64),
+		done:       make(chan struct{}),
+		peers:      map[string]*Peer{},
+		removed:    map[string]time.Time{},
+		roleTokens: map[string]roleOffer{},
+		watchers:   map[int]func(*Stage){},
+		hls:        protocol.HLSState{Variants: []protocol.HLSVariant{}},
+	}
+	if rec.MaxPeers > 0 {
+		r.limits.Peers = min(rec.MaxPeers, r.limits.Peers)
+	}
+	return r
+}
+
+// ID returns the room's id.
+func (r *Room) ID() string { return r.rec.RoomID }
+
+// Info returns what does not change while the room is live.
+func (r *Room) Info() Info {
+	return Info{
+		RoomID: r.rec.RoomID, Name: r.rec.Name, CustomerID: r.rec.CustomerID,
+		TemplateID: r.rec.TemplateID, Template: r.rec.Template,
+		SessionID: r.session.ID, SessionStarted: r.session.Started,
+	}
+}
+
+// Release gives back the reference of Registry.Open.
+func (r *Room) Release() { r.registry.release(r) }
+
+// Done is closed when the room has ended.
+func (r *Room) Done() <-chan struct{} { return r.done }
+
+// run owns the room until its last reference is gone.
+func (r *Room) run() {
+	r.record("session opened", func(ctx context.Context) error {
+		return r.registry.cfg.Records.SessionOpened(ctx, r.session)
+	})
+	r.log.Info("room opened", "session", r.session.ID)
+	for {
+		select {
+		case fn := <-r.calls:
+			fn()
+			r.settle()
+		case <-r.done:
+			r.shutdown()
+			return
+		}
+	}
+}
+
+// shutdown runs on the owner goroutine, as its last act.
+func (r *Room) shutdown() {
+	for _, p := range r.peers {
+		p.stop()
+	}
+	r.speakers.stop()
+	if r.countTimer != nil {
+		r.countTimer.Stop()
+	}
+	at := time.Now()
+	r.record("session closed", func(ctx context.Context) error {
+		return r.registry.cfg.Records.SessionClosed(ctx, r.session, at)
+	})
+	if s := r.registry.cfg.Streamer(); s != nil {
+		s.RoomClosed(r)
+	}
+	r.log.Info("room closed", "session", r.session.ID, "lasted", at.Sub(r.session.Started).Round(time.Second))
+}
+
+// record writes something down with a deadline of its own, at the two moments of
+// a room's life when nobody waits for its goroutine.
+func (r *Room) record(what string, write func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := write(ctx); err != nil {
+		r.log.Error("could not write a record", "what", what, "err", err)
+	}
+}
+
+// do runs fn on the owner goroutine and waits for it.
+func (r *Room) do(ctx context.Context, fn func() error) error {
+	reply := make(chan error, 1)
+	select {
+	case r.calls <- func() { reply <- fn() }:
+	case <-r.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-r.done:
+		// The owner may have run fn before it ended.
+		select {
+		case err := <-reply:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// after runs fn on the owner goroutine after d, unless the room ends before.
+func (r *Room) after(d time.Duration, fn func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		select {
+		case r.calls <- fn:
+		case <-r.done:
+		}
+	})
+}
+
+// settle runs after each call: what many changes may have touched is brought up
+// to date once.
+func (r *Room) settle() {
+	if r.stageDirty {
+		r.stageDirty = false
+		r.subscribeAll()
+		r.notifyWatchers()
+		r.speakers.watch(r)
+	}
+	r.announceCount()
+}
+
+// role returns the template's role of that name, or nil.
+func (r *Room) role(name string) *policy.Role { return r.rec.Template.Roles[name] }
+
+// tell queues a notification for every visible peer that want accepts, encoded
+// once.
+func (r *Room) tell(method string, params any, want func(*Peer) bool) {
+	var frame []byte
+	for _, p := range r.order {
+		if !want(p) {
+			continue
+		}
+		if frame == nil {
+			frame = protocol.Notification(method, params)
+		}
+		p.send(frame)
+	}
+}
+
+func everybody(*Peer) bool { return true }
+
+func allBut(p *Peer) func(*Peer) bool { return func(o *Peer) bool { return o != p } }
+
+// state returns the room part of peer-list and room-state.
+func (r *Room) state() protocol.RoomState {
+	return protocol.RoomState{
+		Name:           r.rec.Name,
+		SessionID:      r.session.ID,
+		StartedAt:      r.session.Started.UnixMilli(),
+		Streaming:      protocol.Streaming{Enabled: r.hls.Enabled, HLS: r.hls},
+		Transcriptions: []any{},
+	}
+}
+
+func (r *Room) info() protocol.RoomInfo {
+	return protocol.RoomInfo{RoomID: r.rec.RoomID, Name: r.rec.Name, Description: r.rec.Description, MaxSize: r.limits.Peers}
+}
+
+func (r *Room) sessionInfo() protocol.SessionInfo {
+	tracks := 0
+	for _, p := range r.order {
+		tracks += len(p.tracks)
+	}
+	return protocol.SessionInfo{SessionID: r.session.ID, RoomID: r.rec.RoomID, PeerCount: r.countVisible(), TrackCount: tracks}
+}
+
+func (r *Room) countVisible() int {
+	n := 0
+	for _, p := range r.order {
+		if !p.hidden {
+			n++
+		}
+	}
+	return n
+}
+
+// countPause bounds how often the number of people is announced.
+const countPause = time.Second
+
+// announceCount tells everybody how many they are, at most once a countPause.
+func (r *Room) announceCount() {
+	if r.countTimer != nil || r.countVisible() == r.countSent {
+		return
+	}
+	r.countSent = r.countVisible()
+	r.tell(protocol.OnSessionInfo, r.sessionInfo(), everybody)
+	r.countTimer = r.after(countPause, func() { r.countTimer = nil })
+}
+
+// Stage is an immutable snapshot of who publishes, for the composed stream.
+type Stage struct {
+	Peers []StagePeer // visible peers whose role may publish, in the order of joining
+}
+
+// StagePeer is one of them.
+type StagePeer struct {
+	ID         string
+	Name       string
+	Role       string
+	HandRaised bool
+	Tracks     []StageTrack
+}
+
+// StageTrack is one published track. Media is the track in the SFU.
+type StageTrack struct {
+	ID     string
+	Kind   protocol.TrackKind
+	Source string
+	Muted  bool
+	Media  *sfu.Track
+}
+
+// Watch calls fn with a snapshot of the stage at once and after every change,
+// on the room's goroutine: fn must not block and must not call the room. stop
+// ends it.
+func (r *Room) Watch(fn func(*Stage)) (stop func()) {
+	var id int
+	err := r.do(context.Background(), func() error {
+		id = r.nextWatcher
+		r.nextWatcher++
+		r.watchers[id] = fn
+		fn(r.stage())
+		return nil
+	})
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		_ = r.do(context.Background(), func() error { delete(r.watchers, id); return nil })
+	}
+}
+
+func (r *Room) notifyWatchers() {
+	if len(r.watchers) == 0 {
+		return
+	}
+	s := r.stage()
+	for _, fn := range r.watchers {
+		fn(s)
+	}
+}
+
+func (r *Room) stage() *Stage {
+	s := &Stage{}
+	for _, p := range r.order {
+		if p.hidden || p.role.Level() != policy.Stage {
+			continue
+		}
+		sp := StagePeer{ID: p.ID, Name: p.info.Name, Role: p.role.Name, HandRaised: slices.Contains(p.groups, protocol.HandRaiseGroup)}
+		for _, t := range p.tracks {
+			sp.Tracks = append(sp.Tracks, StageTrack{ID: t.TrackID, Kind: t.Kind, Source: t.Source, Muted: t.Mute, Media: t.media})
+		}
+		s.Peers = append(s.Peers, sp)
+	}
+	return s
+}
+
+// HLS returns the state of the room's live stream.
+func (r *Room) HLS(ctx context.Context) (state protocol.HLSState, err error) {
+	err = r.do(ctx, func() error { state = r.hls; return nil })
+	return state, err
+}
+
+// SetHLS keeps the state of the live stream for late joiners and tells everybody.
+func (r *Room) SetHLS(state protocol.HLSState) {
+	if state.Variants == nil {
+		state.Variants = []protocol.HLSVariant{}
+	}
+	_ = r.do(context.Background(), func() error { // a room that has ended has nobody to tell
+		r.hls = state
+		r.tell(protocol.OnHLSUpdate, state, everybody)
+		return nil
+	})
+}

@@ -1,0 +1,231 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/pion/webrtc/v4"
+
+	"amphi/server/protocol"
+	"amphi/server/sfu"
+)
+
+const (
+	maxTrackIDBytes = 128 // browsers use UUIDs, Firefox with braces
+	maxSourceBytes  = 64
+)
+
+// Offer renegotiates the publish connection. What the peer publishes afterwards
+// is exactly req.Tracks; the others are told of the difference (§3.6.2).
+func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerResult, error) {
+	r := p.room
+	result := protocol.AnswerResult{Type: "answer", SFUNodeID: r.registry.cfg.NodeID}
+	if req.SFUNodeID != "" && req.SFUNodeID != result.SFUNodeID {
+		return result, protocol.Errorf(protocol.CodeStaleNode, "this offer is for another node")
+	}
+	var infos []sfu.TrackInfo
+	err := r.do(ctx, func() error {
+		switch p.phase {
+		case joined:
+		case preview:
+			// A client that reconnects sends an offer and no join (§7.7). This server
+			// has forgotten it, most likely by a restart: it must start anew (trap 32).
+			p.notify(protocol.OnError, errForgotten)
+			return errForgotten
+		default:
+			return errLeft
+		}
+		if !p.role.WebRTC() {
+			return errNotAllowed
+		}
+		if err := p.checkTracks(req.Tracks); err != nil {
+			return err
+		}
+		for _, t := range req.Tracks {
+			kind := sfu.Audio
+			if t.Kind == protocol.Video {
+				kind = sfu.Video
+			}
+			infos = append(infos, sfu.TrackInfo{ID: t.TrackID, StreamID: t.StreamID, Kind: kind})
+		}
+		return nil
+	})
+	if err != nil {
+		return result, err
+	}
+
+	media := p.openMedia()
+	if result.SDP, err = media.Publish(ctx, req.Desc.SDP, infos); err != nil {
+		return result, offerError(err)
+	}
+
+	return result, p.doJoined(ctx, func() error {
+		// The role may have changed while the media was negotiated.
+		for id, t := range req.Tracks {
+			if !p.role.MayPublish(string(t.Kind), t.Source) {
+				delete(req.Tracks, id)
+			}
+		}
+		p.setTracks(req.Tracks, media)
+		if p.role.WebRTC() {
+			media.StartSubscribe(p.autoVideo)
+		}
+		r.stageDirty = true
+		return nil
+	})
+}
+
+// checkTracks refuses a list of tracks that is malformed or that the role does
+// not allow.
+func (p *Peer) checkTracks(tracks map[string]protocol.Track) error {
+	if len(tracks) > p.room.limits.TracksPerPeer {
+		return protocol.Errorf(protocol.CodeTooLarge, "more than %d tracks", p.room.limits.TracksPerPeer)
+	}
+	for id, t := range tracks {
+		switch {
+		case id == "" || id != t.TrackID || len(id) > maxTrackIDBytes || len(t.StreamID) > maxTrackIDBytes:
+			return protocol.Errorf(protocol.CodeBadRequest, "track ids must be the keys of tracks, and at most %d bytes", maxTrackIDBytes)
+		case t.Kind != protocol.Audio && t.Kind != protocol.Video:
+			return protocol.Errorf(protocol.CodeBadRequest, "track type must be audio or video")
+		case len(t.Source) > maxSourceBytes || len(t.Description) > p.room.limits.NameBytes:
+			return protocol.Errorf(protocol.CodeTooLarge, "track source or description too long")
+		case !p.role.MayPublish(string(t.Kind), t.Source):
+			return protocol.Errorf(protocol.CodeForbidden, "role %s may not publish %s (%s)", p.role.Name, t.Kind, t.Source)
+		}
+	}
+	return nil
+}
+
+// setTracks replaces the peer's published tracks and tells the others what went
+// and what came.
+func (p *Peer) setTracks(tracks map[string]protocol.Track, media *sfu.Peer) {
+	removed := map[string]protocol.Track{}
+	p.tracks = slices.DeleteFunc(p.tracks, func(t *track) bool {
+		if _, stays := tracks[t.TrackID]; stays {
+			return false
+		}
+		removed[t.TrackID] = t.Track
+		return true
+	})
+	added := map[string]protocol.Track{}
+	for id, info := range tracks {
+		i := slices.IndexFunc(p.tracks, func(t *track) bool { return t.TrackID == id })
+		if i >= 0 {
+			p.tracks[i].media = media.Track(id) // a new connection brings new media
+			continue
+		}
+		p.tracks = append(p.tracks, &track{Track: info, media: media.Track(id)})
+		added[id] = info
+	}
+	if len(removed) > 0 {
+		p.room.tell(protocol.OnTrackRemove, protocol.TrackEvent{Tracks: removed, Peer: p.wire(false)}, allBut(p))
+	}
+	if len(added) > 0 {
+		p.room.tell(protocol.OnTrackAdd, protocol.TrackEvent{Tracks: added, Peer: p.wire(false)}, allBut(p))
+	}
+}
+
+// TrackUpdate takes over mute states and descriptions of the peer's own tracks.
+// Tracks that it does not publish are ignored: a mute may cross a removal.
+func (p *Peer) TrackUpdate(ctx context.Context, req protocol.TrackUpdate) error {
+	return p.doJoined(ctx, func() error {
+		changed := map[string]protocol.Track{}
+		for _, t := range p.tracks {
+			u, ok := req.Tracks[t.TrackID]
+			if !ok || len(u.Description) > p.room.limits.NameBytes {
+				continue
+			}
+			t.Mute, t.Description = u.Mute, u.Description
+			changed[t.TrackID] = t.Track
+		}
+		if len(changed) > 0 {
+			p.room.tell(protocol.OnTrackUpdate, protocol.TrackEvent{Tracks: changed, Peer: p.wire(false)}, allBut(p))
+			p.room.stageDirty = true
+		}
+		return nil
+	})
+}
+
+// Answer takes the answer to the last subscribe offer.
+func (p *Peer) Answer(req protocol.Answer) error {
+	m := p.media.Load()
+	if m == nil {
+		return protocol.Errorf(protocol.CodeConflict, "an answer without an offer")
+	}
+	return offerError(m.Answer(req.Desc.SDP))
+}
+
+// Trickle takes one ICE candidate of the client.
+func (p *Peer) Trickle(req protocol.Trickle) error {
+	m := p.media.Load()
+	if m == nil {
+		return protocol.Errorf(protocol.CodeConflict, "a candidate without a connection")
+	}
+	if req.Target != protocol.TargetPublish && req.Target != protocol.TargetSubscribe {
+		return protocol.Errorf(protocol.CodeBadRequest, "trickle target must be 0 or 1")
+	}
+	err := m.Candidate(sfu.Target(req.Target), webrtc.ICECandidateInit{
+		Candidate: req.Candidate.Candidate, SDPMid: req.Candidate.SDPMid,
+		SDPMLineIndex: req.Candidate.SDPMLineIndex, UsernameFragment: req.Candidate.UsernameFragment,
+	})
+	if err != nil {
+		return protocol.Errorf(protocol.CodeBadRequest, "candidate: %v", err)
+	}
+	return nil
+}
+
+// offerError turns the SFU's refusals into the client's words.
+func offerError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sfu.ErrBadSDP):
+		return protocol.Errorf(protocol.CodeBadRequest, "%v", err)
+	default:
+		return err
+	}
+}
+
+// subscribeAll tells the SFU for every peer whom it may hear and see. Peers of
+// one role differ only by themselves, so a role's list is made once.
+func (r *Room) subscribeAll() {
+	lists := map[string][]*track{}
+	owner := map[*track]*Peer{}
+	for _, p := range r.order {
+		m := p.media.Load()
+		if m == nil {
+			continue
+		}
+		list, ok := lists[p.role.Name]
+		if !ok {
+			for _, o := range r.order {
+				if o.hidden || !p.role.Sees(o.role.Name) {
+					continue
+				}
+				for _, t := range o.tracks {
+					if t.media != nil {
+						list = append(list, t)
+						owner[t] = o
+					}
+				}
+			}
+			lists[p.role.Name] = list
+		}
+		media := make([]*sfu.Track, 0, len(list))
+		for _, t := range list {
+			if owner[t] != p {
+				media = append(media, t.media)
+			}
+		}
+		m.Subscribe(media)
+	}
+}
+
+func (p *Peer) trackMap() map[string]protocol.Track {
+	m := make(map[string]protocol.Track, len(p.tracks))
+	for _, t := range p.tracks {
+		m[t.TrackID] = t.Track
+	}
+	return m
+}

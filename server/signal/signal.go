@@ -1,0 +1,160 @@
+// Package signal is the WebSocket side of the client protocol: frames in and
+// out, nothing decided. A frame is parsed once, its params are turned into the
+// type that the method takes, and the room's answer goes back.
+package signal
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"amphi/server/protocol"
+	"amphi/server/room"
+)
+
+// Grant is what a valid auth token says.
+type Grant struct {
+	RoomID string
+	UserID string
+	Role   string
+}
+
+// Server accepts the sockets of clients at one URL.
+type Server struct {
+	// Authenticate checks an auth token. Its error goes to the client as it is
+	// when it is a *protocol.Error.
+	Authenticate func(ctx context.Context, token string) (Grant, error)
+	Rooms        *room.Registry
+	Log          *slog.Logger
+
+	// Bounds; New sets the defaults.
+	QueueFrames     int           // frames waiting for one slow reader before it is dropped
+	FramesPerSecond float64       // of one socket
+	FrameBurst      int           //
+	PingEvery       time.Duration // RFC 6455 pings: the application's pause in hidden tabs
+	WriteTimeout    time.Duration // for one frame, and for the pong
+
+	stats counters
+	ctx   context.Context // ends all sockets
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+}
+
+// Stats counts since the start, but for Sockets, which counts the open ones.
+type Stats struct {
+	Sockets    int64
+	FramesIn   int64
+	FramesOut  int64
+	BadFrames  int64 // not of the protocol's shape
+	TooFast    int64 // over the rate limit
+	SlowSocket int64 // sockets dropped because their queue was full
+	Refused    int64 // sockets refused by token, room or role
+}
+
+type counters struct {
+	sockets, framesIn, framesOut, badFrames, tooFast, slowSocket, refused atomic.Int64
+}
+
+// New returns a server with default bounds. Close ends it.
+func New(auth func(context.Context, string) (Grant, error), rooms *room.Registry, log *slog.Logger) *Server {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Server{
+		Authenticate: auth, Rooms: rooms, Log: log,
+		QueueFrames: 512, FramesPerSecond: 50, FrameBurst: 300,
+		PingEvery: 20 * time.Second, WriteTimeout: 15 * time.Second,
+		ctx: ctx, stop: stop,
+	}
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		Sockets: c.sockets.Load(), FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(),
+		BadFrames: c.badFrames.Load(), TooFast: c.tooFast.Load(), SlowSocket: c.slowSocket.Load(), Refused: c.refused.Load(),
+	}
+}
+
+// Close ends all sockets and waits for them. Clients reconnect, so call it when
+// the listener is closed already.
+func (s *Server) Close() {
+	s.stop()
+	s.wg.Wait()
+}
+
+const maxPeerIDBytes = 64 // clients use UUIDs
+
+// ServeHTTP accepts one socket and serves it until it ends. A client that may
+// not come in is told so by on-error on the open socket: clients retry a failed
+// handshake in a tight loop (§3.1, trap 31).
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.wg.Add(1)
+	defer s.wg.Done()
+	if s.ctx.Err() != nil {
+		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	// Any origin may connect: the token, not a cookie, is what lets one in.
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		s.Log.Debug("websocket handshake failed", "err", err)
+		return
+	}
+	ws.SetReadLimit(protocol.MaxFrameBytes)
+	s.stats.sockets.Add(1)
+	defer s.stats.sockets.Add(-1)
+
+	// The request's context ends with the handler, the server's with the server.
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+
+	c := newConn(s, ws)
+	defer c.finish()
+	query := r.URL.Query()
+	peer, err := s.admit(ctx, query.Get("peer"), query.Get("token"), c)
+	if err != nil {
+		s.stats.refused.Add(1)
+		refusal := room.AsProtocol(err)
+		if refusal.Code == protocol.CodeInternal {
+			s.Log.Error("could not admit a peer", "err", err)
+		}
+		c.Send(protocol.Notification(protocol.OnError, refusal))
+		c.Close(refusal.Message)
+		return
+	}
+	goingAway := c.serve(ctx, peer)
+	peer.Disconnected(c, goingAway)
+}
+
+// admit checks who wants in and binds the socket to its peer.
+func (s *Server) admit(ctx context.Context, peerID, token string, c *conn) (*room.Peer, error) {
+	if peerID == "" || len(peerID) > maxPeerIDBytes {
+		return nil, protocol.Errorf(protocol.CodeBadRequest, "query parameter peer must have 1 to %d bytes", maxPeerIDBytes)
+	}
+	grant, err := s.Authenticate(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Rooms.Open(ctx, grant.RoomID)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release() // the peer holds a reference of its own
+	return r.Connect(ctx, room.Identity{
+		PeerID: peerID, UserID: grant.UserID, Role: grant.Role, TokenHash: sha256.Sum256([]byte(token)),
+	}, c)
+}
+
+// closedByTab reports whether the socket's end means that the tab is gone.
+func closedByTab(err error) bool {
+	var e websocket.CloseError
+	return errors.As(err, &e) && e.Code == websocket.StatusGoingAway
+}
