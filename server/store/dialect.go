@@ -1,0 +1,74 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is everything in which databases differ.
+type dialect struct {
+	serial   string                    // column type of a growing number that is the primary key
+	rebind   func(query string) string // from ? to the database's placeholders
+	isUnique func(error) bool          // a UNIQUE constraint was violated
+}
+
+var sqliteDialect = dialect{
+	serial: "INTEGER PRIMARY KEY AUTOINCREMENT", // without the word, numbers of deleted rows come again
+	rebind: func(query string) string { return query },
+	isUnique: func(err error) bool {
+		var e *sqlite.Error
+		return errors.As(err, &e) &&
+			(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	},
+}
+
+// sqlitePragmas apply to every connection. WAL lets readers go on during a write; with synchronous=FULL a commit is on
+// the disk when it returns, also if power fails (in WAL mode NORMAL would lose the last commits).
+var sqlitePragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"}
+
+const sqliteReaders = 4 // connections
+
+func openSQLite(path string) (read, write *sql.DB, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, nil, err
+	}
+	// The database holds secrets. SQLite gives its -wal and -shm files the mode of the main file.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, err
+	}
+	open := func(connections int, extra ...string) (*sql.DB, error) {
+		// BEGIN IMMEDIATE takes the write lock at once: a transaction that reads and then writes cannot fail half-way
+		// because another one wrote in between.
+		q := url.Values{"_txlock": {"immediate"}, "_pragma": append(append([]string(nil), sqlitePragmas...), extra...)}
+		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+		return db, nil
+	}
+	if write, err = open(1); err != nil {
+		return nil, nil, err
+	}
+	if err := write.Ping(); err != nil { // makes the file a WAL database before the first reader comes
+		write.Close()
+		return nil, nil, fmt.Errorf("open: %w", err)
+	}
+	if read, err = open(sqliteReaders, "query_only(ON)"); err != nil {
+		write.Close()
+		return nil, nil, err
+	}
+	return read, write, nil
+}

@@ -1,0 +1,198 @@
+// Package store keeps the server's records in SQL: workspaces, keys, templates, rooms, room codes, sessions, live
+// streams, and the outbox of webhook events.
+//
+// What it promises: a method that changes something has changed it durably when it returns nil (a kill -9 or a power
+// cut afterwards loses nothing), and the webhook event that tells about a change is written in the same transaction,
+// so that neither exists without the other. Records are values; changing one changes nothing until it is saved.
+//
+// SQLite is the database. What is particular to it is in dialect.go; everything else is SQL that PostgreSQL shares.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Refusals that callers decide by. They are wrapped with a line that says what was missing or in the way.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("conflict")
+)
+
+// Store is an open database. Its methods may be called from many goroutines.
+type Store struct {
+	dialect dialect
+	read    *sql.DB
+	write   *sql.DB // one connection for SQLite: writers queue in Go, fairly, instead of polling for the file's lock
+
+	mu    sync.Mutex
+	fresh map[string]struct{} // rooms with events since the last FreshRooms; bounded by the number of rooms
+	wake  chan struct{}       // one slot
+}
+
+// Open opens the database at path, makes it if need be, and brings its tables up to date.
+func Open(ctx context.Context, path string) (*Store, error) {
+	s := &Store{dialect: sqliteDialect, fresh: make(map[string]struct{}), wake: make(chan struct{}, 1)}
+	var err error
+	if s.read, s.write, err = openSQLite(path); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Close closes the database. Pending events stay in it.
+func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.query(ctx).row(`SELECT 1`).Scan(&one)
+}
+
+// querier is a connection or a transaction together with the context of the call.
+type querier struct {
+	ctx     context.Context
+	dialect dialect
+	on      interface {
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	}
+}
+
+// query reads outside of a transaction: each statement sees what was committed before it.
+func (s *Store) query(ctx context.Context) querier { return querier{ctx, s.dialect, s.read} }
+
+func (q querier) row(query string, args ...any) *sql.Row {
+	return q.on.QueryRowContext(q.ctx, q.dialect.rebind(query), args...)
+}
+
+func (q querier) rows(query string, args ...any) (*sql.Rows, error) {
+	return q.on.QueryContext(q.ctx, q.dialect.rebind(query), args...)
+}
+
+// exec runs a statement and returns the number of rows that it changed.
+func (q querier) exec(query string, args ...any) (int64, error) {
+	res, err := q.on.ExecContext(q.ctx, q.dialect.rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// tx is a write transaction.
+type tx struct {
+	querier
+	events map[string]struct{} // rooms that got events in it
+}
+
+// update runs fn in a write transaction and commits unless it returns an error.
+func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
+	sqltx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer sqltx.Rollback() // after Commit it does nothing
+	t := &tx{querier: querier{ctx, s.dialect, sqltx}}
+	if err := fn(t); err != nil {
+		return err
+	}
+	if err := sqltx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	s.announce(t.events)
+	return nil
+}
+
+// collect scans all rows with scan.
+func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
+// scanner is a *sql.Row or the current row of a *sql.Rows.
+type scanner interface{ Scan(dest ...any) error }
+
+// found names what a query did not find.
+func found(err error, what, id string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s %q: %w", what, id, ErrNotFound)
+	}
+	return err
+}
+
+// timestamp is a time in its column: milliseconds, 0 = never.
+type timestamp time.Time
+
+// Scan implements sql.Scanner.
+func (t *timestamp) Scan(v any) error {
+	ms, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a time is a %T", v)
+	}
+	*t = timestamp{}
+	if ms != 0 {
+		*t = timestamp(time.UnixMilli(ms).UTC())
+	}
+	return nil
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// trunc returns t as it will be read back.
+func trunc(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// jsonText is a value in its *_json column.
+type jsonText struct{ v any }
+
+// Scan implements sql.Scanner.
+func (j jsonText) Scan(v any) error {
+	switch v := v.(type) {
+	case string:
+		return json.Unmarshal([]byte(v), j.v)
+	case []byte:
+		return json.Unmarshal(v, j.v)
+	default:
+		return fmt.Errorf("a JSON text is a %T", v)
+	}
+}
+
+// jsonOf is for values that always can be marshalled: our own structs of plain fields.
+func jsonOf(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("store: %T: %v", v, err))
+	}
+	return string(b)
+}
+
+// Page says which part of a list is wanted: Limit entries after the one with the id Start, newest first.
+type Page struct {
+	Limit int
+	Start string
+}

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"database/sql"
+	"time"
+)
+
+var errNoRows = sql.ErrNoRows
+
+// clause is a growing WHERE clause. Conditions are constants of this package; values are always arguments.
+type clause struct {
+	text string
+	args []any
+}
+
+func where(condition string, args ...any) *clause {
+	return &clause{text: " WHERE " + condition, args: args}
+}
+
+func (c *clause) and(condition string, args ...any) {
+	c.text += " AND " + condition
+	c.args = append(c.args, args...)
+}
+
+// between bounds a time column; zero times do not. Both ends are included.
+func (c *clause) between(column string, after, before time.Time) {
+	if !after.IsZero() {
+		c.and(column+" >= ?", after.UnixMilli())
+	}
+	if !before.IsZero() {
+		c.and(column+" <= ?", before.UnixMilli())
+	}
+}
+
+// page ends the statement: newest first, which is what a descending id means.
+func (c *clause) page(id string, p Page) {
+	if p.Start != "" {
+		c.and(id+" < ?", p.Start)
+	}
+	c.text += " ORDER BY " + id + " DESC LIMIT ?"
+	c.args = append(c.args, p.Limit)
+}
