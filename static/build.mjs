@@ -5,7 +5,9 @@
 //   sdk/hls-<hash>.js          hls.js, loaded only by who plays HLS
 //   sdk/amphi-<hash>.js        the SDK facade (static/sdk/)
 //   sdk/amphi.js               stable address of the facade, for pages elsewhere
-//   app-<hash>.js, .css        the meeting pages (static/app/app.ts, static/css/app.css)
+//   app-<hash>.js, .css        the meeting pages (static/app/app.ts), the style of all pages (static/css/app.css)
+//   site-<hash>.js             the start page and error pages (static/app/site.ts)
+//   fonts/<name>-<hash>.woff2  the typefaces
 //   icons/<name>-<hash>.<ext>  static/icons/, as they are
 //   manifest.json              logical name → {path, integrity, size}
 //
@@ -106,6 +108,26 @@ async function bundle(options) {
   return result.outputFiles[0].contents;
 }
 
+/** The style sheet and the typefaces that it names. */
+async function buildStyles() {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: { app: path.join(here, 'css/app.css') },
+    bundle: true,
+    minify: true,
+    target: ['chrome123', 'firefox121', 'safari17.5'], // light-dark(), popover
+    write: false,
+    outdir: dist,
+    logLevel: 'warning',
+    loader: { '.woff2': 'file' },
+    assetNames: 'fonts/[name]-[hash]',
+  });
+  for (const file of outputFiles) {
+    const rel = path.relative(dist, file.path).replaceAll(path.sep, '/');
+    if (rel === 'app.css') await emitHashed('app.css', '', 'app', '.css', file.contents);
+    else await emit(null, rel, file.contents);
+  }
+}
+
 async function buildWasm() {
   const out = path.join(dist, 'client.wasm.new');
   if (args.has('--no-wasm')) {
@@ -152,14 +174,11 @@ const facade = await emitHashed('amphi.js', 'sdk', 'amphi', '.js',
   await bundle({ entryPoints: { amphi: path.join(here, 'sdk/index.ts') }, define: assets('sdk') }));
 await emit(null, 'sdk/amphi.js', `export * from './${path.posix.basename(facade)}';\n`);
 
-const app = path.join(here, 'app/app.ts');
-if (existsSync(app)) {
-  await emitHashed('app.js', '', 'app', '.js', await bundle({ entryPoints: { app }, define: assets('') }));
+for (const name of ['app', 'site']) {
+  const entry = path.join(here, 'app', name + '.ts');
+  await emitHashed(name + '.js', '', name, '.js', await bundle({ entryPoints: { [name]: entry }, define: assets('') }));
 }
-const css = path.join(here, 'css/app.css');
-if (existsSync(css)) {
-  await emitHashed('app.css', '', 'app', '.css', await bundle({ entryPoints: { app: css } }));
-}
+await buildStyles();
 const icons = path.join(here, 'icons');
 if (existsSync(icons)) {
   for (const file of (await readdir(icons)).sort()) {

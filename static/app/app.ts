@@ -1,0 +1,2 @@
+// Entry of the meeting page's bundle.
+import './meeting.js';

@@ -1,0 +1,115 @@
+// Who is here, by level, and what the local person may do with them.
+import { html } from 'lit';
+import { repeat } from 'lit/directives/repeat.js';
+import type { Level } from './level.js';
+import { levelName, levelOf, levels, rolesAt } from './level.js';
+import { menu, toggleMenu } from './menu.js';
+import type { HMSPeer } from './sdk.js';
+import {
+  actions, selectAudioTrackByPeerID, selectPeers, selectPermissions, selectRolesMap, selectTracksMap, selectVideoTrackByPeerID, store,
+} from './sdk.js';
+import { toast } from './toasts.js';
+import { View, avatar, icon, when } from './view.js';
+import type { IconName } from './view.js';
+import { Watch } from './watch.js';
+
+const moves: Record<Level, { label: string; icon: IconName; testid: string }> = {
+  stage: { label: 'Bring on stage', icon: 'stage', testid: 'bring-on-stage' },
+  floor: { label: 'Move to floor', icon: 'floor', testid: 'move-to-floor' },
+  gallery: { label: 'Move to gallery', icon: 'gallery', testid: 'move-to-gallery' },
+};
+
+/** Brings a person to a role. Onto the stage only if they agree: nobody is put before a camera by force. */
+export async function move(peer: HMSPeer, role: string): Promise<void> {
+  const onStage = levelOf(store.getState(selectRolesMap)[role]) === 'stage';
+  const asked = onStage && levelOf(store.getState(selectRolesMap)[peer.roleName ?? '']) !== 'stage';
+  try {
+    await actions.changeRoleOfPeer(peer.id, role, !asked);
+    if (asked) toast(`${peer.name} is asked to come on stage.`);
+  } catch {
+    toast(`${peer.name} could not be moved. Try again.`);
+  }
+}
+
+class People extends View {
+  private readonly peers = new Watch(this, selectPeers);
+  private readonly roles = new Watch(this, selectRolesMap);
+  private readonly permissions = new Watch(this, selectPermissions);
+
+  constructor() {
+    super();
+    new Watch(this, selectTracksMap);
+  }
+
+  private levelOf(peer: HMSPeer): Level {
+    return levelOf(this.roles.value[peer.roleName ?? '']);
+  }
+
+  protected override render() {
+    const peers = this.peers.value;
+    const hands = peers.filter((peer) => peer.isHandRaised);
+    return html`<div class="people" tabindex="-1">
+      ${when(hands.length, () => this.section('Raised hands', hands))}
+      ${levels.map((level) => {
+        const here = peers.filter((peer) => this.levelOf(peer) === level && !peer.isHandRaised);
+        return when(here.length, () => this.section(levelName[level], here, level));
+      })}
+    </div>`;
+  }
+
+  private section(title: string, peers: HMSPeer[], level?: Level) {
+    return html`<section aria-label=${title}>
+      <h3>${level ? html`<span class="level level-${level}">${title}</span>` : title}<small>${peers.length}</small></h3>
+      <ul>${repeat(peers, (peer) => peer.id, (peer) => this.person(peer))}</ul>
+    </section>`;
+  }
+
+  private person(peer: HMSPeer) {
+    const level = this.levelOf(peer);
+    const audio = store.getState(selectAudioTrackByPeerID(peer.id));
+    const content = peer.isLocal ? [] : this.entries(peer, level);
+    return html`<li class="person" data-testid="person" data-peer-name=${peer.name} data-role=${peer.roleName ?? ''}
+      data-level=${level} data-hand=${peer.isHandRaised ? 'raised' : 'down'}>
+      ${avatar(peer.name)}
+      <div class="person-name"><strong>${peer.name}${peer.isLocal ? ' (you)' : ''}</strong><small>${peer.roleName}</small></div>
+      ${when(peer.isHandRaised, () => html`<span class="hand" role="img" aria-label="Hand raised">${icon('hand')}</span>`)}
+      ${when(level === 'stage' && !audio?.enabled, () => html`<span role="img" aria-label="Muted">${icon('mic-off')}</span>`)}
+      ${when(content.length, () => html`<button class="tool tool-small tool-plain" type="button" aria-haspopup="menu"
+          aria-label="More about ${peer.name}" data-testid="person-menu" @click=${toggleMenu}>${icon('more')}</button>
+        ${menu(peer.name, content)}`)}
+    </li>`;
+  }
+
+  private entries(peer: HMSPeer, level: Level): unknown[] {
+    const may = this.permissions.value;
+    const entries: unknown[] = [];
+    if (may?.changeRole) {
+      for (const to of levels) {
+        const roles = rolesAt(to, this.roles.value, peer.roleName);
+        if (to === level && roles.length === 0) continue;
+        entries.push(...roles.map((role) => this.entry(
+          to === level ? `Make ${role.name}` : roles.length > 1 ? `${moves[to].label} as ${role.name}` : moves[to].label,
+          moves[to].icon, to === level ? 'change-role' : moves[to].testid, () => move(peer, role.name), { role: role.name })));
+      }
+    }
+    if (may?.changeRole && peer.isHandRaised) {
+      entries.push(this.entry('Lower hand', 'hand', 'lower-hand', () => actions.lowerRemotePeerHand(peer.id)));
+    }
+    const audio = store.getState(selectAudioTrackByPeerID(peer.id));
+    const video = store.getState(selectVideoTrackByPeerID(peer.id));
+    if (audio?.enabled && may?.mute) entries.push(this.entry('Mute', 'mic-off', 'mute', () => actions.setRemoteTrackEnabled(audio.id, false)));
+    if (audio && !audio.enabled && may?.unmute) entries.push(this.entry('Ask to unmute', 'mic', 'ask-unmute', () => actions.setRemoteTrackEnabled(audio.id, true)));
+    if (video?.enabled && may?.mute) entries.push(this.entry('Turn camera off', 'camera-off', 'camera-off', () => actions.setRemoteTrackEnabled(video.id, false)));
+    if (may?.removeOthers) {
+      if (entries.length) entries.push(html`<hr class="menu-line" />`);
+      entries.push(this.entry('Remove from the room', 'remove', 'remove', () => actions.removePeer(peer.id, 'removed by the host'), {}, true));
+    }
+    return entries;
+  }
+
+  private entry(label: string, picture: IconName, testid: string, run: () => Promise<void>, { role = '' } = {}, danger = false) {
+    return html`<button class="menu-item ${danger ? 'menu-item-danger' : ''}" type="button" role="menuitem" data-testid=${testid} data-to-role=${role}
+      @click=${() => run().catch(() => toast('That did not work. Try again.'))}>${icon(picture)} ${label}</button>`;
+  }
+}
+customElements.define('amphi-people', People);

@@ -1,0 +1,123 @@
+// Inside the room: one frame for the three levels. What is in its middle follows the role, without a reload.
+import { html, nothing } from 'lit';
+import { selectChat } from './chat.js';
+import { dialog } from './dialog.js';
+import { count } from './format.js';
+import { levelOf } from './level.js';
+import { actions, selectLocalPeer, selectLocalPeerRole, selectPeerCount, selectRoom, store } from './sdk.js';
+import { toast } from './toasts.js';
+import { View, icon, mark, when } from './view.js';
+import { Watch } from './watch.js';
+import './alerts.js';
+import './controls.js';
+import './gallery.js';
+import './live.js';
+import './people.js';
+import './settings.js';
+import './stage.js';
+
+const narrow = matchMedia('(max-width: 720px)');
+
+class Room extends View {
+  private readonly myRole = new Watch(this, selectLocalPeerRole);
+  private readonly room = new Watch(this, selectRoom);
+  private readonly people = new Watch(this, selectPeerCount);
+  private readonly messages = new Watch(this, selectChat);
+  private panel?: 'chat' | 'people' = narrow.matches ? undefined : 'chat';
+  private overlay?: 'settings' | 'end';
+  /** Messages that were here when the chat was last open. */
+  private read = 0;
+
+  private get level() {
+    return levelOf(this.myRole.value);
+  }
+
+  /** On a phone the gallery has its chat always below the picture. */
+  private get shownPanel() {
+    return this.panel ?? (this.level === 'gallery' && narrow.matches ? 'chat' : undefined);
+  }
+
+  protected override willUpdate(): void {
+    if (this.shownPanel === 'chat') this.read = this.messages.value.length;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    narrow.addEventListener('change', this.redraw);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    narrow.removeEventListener('change', this.redraw);
+  }
+
+  protected override render() {
+    const { level, shownPanel: panel } = this;
+    const me = store.getState(selectLocalPeer)?.id;
+    const unread = this.messages.value.slice(this.read).filter((message) => message.sender !== me).length;
+    return html`<main class="room" data-view=${level}>
+      <header class="bar">
+        ${mark()}<h1 title=${this.room.value.name}>${this.room.value.name || 'Amphi'}</h1>
+        <div class="bar-end">
+          ${level === 'gallery' && !this.myRole.value?.permissions.hlsStreaming ? nothing : html`<amphi-live></amphi-live>`}
+          <button class="tool tool-small tool-text ${panel === 'people' ? 'tool-on' : ''}" type="button" data-testid="people-open"
+            aria-label=${`People: ${count(this.people.value, 'person', 'people')} here`} aria-pressed=${panel === 'people'} title="People"
+            @click=${() => this.open('people')}>${icon('people')} ${this.people.value}</button>
+          <button class="tool tool-small" type="button" aria-label="Settings" title="Settings" data-testid="settings-open"
+            @click=${() => this.show('settings')}>${icon('settings')}</button>
+        </div>
+      </header>
+      <amphi-alerts class="banners"></amphi-alerts>
+      <section class="floor" aria-label=${level === 'gallery' ? 'Live stream' : 'Stage'}>
+        ${level === 'gallery' ? html`<amphi-gallery></amphi-gallery>` : html`<amphi-stage></amphi-stage>`}
+        <amphi-reactions></amphi-reactions>
+      </section>
+      <amphi-controls class="controls" role="toolbar" aria-label="Controls" .unread=${unread} .chatting=${panel === 'chat'}
+        @chat=${() => this.open('chat')} @leave=${this.leave} @end=${() => this.show('end')}></amphi-controls>
+      ${when(panel, () => html`<aside class="side" aria-label=${panel === 'chat' ? 'Chat' : 'People'} @keydown=${this.escape}>
+        <div class="side-head"><h2>${panel === 'chat' ? 'Chat' : 'People'}</h2>
+          ${when(this.panel, () => html`<button class="tool tool-small tool-plain" type="button" aria-label="Close" data-testid="panel-close"
+            @click=${() => this.open(undefined)}>${icon('close')}</button>`)}</div>
+        <div class="side-body">${panel === 'chat' ? html`<amphi-chat></amphi-chat>` : html`<amphi-people></amphi-people>`}</div>
+      </aside>`)}
+      ${this.overlay === 'settings' ? html`<amphi-settings @close=${() => this.show(undefined)}></amphi-settings>` : nothing}
+      ${this.overlay === 'end' ? dialog({
+        title: 'End the session for everybody?', testid: 'confirm', onCancel: () => this.show(undefined),
+        body: html`<p class="muted">Everybody leaves the room, and a running live stream ends.</p>`,
+        actions: html`<button class="button" type="button" @click=${() => this.show(undefined)}>Stay</button>
+          <button class="button button-danger" type="button" data-testid="confirm-ok" @click=${this.end}>End for everybody</button>`,
+      }) : nothing}
+    </main>`;
+  }
+
+  private open(panel: 'chat' | 'people' | undefined): void {
+    this.panel = panel === this.panel ? undefined : panel;
+    this.requestUpdate();
+    if (!this.panel) return;
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>(this.panel === 'chat' ? '.side textarea' : '.people')?.focus());
+  }
+
+  private show(overlay: Room['overlay']): void {
+    this.overlay = overlay;
+    this.requestUpdate();
+  }
+
+  private readonly redraw = () => this.requestUpdate();
+
+  private readonly escape = (event: KeyboardEvent) => {
+    if (event.key === 'Escape' && this.panel && !event.defaultPrevented) this.open(undefined);
+  };
+
+  private readonly leave = () => this.dispatchEvent(new CustomEvent('leave'));
+
+  private readonly end = async () => {
+    this.show(undefined);
+    try {
+      await actions.endRoom(false, 'ended by the host');
+      this.dispatchEvent(new CustomEvent('end'));
+    } catch {
+      toast('The session could not be ended. Try again.');
+    }
+  };
+}
+customElements.define('amphi-room', Room);
