@@ -98,8 +98,9 @@ var types = map[string]string{
 	".mp3":   "audio/mpeg",
 }
 
-// hashed matches names that carry a hash of their content: what is under such a name never changes.
-var hashed = regexp.MustCompile(`-[0-9a-f]{10}\.[a-z0-9]+$`)
+// hashed matches names that carry a hash of their content (build.mjs writes hexadecimal, esbuild base 32): what is
+// under such a name never changes.
+var hashed = regexp.MustCompile(`-([0-9a-f]{10}|[0-9A-Z]{8})\.[a-z0-9]+$`)
 
 // ServeHTTP serves /static/<path> from the tree, and /sdk/<name> from its sdk directory, for pages of any origin.
 func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {

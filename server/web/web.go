@@ -1,0 +1,239 @@
+// Package web serves the pages that people open: the start page, the meeting page, and error pages in the
+// same design. It decides who sees what and how pages are sent; what they look like is in templates.
+//
+// A page is drawn into memory first: either all of it is sent, or an error page.
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"amphi/server/policy"
+	"amphi/templates"
+)
+
+// Errors of Config.Door.
+var (
+	ErrUnknownCode = errors.New("unknown room code")
+	ErrClosed      = errors.New("room or room code is disabled")
+)
+
+// Door is what a room code opens.
+type Door struct {
+	Room string // the room's name
+	Role *policy.Role
+}
+
+// Starter is the room that the start page invites to.
+type Starter struct {
+	App   string // the app's or template's name, as people read it
+	Room  string
+	Doors []StarterDoor // in the order shown
+}
+
+// StarterDoor is one role's way into the starter room.
+type StarterDoor struct {
+	Code string
+	Role *policy.Role
+}
+
+// Config is what pages are made from.
+type Config struct {
+	Log *slog.Logger
+
+	// Assets finds a built file by its logical name: its address and its integrity hash.
+	Assets func(name string) (url, integrity string)
+
+	// Door says what a room code opens; ErrUnknownCode or ErrClosed when it opens nothing.
+	Door func(ctx context.Context, code string) (Door, error)
+
+	// Starter finds the starter room; nil when there is none.
+	Starter func(ctx context.Context) (*Starter, error)
+
+	// ShowStarterKit says whether a request's sender may see the starter room's links, which let their
+	// holder in. Nil: only browsers that use a localhost address on this machine.
+	ShowStarterKit func(*http.Request) bool
+
+	// PublicURL is how people reach the server, for the links as shown. Empty: as the request did.
+	PublicURL string
+
+	// FrameAncestors are the origins that may embed the pages, e.g. "https://example.com". Empty: none.
+	FrameAncestors []string
+
+	// ConnectSources are origins besides the server's own that pages speak to: another node's WebSocket, a
+	// CDN for the stream.
+	ConnectSources []string
+}
+
+type pages struct {
+	Config
+	policy string // Content-Security-Policy
+}
+
+// New returns the handler of all pages. It answers every path that it does not know with the 404 page.
+func New(config Config) http.Handler {
+	if config.ShowStarterKit == nil {
+		config.ShowStarterKit = fromLocalhost
+	}
+	p := &pages{Config: config, policy: contentPolicy(config.FrameAncestors, config.ConnectSources)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.start)
+	mux.HandleFunc("GET /join", p.join)
+	mux.HandleFunc("GET /meeting/{code}", p.meeting)
+	mux.HandleFunc("GET /preview/{code}", p.meeting)
+	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
+	mux.HandleFunc("GET /streaming/preview/{code}", p.meeting)
+	mux.HandleFunc("/", p.notFound)
+	return mux
+}
+
+func (p *pages) start(w http.ResponseWriter, r *http.Request) {
+	var start templates.Start
+	if p.Starter != nil && p.ShowStarterKit(r) {
+		starter, err := p.Starter(r.Context())
+		if err != nil {
+			p.fail(w, r, err)
+			return
+		}
+		if starter != nil {
+			start = p.cards(r, starter)
+		}
+	}
+	p.send(w, r, http.StatusOK, templates.StartPage(p.page(r, "Amphi"), start))
+}
+
+func (p *pages) cards(r *http.Request, starter *Starter) templates.Start {
+	origin := strings.TrimSuffix(p.PublicURL, "/")
+	if origin == "" {
+		origin = "http://" + r.Host
+		if r.TLS != nil {
+			origin = "https://" + r.Host
+		}
+	}
+	start := templates.Start{App: starter.App, Room: starter.Room}
+	for _, door := range starter.Doors {
+		level := door.Role.Level()
+		link := "/meeting/" + url.PathEscape(door.Code)
+		if level == policy.Gallery {
+			link = "/streaming" + link
+		}
+		may := door.Role.Permissions
+		start.Cards = append(start.Cards, templates.Card{
+			Role: door.Role.Name, Level: level.String(), Link: link, Shown: origin + link,
+			GoesLive: may.HLSStreaming, Moderates: may.ChangeRole || may.RemoveOthers || may.Mute,
+		})
+	}
+	return start
+}
+
+// code is a room code as it may stand in an address.
+var code = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// join takes the start page's form: a room code, or a whole link pasted in its place.
+func (p *pages) join(w http.ResponseWriter, r *http.Request) {
+	given := strings.TrimSpace(r.URL.Query().Get("code"))
+	prefix := "/meeting/"
+	if link, err := url.Parse(given); err == nil && strings.Contains(link.Path, "/") {
+		if strings.Contains(link.Path, "/streaming/") {
+			prefix = "/streaming/meeting/"
+		}
+		given = link.Path[strings.LastIndex(link.Path, "/")+1:]
+	}
+	if !code.MatchString(given) {
+		p.problem(w, r, unknownCode)
+		return
+	}
+	http.Redirect(w, r, prefix+given, http.StatusSeeOther)
+}
+
+func (p *pages) meeting(w http.ResponseWriter, r *http.Request) {
+	given := r.PathValue("code")
+	if !code.MatchString(given) {
+		p.problem(w, r, unknownCode)
+		return
+	}
+	door, err := p.Door(r.Context(), given)
+	switch {
+	case errors.Is(err, ErrUnknownCode):
+		p.problem(w, r, unknownCode)
+	case errors.Is(err, ErrClosed):
+		p.problem(w, r, closed)
+	case err != nil:
+		p.fail(w, r, err)
+	default:
+		p.send(w, r, http.StatusOK, templates.MeetingPage(p.page(r, door.Room+" · Amphi"), templates.Meeting{
+			Code: given, Room: door.Room, Level: door.Role.Level().String(),
+		}))
+	}
+}
+
+var (
+	notFound = templates.Problem{
+		Status: http.StatusNotFound, Title: "There is nothing here",
+		Text: "The address may be mistyped, or what was here is gone.",
+	}
+	unknownCode = templates.Problem{
+		Status: http.StatusNotFound, Title: "No room behind this link",
+		Text: "Check that the link is complete, or ask the host for a new one.",
+	}
+	closed = templates.Problem{
+		Status: http.StatusForbidden, Title: "The room is not open",
+		Text: "The host has disabled this room or this link. Ask the host to open it, then load the page again.",
+	}
+	broken = templates.Problem{
+		Status: http.StatusInternalServerError, Title: "Something went wrong here",
+		Text: "It is the server's fault, not yours. Load the page again in a moment; if it stays, tell the host.",
+	}
+)
+
+func (p *pages) notFound(w http.ResponseWriter, r *http.Request) { p.problem(w, r, notFound) }
+
+// fail hides err from the visitor and tells the log.
+func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is there to read it
+	}
+	// The pattern and not the path: paths hold room codes.
+	p.Log.Error("page failed", "page", r.Pattern, "err", err)
+	p.problem(w, r, broken)
+}
+
+func (p *pages) problem(w http.ResponseWriter, r *http.Request, problem templates.Problem) {
+	p.send(w, r, problem.Status, templates.ProblemPage(p.page(r, problem.Title+" · Amphi"), problem))
+}
+
+// page is what all pages have in common.
+func (p *pages) page(r *http.Request, title string) templates.Page {
+	page := templates.Page{Title: title, Assets: func(name string) templates.Asset {
+		url, integrity := p.Assets(name)
+		return templates.Asset{URL: url, Integrity: integrity}
+	}}
+	if cookie, err := r.Cookie("amphi-theme"); err == nil && (cookie.Value == "light" || cookie.Value == "dark") {
+		page.Theme = cookie.Value
+	}
+	return page
+}
+
+func (p *pages) send(w http.ResponseWriter, r *http.Request, status int, content templ.Component) {
+	var body bytes.Buffer
+	if err := content.Render(r.Context(), &body); err != nil {
+		p.Log.Error("page not rendered", "page", r.Pattern, "err", err)
+		http.Error(w, "internal server error", http.StatusInternalServerError)
+		return
+	}
+	p.secure(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = body.WriteTo(w) // an error means that the visitor is gone
+	}
+}
