@@ -19,7 +19,7 @@ func (p *Peer) RequestLeave(ctx context.Context, req protocol.PeerLeaveRequest) 
 		if target == nil {
 			return errNoPeer
 		}
-		r.expel(target, protocol.PeerLeaveEvent{RequestedBy: p.ID, Reason: req.Reason})
+		r.expel(target, protocol.PeerLeaveEvent{RequestedBy: p.ID, Reason: req.Reason}, LeftKicked)
 		return nil
 	})
 }
@@ -31,14 +31,14 @@ func (r *Room) Remove(ctx context.Context, peerID, reason string) error {
 		if target == nil {
 			return errNoPeer
 		}
-		r.expel(target, protocol.PeerLeaveEvent{Reason: reason})
+		r.expel(target, protocol.PeerLeaveEvent{Reason: reason}, LeftKicked)
 		return nil
 	})
 }
 
 // expel tells a peer to leave and takes it out. Its id stays refused for a while,
 // since a client that missed the message would just come back.
-func (r *Room) expel(p *Peer, event protocol.PeerLeaveEvent) {
+func (r *Room) expel(p *Peer, event protocol.PeerLeaveEvent, why string) {
 	if len(event.Reason) > r.limits.DataBytes {
 		event.Reason = event.Reason[:r.limits.DataBytes]
 	}
@@ -50,7 +50,7 @@ func (r *Room) expel(p *Peer, event protocol.PeerLeaveEvent) {
 		}
 	}
 	r.removed[p.ID] = now
-	r.remove(p, "removed")
+	r.remove(p, Departure{Reason: why, Message: event.Reason})
 }
 
 // EndRoom ends the session for all others; the client itself leaves after the
@@ -92,9 +92,13 @@ func (r *Room) end(by *Peer, req protocol.EndRoom) {
 	if by != nil {
 		event.RequestedBy = by.ID
 	}
+	ending := Ending{At: time.Now(), By: event.RequestedBy, Lock: req.Lock, Reason: req.Reason}
+	r.journal.add("session ended", func(ctx context.Context) error {
+		return r.registry.cfg.Records.SessionEnded(ctx, r.session, ending)
+	})
 	for _, p := range r.peers {
 		if p != by {
-			r.expel(p, event)
+			r.expel(p, event, LeftRemoved)
 		}
 	}
 	if s := r.registry.cfg.Streamer(); s != nil && r.hls.Enabled {

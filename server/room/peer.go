@@ -155,7 +155,7 @@ func (p *Peer) Disconnected(sink Sink, goingAway bool) {
 		}
 		p.sink.Store(nil)
 		if p.phase != joined {
-			r.remove(p, "")
+			r.remove(p, Departure{})
 			return nil
 		}
 		hide := r.limits.HideAfter
@@ -171,7 +171,7 @@ func (p *Peer) Disconnected(sink Sink, goingAway bool) {
 			r.stageDirty = true
 			p.timer = r.after(max(0, r.limits.ForgetAfter-hide), func() {
 				if p.phase == joined && p.sink.Load() == nil {
-					r.remove(p, "websocket closed")
+					r.remove(p, Departure{Reason: LeftSocket})
 				}
 			})
 		})
@@ -227,6 +227,10 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 		r.order = append(r.order, p)
 		r.announceJoin(p)
 		r.stageDirty = true
+		stay := p.stay()
+		r.journal.add("peer joined", func(ctx context.Context) error {
+			return r.registry.cfg.Records.PeerJoined(ctx, r.session, stay)
+		})
 		p.log.Info("peer joined", "name", p.info.Name, "role", p.role.Name)
 		if m := p.media.Load(); m != nil {
 			m.StartSubscribe(p.autoVideo)
@@ -241,14 +245,13 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 // Leave takes the peer out of the room at its own wish.
 func (p *Peer) Leave(ctx context.Context) error {
 	return p.room.do(ctx, func() error {
-		p.room.remove(p, "client request")
+		p.room.remove(p, Departure{Reason: LeftByRequest})
 		return nil
 	})
 }
 
-// remove takes a peer out for good. reason is for the log; empty for peers that
-// never joined.
-func (r *Room) remove(p *Peer, reason string) {
+// remove takes a peer out for good. why matters only for peers that had joined.
+func (r *Room) remove(p *Peer, why Departure) {
 	if p.phase == left {
 		return
 	}
@@ -256,7 +259,12 @@ func (r *Room) remove(p *Peer, reason string) {
 		r.announceLeave(p)
 	}
 	if p.phase == joined {
-		p.log.Info("peer left", "reason", reason, "stayed", time.Since(p.joinedAt).Round(time.Second))
+		why.At = time.Now()
+		stay := p.stay()
+		r.journal.add("peer left", func(ctx context.Context) error {
+			return r.registry.cfg.Records.PeerLeft(ctx, r.session, stay, why)
+		})
+		p.log.Info("peer left", "reason", why.Reason, "stayed", why.At.Sub(p.joinedAt).Round(time.Second))
 	}
 	p.phase = left
 	p.stop()
@@ -360,6 +368,11 @@ func (p *Peer) wire(withTracks bool) protocol.Peer {
 		w.Tracks = p.trackMap()
 	}
 	return w
+}
+
+// stay returns the peer as it is recorded.
+func (p *Peer) stay() Stay {
+	return Stay{PeerID: p.ID, UserID: p.info.UserID, Name: p.info.Name, Role: p.role.Name, Data: p.info.Data, Joined: p.joinedAt}
 }
 
 // sendPolicy tells the peer its current role and all roles.

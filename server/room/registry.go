@@ -23,25 +23,6 @@ type Record struct {
 	MaxPeers    int // 0 = Limits.Peers
 }
 
-// Records is where rooms come from and what they leave behind. Its methods may
-// block; none is called on a room's goroutine.
-type Records interface {
-	// LoadRoom returns ErrNotFound for an unknown room.
-	LoadRoom(ctx context.Context, roomID string) (Record, error)
-	// DisableRoom stops new joins, for end-room with lock.
-	DisableRoom(ctx context.Context, roomID string) error
-	SessionOpened(ctx context.Context, s Session) error
-	SessionClosed(ctx context.Context, s Session, at time.Time) error
-}
-
-// Session is one run of a room, from its first peer to its last.
-type Session struct {
-	ID         string
-	RoomID     string
-	CustomerID string
-	Started    time.Time
-}
-
 // Streamer makes the room's composed stream. Called in the goroutine of the
 // peer or request that wants it, never in the room's.
 type Streamer interface {

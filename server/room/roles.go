@@ -17,6 +17,7 @@ const roleOfferLife = 5 * time.Minute
 type roleOffer struct {
 	token string
 	role  string
+	by    string // peer id of who asked
 	until time.Time
 }
 
@@ -35,7 +36,7 @@ func (p *Peer) RequestRoleChange(ctx context.Context, req protocol.RoleChangeReq
 		if req.RequestedFor == "" {
 			for _, o := range slices.Clone(r.order) {
 				if !o.hidden && slices.Contains(req.Roles, o.role.Name) {
-					if err := r.setRole(o, role); err != nil {
+					if err := r.setRole(o, role, p.ID); err != nil {
 						return err
 					}
 				}
@@ -47,9 +48,9 @@ func (p *Peer) RequestRoleChange(ctx context.Context, req protocol.RoleChangeReq
 			return errNoPeer
 		}
 		if req.Force {
-			return r.setRole(target, role)
+			return r.setRole(target, role, p.ID)
 		}
-		offer := roleOffer{token: rand.Text(), role: role.Name, until: time.Now().Add(roleOfferLife)}
+		offer := roleOffer{token: rand.Text(), role: role.Name, by: p.ID, until: time.Now().Add(roleOfferLife)}
 		r.roleTokens[target.ID] = offer // one pending offer a peer: the latest
 		target.notify(protocol.OnRoleChangeRequest, protocol.RoleChange{RequestedBy: p.ID, Role: role.Name, Token: offer.token})
 		return nil
@@ -65,7 +66,7 @@ func (p *Peer) AcceptRole(ctx context.Context, req protocol.RoleChange) error {
 			return errStaleToken
 		}
 		delete(r.roleTokens, p.ID)
-		return r.setRole(p, r.role(offer.role))
+		return r.setRole(p, r.role(offer.role), offer.by)
 	})
 }
 
@@ -79,14 +80,15 @@ func (r *Room) ChangeRole(ctx context.Context, peerID, roleName string) error {
 		case role == nil:
 			return errNoRole
 		}
-		return r.setRole(p, role)
+		return r.setRole(p, role, "")
 	})
 }
 
 // setRole moves a peer to another role and thereby, perhaps, to another level.
 // Order matters (§7.5): the peer learns its policy first, then the others of the
 // peer. What the new role may not publish ends here, whatever the client does.
-func (r *Room) setRole(p *Peer, role *policy.Role) error {
+// by is the peer id of who wants it, empty for the API.
+func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 	if p.role == role {
 		return nil
 	}
@@ -96,6 +98,10 @@ func (r *Room) setRole(p *Peer, role *policy.Role) error {
 	p.log.Info("role changed", "from", p.role.Name, "to", role.Name)
 	p.role = role
 	p.sendPolicy()
+	stay, change := p.stay(), RoleChange{At: time.Now(), By: by}
+	r.journal.add("role changed", func(ctx context.Context) error {
+		return r.registry.cfg.Records.RoleChanged(ctx, r.session, stay, change)
+	})
 
 	removed := map[string]protocol.Track{}
 	p.tracks = slices.DeleteFunc(p.tracks, func(t *track) bool {

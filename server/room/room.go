@@ -23,6 +23,8 @@ type Room struct {
 	refs     int // guarded by registry.mu
 	disabled atomic.Bool
 
+	journal *journal
+
 	calls chan func()   // in: work for the owner goroutine
 	done  chan struct{} // closed by the registry when the last reference is gone
 
@@ -66,6 +68,7 @@ func newRoom(g *Registry, rec Record) *Room {
 		watchers:   map[int]func(*Stage){},
 		hls:        protocol.HLSState{Variants: []protocol.HLSVariant{}},
 	}
+	r.journal = newJournal(r.log)
 	if rec.MaxPeers > 0 {
 		r.limits.Peers = min(rec.MaxPeers, r.limits.Peers)
 	}
@@ -90,11 +93,12 @@ func (r *Room) Release() { r.registry.release(r) }
 // Done is closed when the room has ended.
 func (r *Room) Done() <-chan struct{} { return r.done }
 
-// run owns the room until its last reference is gone.
+// run owns the room until its last reference is gone. The session is on record
+// before the room takes its first call, so that callers can refer to it.
 func (r *Room) run() {
-	r.record("session opened", func(ctx context.Context) error {
-		return r.registry.cfg.Records.SessionOpened(ctx, r.session)
-	})
+	records := r.registry.cfg.Records
+	r.journal.write(entry{"session opened", func(ctx context.Context) error { return records.SessionOpened(ctx, r.session) }})
+	go r.journal.run()
 	r.log.Info("room opened", "session", r.session.ID)
 	for {
 		select {
@@ -118,23 +122,14 @@ func (r *Room) shutdown() {
 		r.countTimer.Stop()
 	}
 	at := time.Now()
-	r.record("session closed", func(ctx context.Context) error {
+	r.journal.add("session closed", func(ctx context.Context) error {
 		return r.registry.cfg.Records.SessionClosed(ctx, r.session, at)
 	})
+	r.journal.close()
 	if s := r.registry.cfg.Streamer(); s != nil {
 		s.RoomClosed(r)
 	}
 	r.log.Info("room closed", "session", r.session.ID, "lasted", at.Sub(r.session.Started).Round(time.Second))
-}
-
-// record writes something down with a deadline of its own, at the two moments of
-// a room's life when nobody waits for its goroutine.
-func (r *Room) record(what string, write func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := write(ctx); err != nil {
-		r.log.Error("could not write a record", "what", what, "err", err)
-	}
 }
 
 // do runs fn on the owner goroutine and waits for it.

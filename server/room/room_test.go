@@ -73,6 +73,22 @@ func (h *house) DisableRoom(context.Context, string) error {
 
 func (h *house) SessionOpened(_ context.Context, s Session) error { return h.note("opened " + s.ID) }
 
+func (h *house) PeerJoined(_ context.Context, _ Session, p Stay) error {
+	return h.note(p.PeerID + " joined as " + p.Role)
+}
+
+func (h *house) RoleChanged(_ context.Context, _ Session, p Stay, c RoleChange) error {
+	return h.note(p.PeerID + " became " + p.Role + " by " + c.By)
+}
+
+func (h *house) PeerLeft(_ context.Context, _ Session, p Stay, d Departure) error {
+	return h.note(p.PeerID + " left: " + d.Reason + " " + d.Message)
+}
+
+func (h *house) SessionEnded(_ context.Context, _ Session, e Ending) error {
+	return h.note("ended by " + e.By + ": " + e.Reason)
+}
+
 func (h *house) SessionClosed(_ context.Context, s Session, _ time.Time) error {
 	return h.note("closed " + s.ID)
 }
@@ -514,7 +530,15 @@ func TestLeaveRemoveAndEnd(t *testing.T) {
 	if err := ann.Leave(t.Context()); err != nil && !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the session", func() bool { return slices.Equal(h.noted(), []string{"opened s1", "closed s1"}) })
+	eventually(t, "the end of the session", func() bool { return slices.Contains(h.noted(), "closed s1") })
+	want := []string{
+		"opened s1", "ann joined as broadcaster", "bob joined as hls-viewer", "eve joined as hls-viewer",
+		"eve left: client request ", "bob left: peer kicked spam", "joe joined as hls-viewer",
+		"ended by ann: over", "joe left: server removed peer over", "ann left: client request ", "closed s1",
+	}
+	if got := h.noted(); !slices.Equal(got, want) {
+		t.Errorf("on record:\n%q\nwant\n%q", got, want)
+	}
 	if _, err := h.Open(t.Context(), "r1"); !errors.Is(err, ErrDisabled) {
 		t.Errorf("a locked room opened: %v", err)
 	}

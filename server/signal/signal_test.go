@@ -31,9 +31,15 @@ func (records) LoadRoom(_ context.Context, id string) (room.Record, error) {
 	}
 	return room.Record{RoomID: id, Name: "lab", TemplateID: "t1", Template: policy.StarterKit(), Enabled: id == "r1"}, nil
 }
-func (records) DisableRoom(context.Context, string) error                    { return nil }
-func (records) SessionOpened(context.Context, room.Session) error            { return nil }
-func (records) SessionClosed(context.Context, room.Session, time.Time) error { return nil }
+func (records) DisableRoom(context.Context, string) error                 { return nil }
+func (records) PeerJoined(context.Context, room.Session, room.Stay) error { return nil }
+func (records) RoleChanged(context.Context, room.Session, room.Stay, room.RoleChange) error {
+	return nil
+}
+func (records) PeerLeft(context.Context, room.Session, room.Stay, room.Departure) error { return nil }
+func (records) SessionEnded(context.Context, room.Session, room.Ending) error           { return nil }
+func (records) SessionOpened(context.Context, room.Session) error                       { return nil }
+func (records) SessionClosed(context.Context, room.Session, time.Time) error            { return nil }
 
 // authenticate takes tokens of the form room/role.
 func authenticate(_ context.Context, token string) (Grant, error) {
