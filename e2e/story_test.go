@@ -76,7 +76,7 @@ func TestStory(t *testing.T) {
 	}
 	vic.click("raise-hand")
 	ann.opensPeople()
-	ann.sees(inList("Vic")+`[data-hand="true"]`, 5*time.Second)
+	ann.sees(inList("Vic")+`[data-hand="raised"]`, 5*time.Second)
 	ann.moves("Vic", "bring-on-stage")
 	acceptIfAsked(vic)
 	vic.view("stage")
@@ -107,8 +107,9 @@ func TestStory(t *testing.T) {
 	ann.seesNot(testID("live-badge"), 10*time.Second)
 
 	step("and closes the room")
-	ann.click("leave")
+	ann.click("leave-more")
 	ann.click("end-room")
+	ann.click("confirm-ok")
 	for _, p := range []*person{ann, bob, vic, hal} {
 		p.view("ended")
 	}

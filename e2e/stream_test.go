@@ -1,0 +1,290 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"amphi/e2e/testbrowser"
+	"amphi/e2e/testserver"
+)
+
+// playerPage is a page that knows hls.js and nothing of Amphi.
+const playerPage = `<!doctype html>
+<meta charset="utf-8">
+<title>player</title>
+<video id="video" muted autoplay playsinline></video>
+<script src="/hls.js"></script>
+<script>
+  const video = document.getElementById('video');
+  const errors = []; // fatal ones; a player mends the others itself
+  const mended = [];
+  function play(url) {
+    const hls = new Hls();
+    hls.on(Hls.Events.ERROR, (_, { fatal, type, details, reason }) => (fatal ? errors : mended).push([type, details, reason].join(' ')));
+    hls.loadSource(url);
+    hls.attachMedia(video);
+  }
+</script>`
+
+// servePlayer serves the player's page on another origin than the stream's.
+func servePlayer(t *testing.T) (url string) {
+	t.Helper()
+	script, err := os.ReadFile(filepath.Join("node_modules", "hls.js", "dist", "hls.min.js"))
+	if err != nil {
+		t.Fatalf("hls.js is not there (go tool task test:e2e installs it): %v", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /hls.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		w.Write(script)
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Write([]byte(playerPage))
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL + "/"
+}
+
+// goLive starts the room's stream over the server API and returns its static address.
+func goLive(t *testing.T, server *testserver.Server, room *testserver.Room) (url string) {
+	t.Helper()
+	var started struct{ Status string }
+	if err := server.API(t.Context(), http.MethodPost, "/v2/live-streams/room/"+room.ID+"/start", map[string]any{}, &started); err != nil {
+		t.Fatal(err)
+	}
+	if started.Status != "starting" && started.Status != "running" {
+		t.Errorf("the started stream is %q", started.Status)
+	}
+	url = fmt.Sprintf("%s/beam/%s/%s/master.m3u8", server.URL, room.CustomerID, room.ID)
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		resp, err := http.Get(url)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return url
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no playlist at %s: %v, %v", url, resp, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// TestStream holds one live stream of two people against players that know nothing of Amphi: ffprobe, ffmpeg over a
+// minute, hls.js; and kills the worker under the last of them.
+func TestStream(t *testing.T) {
+	l := newLab(t)
+	playerAddress := servePlayer(t)
+	room := l.room()
+	const annCamera, bobCamera = 31, 32
+	ann := l.join(room, broadcaster, "Ann", annCamera)
+	bob := l.join(room, broadcaster, "Bob", bobCamera)
+	ann.view("stage")
+	bob.view("stage")
+	ann.watches("Bob", bobCamera)
+	url := goLive(t, l.server, room)
+
+	t.Run("ffprobe", func(t *testing.T) { probeStream(t, url) })
+
+	player := &person{Page: l.open("player", testbrowser.PageConfig{}), t: t, name: "the player"}
+	if err := player.Goto(playerAddress); err != nil {
+		t.Fatal(err)
+	}
+	if err := player.Eval(fmt.Sprintf("play(%q)", url), nil); err != nil {
+		t.Fatal(err)
+	}
+	player.finds("#video", 3*time.Second, annCamera, bobCamera)
+
+	t.Run("ffmpeg and hls.js for a minute", func(t *testing.T) {
+		type measured struct {
+			what string
+			err  error
+		}
+		watched := make(chan measured, 1)
+		go func() {
+			summaries, err := player.Measure("#video", 0, 55*time.Second)
+			watched <- measured{fmt.Sprintf("%+v", summaries), err}
+		}()
+		decodeStream(t, url, 60*time.Second)
+		watch := <-watched
+		if watch.err != nil {
+			t.Error(watch.err)
+		}
+		t.Logf("hls.js: %s", watch.what)
+		for _, id := range []int{annCamera, bobCamera} {
+			if !strings.Contains(watch.what, fmt.Sprintf("%d:{", id)) {
+				t.Errorf("camera %d is not in the picture", id)
+			}
+		}
+		player.noErrors(t)
+	})
+
+	t.Run("the worker is killed", func(t *testing.T) {
+		worker := workerOf(t, l.server.PID())
+		if err := player.Eval("void (globalThis.reader = LatencyProbe.read(video))", nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		// until well after whatever was in the player's buffer has been shown
+		time.Sleep(12 * time.Second)
+		var after struct {
+			MaxGap float64 // milliseconds
+			Fresh  float64 // of the last two seconds: delay of the newest picture
+			Count  int
+		}
+		err := player.Eval(`(() => {
+			const recent = reader.samples.filter(({ at }) => at > performance.timeOrigin + performance.now() - 2000);
+			return { maxGap: reader.summary().maxGap, fresh: recent.at(-1)?.delay ?? 0, count: recent.length };
+		})()`, &after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("longest pause %.0f ms; afterwards %d pictures in 2 s, delayed by %.0f ms", after.MaxGap, after.Count, after.Fresh)
+		if after.MaxGap > 3000 {
+			t.Errorf("the picture stood still for %.0f ms", after.MaxGap)
+		}
+		if after.Count < 30 {
+			t.Errorf("only %d pictures in two seconds afterwards", after.Count)
+		}
+		if next := workerOf(t, l.server.PID()); next == worker {
+			t.Error("the same worker still runs")
+		}
+		player.noErrors(t)
+	})
+}
+
+// noErrors fails if the player gave up at any time.
+func (p *person) noErrors(t *testing.T) {
+	t.Helper()
+	var seen struct{ Errors, Mended []string }
+	if err := p.Eval("({ errors, mended })", &seen); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen.Errors) > 0 {
+		t.Errorf("hls.js gave up: %q", seen.Errors)
+	}
+	if len(seen.Mended) > 0 {
+		t.Logf("hls.js mended: %q", seen.Mended)
+	}
+}
+
+// probeStream asks ffprobe what is in a stream.
+func probeStream(t *testing.T, url string) {
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-show_streams", "-of", "json", url)
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || errs.Len() > 0 {
+		t.Fatalf("ffprobe: %v\n%s", err, &errs)
+	}
+	var found struct {
+		Streams []struct {
+			Type   string `json:"codec_type"`
+			Codec  string `json:"codec_name"`
+			Width  int    `json:"width"`
+			Height int    `json:"height"`
+		} `json:"streams"`
+	}
+	if err := json.Unmarshal(out, &found); err != nil {
+		t.Fatal(err)
+	}
+	codecs := map[string]string{}
+	for _, stream := range found.Streams {
+		codecs[stream.Type] = stream.Codec
+		if stream.Type == "video" && (stream.Width != 1280 || stream.Height != 720) {
+			t.Errorf("the picture has %dx%d", stream.Width, stream.Height)
+		}
+	}
+	if codecs["video"] != "h264" || codecs["audio"] != "aac" {
+		t.Errorf("the stream holds %v, want h264 and aac", codecs)
+	}
+}
+
+var (
+	volumeLine = regexp.MustCompile(`max_volume: (-?[\d.]+) dB`)
+	framesLine = regexp.MustCompile(`frame= *(\d+)`)
+)
+
+// decodeStream lets ffmpeg play and decode a stream for so long: without an error, with sound in it.
+func decodeStream(t *testing.T, url string, length time.Duration) {
+	t.Helper()
+	seconds := strconv.FormatFloat(length.Seconds(), 'f', -1, 64)
+	var output bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-xerror",
+		"-progress", "pipe:2", "-i", url, "-t", seconds, "-af", "volumedetect", "-f", "null", "-")
+	cmd.Stderr = &output
+	if err := cmd.Run(); err != nil {
+		t.Errorf("ffmpeg: %v\n%s", err, &output)
+	}
+	out := output.String()
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "[error]") || strings.Contains(line, "[fatal]") {
+			t.Errorf("ffmpeg: %s", line)
+		}
+	}
+	volume := volumeLine.FindStringSubmatch(out)
+	if volume == nil {
+		t.Fatalf("ffmpeg measured no sound:\n%s", out)
+	}
+	loudest, err := strconv.ParseFloat(volume[1], 64)
+	if err != nil || loudest < -30 {
+		t.Errorf("the loudest sound has %s dB: the beeps are not in it", volume[1])
+	}
+	frames := 0
+	for _, match := range framesLine.FindAllStringSubmatch(out, -1) {
+		frames, _ = strconv.Atoi(match[1])
+	}
+	t.Logf("ffmpeg decoded %d pictures in %v, loudest sound %.1f dB", frames, length, loudest)
+	if want := int(length.Seconds() * 30 * 0.95); frames < want {
+		t.Errorf("%d pictures in %v, want at least %d", frames, length, want)
+	}
+}
+
+// workerOf finds the server's one media worker by the process table.
+func workerOf(t *testing.T, server int) int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var workers []int
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue // has ended meanwhile
+		}
+		// pid (name) state parent ...; the name may contain anything
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+		if len(fields) < 2 || fields[1] != strconv.Itoa(server) || fields[0] == "Z" || !bytes.Contains(data, []byte("(amphi-composit")) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers = append(workers, pid)
+	}
+	if len(workers) != 1 {
+		t.Fatalf("the server has workers %v, want one", workers)
+	}
+	return workers[0]
+}
