@@ -205,13 +205,11 @@ func packages(t *testing.T) map[string]*goPackage {
 func hasText(doc *ast.CommentGroup) bool { return doc != nil && strings.TrimSpace(doc.Text()) != "" }
 
 func TestPackages(t *testing.T) {
-	// What starts and ends a process and what draws the components is tested through the whole: e2e.
-	wholes := []string{"e2e/house", "e2e/bench"}
 	for dir, p := range packages(t) {
 		if !p.doc && !onlyTests(p) {
 			t.Errorf("%s has no package comment", dir)
 		}
-		if !p.tests && !slices.Contains(wholes, dir) {
+		if !p.tests {
 			t.Errorf("%s has no tests", dir)
 		}
 	}

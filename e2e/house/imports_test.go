@@ -35,7 +35,7 @@ var doors = map[string][]string{
 
 	// The client: the same messages as the server, and its own parts.
 	"wasm":          {"wasm/client", "wasm/rtc", "wasm/player", "wasm/jsbridge"},
-	"wasm/client":   {"wasm/rtc", "server/protocol", "server/policy"},
+	"wasm/client":   {"wasm/rtc", "wasm/jsbridge", "server/protocol", "server/policy"},
 	"wasm/rtc":      {"wasm/jsbridge"},
 	"wasm/player":   {},
 	"wasm/jsbridge": {},

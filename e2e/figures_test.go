@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"amphi/e2e/probe"
+	"amphi/e2e/testbrowser"
+)
+
+// figures makes TestFigures measure: go test ./e2e -run TestFigures -v -args -figures.
+var figures = flag.Bool("figures", false, "measure speed and size, and print a line \"name value unit\" for each figure")
+
+const (
+	warmUp  = 3 * time.Second // the bandwidth estimate's way up
+	measure = 15 * time.Second
+)
+
+// TestFigures prints what people feel: the delay from one person's camera to another one's screen on each level, with
+// three people in the room, and what the client costs to load. Run it on a quiet machine.
+func TestFigures(t *testing.T) {
+	if !*figures {
+		t.Skip("measures only with -figures")
+	}
+	t.Run("client", clientFigures)
+	t.Run("delay", delayFigures)
+}
+
+// figure prints one.
+func figure(name string, value float64, unit string) {
+	fmt.Printf("%s %.1f %s\n", name, value, unit)
+}
+
+func delayFigures(t *testing.T) {
+	l := newLab(t)
+	room := l.room()
+	const annCamera, bobCamera = 41, 42
+	ann := l.join(room, broadcaster, "Ann", annCamera)
+	bob := l.join(room, broadcaster, "Bob", bobCamera)
+	vic := l.join(room, viewer, "Vic", 0)
+	ann.view("stage")
+	bob.view("stage")
+	vic.view("floor")
+
+	// One reader at a time: reading costs its page, and all pages share this machine.
+	level1 := ann.delay(tile("Bob")+" video", bobCamera)
+	figure("e2e.l1.p50", level1.P50, "ms")
+	figure("e2e.l1.p95", level1.P95, "ms")
+	figure("e2e.l1.freezes", float64(level1.Freezes), "count")
+	level2 := vic.delay(tile("Bob")+" video", bobCamera)
+	figure("e2e.l2.p50", level2.P50, "ms")
+	figure("e2e.l2.p95", level2.P95, "ms")
+	figure("e2e.l2.freezes", float64(level2.Freezes), "count")
+
+	vic.Close()
+	hal := l.join(room, hlsViewer, "Hal", 0)
+	hal.view("gallery")
+	clicked := time.Now()
+	ann.click("go-live")
+	hal.playsHLS(20 * time.Second)
+	figure("e2e.l3.start", float64(time.Since(clicked).Milliseconds()), "ms")
+	level3 := hal.delay(hlsVideo, bobCamera)
+	figure("e2e.l3.p50", level3.P50, "ms")
+	figure("e2e.l3.p95", level3.P95, "ms")
+	figure("e2e.l3.p99", level3.P99, "ms")
+	figure("e2e.l3.freezes", float64(level3.Freezes), "count")
+}
+
+// delay measures one camera in a video.
+func (p *person) delay(selector string, camera int) probe.Summary {
+	p.t.Helper()
+	summaries, err := p.Measure(selector, warmUp, measure)
+	if err != nil {
+		p.fatal(err, "measures %s", selector)
+	}
+	summary := summaries[camera]
+	if summary.Count == 0 {
+		p.t.Fatalf("%s: camera %d was not in the picture: %+v", p.name, camera, summaries)
+	}
+	p.t.Logf("%s: %+v", selector, summary)
+	return summary
+}
+
+// readyScript notes when the Go program has told the page that it is ready.
+const readyScript = `{
+	let value;
+	Object.defineProperty(globalThis, '__amphi', {
+		get: () => value,
+		set({ ready, ...rest }) {
+			value = { ...rest, ready(program) { globalThis.clientReady = performance.now(); ready(program); } };
+		},
+	});
+}`
+
+func clientFigures(t *testing.T) {
+	server := startServer(t)
+	room, err := server.NewRoom(t.Context(), "client-figures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "static", "dist", "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]struct{ Brotli float64 }
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	figure("sdk.wasm_brotli", manifest["client.wasm"].Brotli, "bytes")
+
+	var cold []float64 // milliseconds from the start of the navigation
+	for range 5 {
+		ready, err := coldReady(t, server.URL+"/meeting/"+room.Codes[viewer])
+		if err != nil {
+			t.Fatal(err)
+		}
+		cold = append(cold, ready)
+	}
+	slices.Sort(cold)
+	t.Logf("cold starts: %.0f ms", cold)
+	figure("sdk.ready", cold[len(cold)/2], "ms")
+}
+
+// coldReady loads a page in a browser that has just started, and returns when the client in it was ready.
+func coldReady(t *testing.T, url string) (milliseconds float64, err error) {
+	browser, err := testbrowser.Start(t.Context(), testbrowser.Config{})
+	if err != nil {
+		return 0, err
+	}
+	defer browser.Close()
+	page, err := browser.Open(testbrowser.PageConfig{Scripts: []string{readyScript}})
+	if err != nil {
+		return 0, err
+	}
+	if err := page.Goto(url); err != nil {
+		return 0, err
+	}
+	if err := page.Wait("globalThis.clientReady", 20*time.Second); err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, page.Console())
+	}
+	err = page.Eval("globalThis.clientReady", &milliseconds)
+	return milliseconds, err
+}
