@@ -239,7 +239,7 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 	}); commit != nil {
 		return result, commit
 	}
-	return result, offerError(err)
+	return result, mediaError(err)
 }
 
 // Leave takes the peer out of the room at its own wish.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/pion/webrtc/v4"
 
@@ -57,7 +58,7 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 
 	media := p.openMedia()
 	if result.SDP, err = media.Publish(ctx, req.Desc.SDP, infos); err != nil {
-		return result, offerError(err)
+		return result, mediaError(err)
 	}
 
 	return result, p.doJoined(ctx, func() error {
@@ -153,7 +154,7 @@ func (p *Peer) Answer(req protocol.Answer) error {
 	if m == nil {
 		return protocol.Errorf(protocol.CodeConflict, "an answer without an offer")
 	}
-	return offerError(m.Answer(req.Desc.SDP))
+	return mediaError(m.Answer(req.Desc.SDP))
 }
 
 // Trickle takes one ICE candidate of the client.
@@ -169,22 +170,27 @@ func (p *Peer) Trickle(req protocol.Trickle) error {
 		Candidate: req.Candidate.Candidate, SDPMid: req.Candidate.SDPMid,
 		SDPMLineIndex: req.Candidate.SDPMLineIndex, UsernameFragment: req.Candidate.UsernameFragment,
 	})
-	if err != nil {
-		return protocol.Errorf(protocol.CodeBadRequest, "candidate: %v", err)
-	}
-	return nil
+	return mediaError(err)
 }
 
-// offerError turns the SFU's refusals into the client's words.
-func offerError(err error) error {
+// mediaError turns the SFU's refusals into the client's words.
+func mediaError(err error) error {
+	var code int
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, sfu.ErrBadSDP):
-		return protocol.Errorf(protocol.CodeBadRequest, "%v", err)
+	case errors.Is(err, sfu.ErrBadSDP), errors.Is(err, sfu.ErrBadTracks), errors.Is(err, sfu.ErrBadCandidate):
+		code = protocol.CodeBadRequest
+	case errors.Is(err, sfu.ErrUnexpectedAnswer):
+		code = protocol.CodeConflict
+	case errors.Is(err, sfu.ErrTooMany):
+		code = protocol.CodeTooMany
+	case errors.Is(err, sfu.ErrClosed):
+		return errLeft
 	default:
 		return err
 	}
+	return protocol.Errorf(code, "%s", strings.TrimPrefix(err.Error(), "sfu: "))
 }
 
 // subscribeAll tells the SFU for every peer whom it may hear and see. Peers of
