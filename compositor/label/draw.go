@@ -23,7 +23,7 @@ func (r *Renderer) drawName(n Name) *image.RGBA {
 	var text line
 	room := n.MaxWidth - 2*pad - icon
 	if n.Text != "" && room >= size {
-		r.safely("name", func() { text = r.fonts.shape(n.Text, size, room, font.WeightMedium) })
+		r.safely("name", func() { text = r.fonts.shape(n.Text, size, room, font.WeightNormal) })
 	}
 	width := 2*pad + icon + text.width
 	if text.width == 0 {
