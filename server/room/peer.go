@@ -336,6 +336,14 @@ func (p *Peer) Lookup(ctx context.Context, req protocol.GetPeer) (found protocol
 	return found, err
 }
 
+// Knows says whether that peer is in the room, or is expected back after its
+// socket was lost.
+func (r *Room) Knows(ctx context.Context, peerID string) bool {
+	known := false
+	err := r.do(ctx, func() error { known = r.peers[peerID] != nil; return nil })
+	return err == nil && known
+}
+
 // doJoined runs fn on the room's goroutine if the peer has joined.
 func (p *Peer) doJoined(ctx context.Context, fn func() error) error {
 	return p.room.do(ctx, func() error {

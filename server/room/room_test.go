@@ -323,6 +323,9 @@ func TestReconnect(t *testing.T) {
 	_, err := h.Lookup("r1").Connect(t.Context(), thief, &inbox{})
 	wantCode(t, err, protocol.CodeForbidden)
 
+	if r := h.Lookup("r1"); !r.Knows(t.Context(), "bob") || r.Knows(t.Context(), "joe") {
+		t.Error("bob is expected back, joe is not")
+	}
 	again, box, err := h.connect("bob", policy.RoleHLSViewer)
 	if err != nil {
 		t.Fatal(err)

@@ -28,9 +28,10 @@ type Grant struct {
 
 // Server accepts the sockets of clients at one URL.
 type Server struct {
-	// Authenticate checks an auth token. Its error goes to the client as it is
-	// when it is a *protocol.Error.
-	Authenticate func(ctx context.Context, token string) (Grant, error)
+	// Authenticate checks an auth token, which may have expired during the call of
+	// a peer that is expected back. Its error goes to the client as it is when it
+	// is a *protocol.Error.
+	Authenticate func(ctx context.Context, token, peerID string) (Grant, error)
 	Rooms        *room.Registry
 	Log          *slog.Logger
 
@@ -63,7 +64,7 @@ type counters struct {
 }
 
 // New returns a server with default bounds. Close ends it.
-func New(auth func(context.Context, string) (Grant, error), rooms *room.Registry, log *slog.Logger) *Server {
+func New(auth func(ctx context.Context, token, peerID string) (Grant, error), rooms *room.Registry, log *slog.Logger) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Server{
 		Authenticate: auth, Rooms: rooms, Log: log,
@@ -139,7 +140,7 @@ func (s *Server) admit(ctx context.Context, peerID, token string, c *conn) (*roo
 	if peerID == "" || len(peerID) > maxPeerIDBytes {
 		return nil, protocol.Errorf(protocol.CodeBadRequest, "query parameter peer must have 1 to %d bytes", maxPeerIDBytes)
 	}
-	grant, err := s.Authenticate(ctx, token)
+	grant, err := s.Authenticate(ctx, token, peerID)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (records) SessionOpened(context.Context, room.Session) error               
 func (records) SessionClosed(context.Context, room.Session, time.Time) error            { return nil }
 
 // authenticate takes tokens of the form room/role.
-func authenticate(_ context.Context, token string) (Grant, error) {
+func authenticate(_ context.Context, token, _ string) (Grant, error) {
 	roomID, role, ok := strings.Cut(token, "/")
 	if !ok {
 		return Grant{}, protocol.Errorf(protocol.CodeUnauthorized, "Token validation error")
