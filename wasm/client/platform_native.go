@@ -1,0 +1,41 @@
+//go:build !js
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+)
+
+// spawn runs fn in a goroutine.
+func spawn(fn func()) { go fn() }
+
+const clientOS = runtime.GOOS
+
+// httpDo makes one HTTP request. An error means that there was no answer.
+func httpDo(ctx context.Context, method, url string, header map[string]string, body string) (status int, answer []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	for k, v := range header {
+		request.Header.Set(k, v)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(response.Body, maxHTTPBody+1))
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(answer) > maxHTTPBody {
+		return 0, nil, fmt.Errorf("body of %s is above %d bytes", url, maxHTTPBody)
+	}
+	return response.StatusCode, answer, nil
+}

@@ -1,0 +1,503 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"amphi/server/policy"
+	"amphi/server/protocol"
+	"amphi/wasm/rtc"
+
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+	"github.com/pion/webrtc/v4"
+)
+
+// Init flags that change what the client does (§2.3).
+const (
+	flagSimulcast            = "simulcast"
+	flagSubscribeDegradation = "subscribeDegradation"
+	flagNonWebRTC            = "nonWebRTCDisableOffer"
+)
+
+// policyTimeout is how long the server may take to say what the peer's role is.
+const policyTimeout = 20 * time.Second
+
+// session is one stay in a room, from the first connection to the end. A lost
+// socket or media connection does not end it; leave, removal and errors that
+// cannot be mended do.
+type session struct {
+	c      *Client
+	ctx    context.Context // ends with the session; its cause says why
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when all of it is cleaned up
+	timing timing
+
+	config    JoinConfig
+	peerID    string
+	claims    claims
+	autoVideo bool
+
+	link *link
+	pub  *publisher
+	sub  *subscriber
+	red  *reducer
+
+	// Set before the socket runs, then constant.
+	init      initConfig
+	rtcConfig webrtc.Configuration
+
+	policyOnce sync.Once
+	policyCame chan struct{}
+
+	// lock serialises what changes local media: actions of the user and changes
+	// of the role. Holding its one slot is the right to.
+	lock chan struct{}
+
+	mu       sync.Mutex
+	joined   bool
+	ending   bool
+	applied  string            // role that local media and connections are in line with
+	troubles map[string]*Error // why the state is Reconnecting, by cause
+	audio    *published        // microphone, camera, screen; nil while there is none
+	video    *published
+	screen   []*published
+	stream   *rtc.Stream // of microphone and camera
+}
+
+func newSession(c *Client, config JoinConfig, token claims) *session {
+	s := &session{
+		c: c, done: make(chan struct{}), timing: c.timing, config: config, peerID: uuid.NewString(), claims: token,
+		autoVideo: config.AutoVideoSubscribe, policyCame: make(chan struct{}), lock: make(chan struct{}, 1),
+		troubles: map[string]*Error{},
+	}
+	s.ctx, s.cancel = context.WithCancelCause(c.ctx)
+	s.link = newLink(c.log, s.timing, s.handle)
+	s.pub, s.sub = newPublisher(s), newSubscriber(s)
+	s.red = newReducer(s.peerID)
+	s.red.onMedia = c.remoteMedia
+	s.red.onVisible = s.sub.refresh
+	return s
+}
+
+// connect finds the server and waits until the role is known. The first
+// attempts are repeated, with a pause that grows, where the reason may pass.
+func (s *session) connect(ctx context.Context) error {
+	var conn *websocket.Conn
+	for try := 1; ; try++ {
+		var err error
+		if conn, err = s.open(ctx); err == nil {
+			break
+		}
+		e := asError(err, "JOIN")
+		if e.IsTerminal || e.Code == codeUnreachable && try > 1 || try >= s.timing.connectTries {
+			return terminal(e)
+		}
+		if !sleep(ctx, time.Duration(try)*s.timing.reconnectEvery/2) {
+			return ctx.Err()
+		}
+	}
+	spawn(func() { s.run(conn) })
+	timeout := time.NewTimer(policyTimeout)
+	defer timeout.Stop()
+	select {
+	case <-s.policyCame:
+		return nil
+	case <-timeout.C:
+		return terminal(newError(codeInvalidRole, "JOIN", "the server does not say which role this is"))
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// open does /init and opens a socket.
+func (s *session) open(ctx context.Context) (*websocket.Conn, error) {
+	config, err := fetchInit(ctx, s.config.InitEndpoint, s.peerID, s.config.AuthToken)
+	if err != nil {
+		return nil, err
+	}
+	if s.init.Endpoint == "" { // flags are read once (§2.3)
+		s.init, s.rtcConfig = config, config.rtcConfig(s.config.ICEServers)
+	}
+	return dial(ctx, config.Endpoint, s.peerID, s.config.AuthToken)
+}
+
+// run keeps a socket until the session ends.
+func (s *session) run(conn *websocket.Conn) {
+	for first := true; ; first = false {
+		if !first {
+			spawn(s.resume)
+		}
+		err := s.link.serve(s.ctx, conn)
+		if s.ctx.Err() != nil {
+			return
+		}
+		s.c.log.Info("signalling lost", "err", err)
+		s.trouble("socket", newError(codeSocketLost, "RECONNECT", "%w", err))
+		if conn = s.reconnect(); conn == nil {
+			return
+		}
+	}
+}
+
+// reconnect tries every second for a minute (§7.7). It returns nil when the
+// session has ended.
+func (s *session) reconnect() *websocket.Conn {
+	deadline := time.Now().Add(s.timing.reconnectFor)
+	for {
+		if !sleep(s.ctx, s.timing.reconnectEvery) {
+			return nil
+		}
+		conn, err := s.open(s.ctx)
+		if err == nil {
+			return conn
+		}
+		if s.ctx.Err() != nil {
+			return nil
+		}
+		if e := asError(err, "RECONNECT"); e.IsTerminal || time.Now().After(deadline) {
+			s.end(terminal(e), "sdk request")
+			return nil
+		}
+		s.c.log.Debug("reconnect", "err", err)
+	}
+}
+
+// resume tells the server, on a new socket, what is published (§1.8). There is
+// no second join: the server knows the peer.
+func (s *session) resume() {
+	s.mu.Lock()
+	joined := s.joined
+	s.mu.Unlock()
+	if joined {
+		if err := s.pub.resume(s.ctx); err != nil {
+			if errors.Is(err, errSocketLost) || s.ctx.Err() != nil {
+				return // the next socket does it again
+			}
+			s.c.fail(asError(err, "RECONNECT"))
+		}
+		s.link.notify(s.ctx, protocol.MethodTrackUpdate, protocol.TrackUpdate{Tracks: s.pub.trackMap()})
+	}
+	s.calm("socket")
+}
+
+// join enters the room (§1.3) and publishes what the role and settings allow.
+func (s *session) join(ctx context.Context) error {
+	role := s.role()
+	params := protocol.Join{
+		Name: s.config.UserName, Data: s.config.MetaData, DisableVidAutoSub: !s.autoVideo,
+		ServerSubDegrade: s.init.flag(flagSubscribeDegradation), Simulcast: s.init.flag(flagSimulcast),
+	}
+	if err := s.pub.acquire(ctx); err != nil {
+		return err
+	}
+	if s.webRTC(role) {
+		desc, err := s.pub.open(ctx)
+		if err == nil {
+			err = s.sub.start()
+		}
+		if err != nil {
+			s.pub.release()
+			return terminal(asError(err, "JOIN"))
+		}
+		params.Offer = &desc
+	}
+	var answer protocol.AnswerResult
+	err := s.link.requestTries(ctx, 2, protocol.MethodJoin, params, &answer)
+	if err == nil {
+		err = s.pub.accept(ctx, answer)
+	}
+	s.pub.release()
+	if err != nil {
+		return terminal(asError(err, "JOIN"))
+	}
+	now := time.Now().UnixMilli()
+	s.mu.Lock()
+	s.joined, s.applied = true, role.Name
+	s.mu.Unlock()
+	s.c.store.update(func(t *tx) {
+		t.setRoom(func(r *Room) { r.RoomState, r.IsConnected, r.JoinedAt = Connected, true, now })
+		if local, ok := t.Peers[s.peerID]; ok {
+			local.JoinedAt = now
+			t.setPeer(local)
+		}
+		t.Preview = nil
+		t.markField(fieldPreview)
+	})
+	// From here on this peer is in the room: what cannot be published is told,
+	// and does not undo that.
+	if err := s.syncMedia(ctx); err != nil && s.ctx.Err() == nil {
+		s.c.fail(asError(err, "PUBLISH"))
+	}
+	return nil
+}
+
+// webRTC tells whether a peer of the role has connections at all (§7.6).
+func (s *session) webRTC(role policy.Role) bool { return role.WebRTC() || !s.init.flag(flagNonWebRTC) }
+
+// role is the local peer's present role.
+func (s *session) role() (role policy.Role) {
+	s.c.store.read(func(st *State) { role = st.role() })
+	return role
+}
+
+// trouble notes a reason for being Reconnecting.
+func (s *session) trouble(cause string, e *Error) {
+	s.mu.Lock()
+	first := len(s.troubles) == 0
+	s.troubles[cause] = e
+	joined := s.joined
+	s.mu.Unlock()
+	s.c.store.update(func(t *tx) {
+		if cause == "socket" {
+			s.red.reconnected = true
+		}
+		if first && joined {
+			t.setRoom(func(r *Room) { r.RoomState = Reconnecting })
+			t.notify(Notification{Type: NotifyReconnecting, Severity: severityError, Message: e.Message, Data: e})
+		}
+	})
+}
+
+// calm removes a reason again; without any left the state is Connected.
+func (s *session) calm(cause string) {
+	s.mu.Lock()
+	_, was := s.troubles[cause]
+	delete(s.troubles, cause)
+	last := was && len(s.troubles) == 0
+	joined := s.joined && !s.ending
+	s.mu.Unlock()
+	if !last || !joined {
+		return
+	}
+	s.c.store.update(func(t *tx) {
+		t.setRoom(func(r *Room) { r.RoomState = Connected })
+		t.notify(info(NotifyReconnected, nil))
+	})
+}
+
+func (s *session) connState(which string, state webrtc.PeerConnectionState) {
+	s.c.log.Debug("connection state", "connection", which, "state", state)
+}
+
+// end finishes the session, once. reason is told to the server, if there is one
+// to tell (§3.6.1); e is told to the application.
+func (s *session) end(e *Error, reason string) {
+	s.mu.Lock()
+	if s.ending {
+		s.mu.Unlock()
+		return
+	}
+	s.ending = true
+	joined := s.joined
+	s.mu.Unlock()
+	var cause error = errLeft
+	if e != nil {
+		cause = e
+	}
+	spawn(func() {
+		defer close(s.done)
+		if joined && reason != "" {
+			s.link.notify(s.ctx, protocol.MethodLeave, protocol.Leave{ClientReason: reason})
+		}
+		s.link.close()
+		s.cancel(cause)
+		s.pub.close()
+		s.sub.close()
+		s.mu.Lock()
+		tracks := append([]*published{s.audio, s.video}, s.screen...)
+		s.audio, s.video, s.screen = nil, nil, nil
+		s.mu.Unlock()
+		for _, t := range tracks {
+			if t != nil {
+				t.Close()
+				s.c.localMedia(t, true)
+			}
+		}
+		s.c.ended(s, e)
+	})
+}
+
+// errLeft is the cause of a session that ended as it should.
+var errLeft = errors.New("left the room")
+
+// handle takes one notification of the server, in order, from the reader of
+// the socket or the data channel. It does not block.
+func (s *session) handle(method string, params json.RawMessage) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	if err := s.dispatch(method, params); err != nil {
+		s.c.log.Warn("message not understood", "method", method, "err", err)
+	}
+}
+
+func (s *session) dispatch(method string, params json.RawMessage) error {
+	switch method {
+	case protocol.MethodOffer:
+		return decode(params, s.sub.offer)
+	case protocol.MethodTrickle:
+		return decode(params, s.trickle)
+	case protocol.OnPolicyChange:
+		return decode(params, s.policyChange)
+	case protocol.OnNodeInfo:
+		return decode(params, s.nodeInfo)
+	case protocol.OnError:
+		return decode(params, func(p protocol.Error) { s.end(terminal(asError(&p, "NONE")), "sdk request") })
+	case protocol.OnWarning:
+		s.c.log.Warn("server warns", "params", string(params))
+		return nil
+	case protocol.OnPeerLeaveRequest:
+		return decode(params, s.removed)
+	case protocol.OnRoleChangeRequest:
+		return decode(params, s.roleRequested)
+	case protocol.OnTrackUpdateRequest:
+		return decode(params, s.trackRequested)
+	case protocol.OnChangeTrackMute:
+		return decode(params, s.tracksRequested)
+	}
+	var known bool
+	var err error
+	s.c.store.update(func(t *tx) { known, err = s.red.apply(t, method, params) })
+	if !known {
+		s.c.log.Debug("unknown message", "method", method)
+	}
+	return err
+}
+
+func (s *session) trickle(p protocol.Trickle) {
+	candidate := webrtc.ICECandidateInit{
+		Candidate: p.Candidate.Candidate, SDPMid: p.Candidate.SDPMid, SDPMLineIndex: p.Candidate.SDPMLineIndex,
+		UsernameFragment: p.Candidate.UsernameFragment,
+	}
+	add := s.pub.remoteCandidate
+	if p.Target == protocol.TargetSubscribe {
+		add = s.sub.remoteCandidate
+	}
+	spawn(func() { // the browser's part of it is a promise
+		if err := add(candidate); err != nil && s.ctx.Err() == nil {
+			s.c.log.Debug("candidate not used", "err", err)
+		}
+	})
+}
+
+// policyChange takes the roles over; a change of the own one changes what is
+// published and received (§7.5).
+func (s *session) policyChange(p protocol.PolicyChange[policy.Role]) {
+	if _, known := p.KnownRoles[p.Name]; !known {
+		s.end(terminal(newError(codeInvalidRole, "NONE", "role %q is not in the policy", p.Name)), "sdk request")
+		return
+	}
+	for name, role := range p.KnownRoles {
+		role.Name = name
+		p.KnownRoles[name] = role
+	}
+	s.c.store.update(func(t *tx) { s.red.policy(t, p) })
+	s.policyOnce.Do(func() { close(s.policyCame) })
+	s.mu.Lock()
+	changed := s.joined && s.applied != p.Name
+	s.mu.Unlock()
+	if changed {
+		spawn(func() {
+			if err := s.syncMedia(s.ctx); err != nil && s.ctx.Err() == nil {
+				s.c.fail(asError(err, "NONE"))
+			}
+		})
+	}
+}
+
+// nodeInfo moves to another SFU (§7.9).
+func (s *session) nodeInfo(p struct {
+	SFUNodeID string `json:"sfu_node_id"`
+}) {
+	if !s.pub.setNode(p.SFUNodeID) || !s.webRTC(s.role()) {
+		return
+	}
+	spawn(func() {
+		if err := s.migrate(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.c.fail(asError(err, "NONE"))
+		}
+	})
+}
+
+func (s *session) migrate(ctx context.Context) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	tracks := s.pub.list()
+	s.pub.close()
+	s.sub.close()
+	s.c.store.update(s.red.forgetRemote)
+	if err := s.sub.start(); err != nil {
+		return err
+	}
+	if err := s.pub.first(ctx); err != nil {
+		return err
+	}
+	role := s.role()
+	for _, t := range tracks {
+		if err := s.pub.publish(ctx, t, encodings(role, t.Kind, t.source, s.init.flag(flagSimulcast))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removed: the server has taken this peer out of the room. There is no leave
+// message for that (§3.6.1).
+func (s *session) removed(p protocol.PeerLeaveEvent) {
+	s.c.store.update(func(t *tx) {
+		request := LeaveRequest{Reason: p.Reason, RoomEnded: p.RoomEnd, RequestedBy: peerPointer(t.State, p.RequestedBy)}
+		n := info(NotifyRemovedFromRoom, request)
+		n.Message = "Removed from room"
+		if p.RoomEnd || request.RequestedBy == nil {
+			n.Type, n.Message = NotifyRoomEnded, "Room ended"
+		}
+		if request.RequestedBy != nil {
+			n.Message += " by " + request.RequestedBy.Name
+		}
+		t.notify(n)
+	})
+	s.end(nil, "")
+}
+
+func peerPointer(st *State, id string) *Peer {
+	if p, ok := st.Peers[id]; ok {
+		return &p
+	}
+	return nil
+}
+
+func (s *session) roleRequested(p protocol.RoleChange) {
+	s.c.store.update(func(t *tx) {
+		// One question at a time; unknown roles are none (§3.7.7).
+		if _, known := t.Roles[p.Role]; known && len(t.RoleChangeRequests) == 0 {
+			t.RoleChangeRequests = []RoleChangeRequest{{RequestedBy: p.RequestedBy, RoleName: p.Role, Token: p.Token}}
+			t.markField(fieldRequests)
+		}
+	})
+}
+
+// remoteTrack takes the media of a track of another peer.
+func (s *session) remoteTrack(t *rtc.RemoteTrack) {
+	s.c.store.update(func(tx *tx) { s.red.mediaAdded(tx, t) })
+}
+
+func (s *session) acquire(ctx context.Context) error {
+	select {
+	case s.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+func (s *session) release() { <-s.lock }

@@ -1,0 +1,239 @@
+// Package player is the policy of level 3: given what a media element reports
+// ten times a second, it decides the playback rate and when to jump, so that
+// the viewer is as close to live as the network allows. It moves no bytes; an
+// hls.js-shaped engine does (static/sdk/hls-player.ts).
+//
+// The delay of a low-latency stream is mostly what the player holds back. An
+// engine alone keeps about a second; this policy begins at half a second, makes
+// it more at each stall, and slowly less again while none comes.
+package player
+
+import "math"
+
+// State is what the viewer experiences.
+type State string
+
+// The states of playback.
+const (
+	Idle    State = "idle"    // nothing to play yet
+	Playing State = "playing" // at the live edge
+	Behind  State = "behind"  // the viewer went back in time, or paused and went on
+	Starved State = "starved" // waiting for data
+	Paused  State = "paused"
+)
+
+// Sample is one observation. Times are in seconds; NaN means unknown.
+type Sample struct {
+	Now         float64 // of a clock that never jumps
+	Position    float64 // of playback, in media time
+	BufferEnd   float64 // end of the buffered range around Position
+	LiveEdge    float64 // end of what the playlist offers, in media time
+	WallLatency float64 // between PROGRAM-DATE-TIME of Position and the wall clock
+	Paused      bool
+	Seeking     bool
+	Starved     bool // it should play and has nothing to
+}
+
+// Decision is what to do until the next sample.
+type Decision struct {
+	Rate    float64 // of playback; 1 is normal
+	Seek    float64 // where to jump, in media time; NaN to stay
+	State   State
+	Latency float64 // estimate of the viewer's delay in seconds; NaN while unknown
+	Target  float64 // buffer that is aimed at, in seconds
+}
+
+// Config tunes a Policy. Zero fields get the defaults.
+type Config struct {
+	MinTarget  float64 // buffer to begin with, in seconds; default 0.5
+	MaxTarget  float64 // never more, however bad the network; default 4
+	MaxRate    float64 // to catch up; default 1.12, which few hear
+	MinRate    float64 // to build up a buffer; default 0.95
+	JumpAfter  float64 // this far above the target it jumps instead; default 2.5
+	BehindFrom float64 // from here to the live edge a viewer counts as behind; default 5
+}
+
+func (c *Config) defaults() {
+	for _, d := range []struct {
+		field *float64
+		value float64
+	}{{&c.MinTarget, 0.5}, {&c.MaxTarget, 4}, {&c.MaxRate, 1.12}, {&c.MinRate, 0.95}, {&c.JumpAfter, 2.5}, {&c.BehindFrom, 5}} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+}
+
+// Constants of the control loop.
+const (
+	smoothing = 0.5  // seconds; parts arrive in lumps, and the buffer with them
+	deadband  = 0.08 // seconds around the target where the rate stays 1
+	gain      = 0.3  // rate per second of error
+
+	widen     = 1.5  // target at a stall: × this
+	widenBy   = 0.1  // … and + this
+	calmAfter = 20.0 // seconds without a stall until the target shrinks
+	shrink    = 0.01 // of the target, per second
+	settle    = 1.0  // seconds of playing before a stall counts: start and jumps stall too
+	gapAfter  = 2.0  // seconds starved before it jumps over what is missing
+)
+
+// Policy is the decision maker for one element. It is not safe for concurrent use.
+type Policy struct {
+	cfg      Config
+	target   float64
+	ahead    float64 // smoothed buffer; NaN: take the next as it is
+	last     float64 // time of the last sample; NaN before the first
+	played   float64 // since when it has been playing without a break; NaN while not
+	calm     float64 // time of the last stall or shrinking
+	starved  float64 // since when; NaN while not
+	jumped   float64 // time of our last jump
+	catching bool    // the rate is above 1 until the target is met
+	behind   bool    // by the viewer's will
+	paused   bool
+	toLive   bool // the viewer asked for it
+}
+
+// New makes a policy.
+func New(cfg Config) *Policy {
+	cfg.defaults()
+	nan := math.NaN()
+	return &Policy{cfg: cfg, target: cfg.MinTarget, ahead: nan, last: nan, played: nan, calm: nan, starved: nan, jumped: math.Inf(-1)}
+}
+
+// SeekToLive returns to the live edge.
+func (p *Policy) SeekToLive() { p.behind, p.toLive = false, true }
+
+// Tick takes a sample and decides. Samples may come at any interval; hidden
+// pages get one a second.
+func (p *Policy) Tick(s Sample) Decision {
+	d := Decision{Rate: 1, Seek: math.NaN(), Latency: p.latency(s)}
+	elapsed := s.Now - p.last
+	if !(elapsed >= 0) { // the first sample
+		elapsed = 0
+		p.calm = s.Now
+	}
+	p.last = s.Now
+
+	p.noteWill(s)
+	switch {
+	case s.Paused:
+		d.State = Paused
+		p.rest()
+	case s.Starved:
+		d.State = Starved
+		p.starve(s, &d)
+	case math.IsNaN(s.BufferEnd):
+		d.State = Idle
+		p.rest()
+	default:
+		p.play(s, elapsed, &d)
+	}
+	if p.toLive && !s.Paused && !math.IsNaN(s.LiveEdge) {
+		p.toLive = false
+		p.jump(s, &d, s.LiveEdge-p.target)
+	}
+	d.Target = p.target
+	return d
+}
+
+// noteWill notices that the viewer chose to be elsewhere than live: by a seek
+// that was not ours, or by going on after a pause.
+func (p *Policy) noteWill(s Sample) {
+	const ours = 2.0 // seconds that a jump of ours may take
+	resumed := p.paused && !s.Paused
+	p.paused = s.Paused
+	if resumed || s.Seeking && s.Now-p.jumped > ours {
+		p.behind = s.LiveEdge-s.Position > p.cfg.BehindFrom
+	}
+}
+
+// rest: playback was interrupted; what was measured before says nothing.
+func (p *Policy) rest() {
+	p.ahead, p.played, p.starved, p.catching = math.NaN(), math.NaN(), math.NaN(), false
+}
+
+func (p *Policy) starve(s Sample, d *Decision) {
+	if math.IsNaN(p.starved) {
+		p.starved = s.Now
+		if s.Now-p.played > settle && !p.behind {
+			p.target = min(p.target*widen+widenBy, p.cfg.MaxTarget)
+			p.calm = s.Now
+		}
+	}
+	p.ahead, p.played, p.catching = math.NaN(), math.NaN(), false
+	if s.Now-p.starved > gapAfter && s.LiveEdge-s.Position > p.target+1 && !p.behind {
+		p.starved = s.Now // once per gapAfter
+		p.jump(s, d, s.LiveEdge-p.target)
+	}
+}
+
+func (p *Policy) play(s Sample, elapsed float64, d *Decision) {
+	d.State = Playing
+	p.starved = math.NaN()
+	if math.IsNaN(p.played) {
+		p.played = s.Now
+	}
+	buffer := max(0, s.BufferEnd-s.Position)
+	if math.IsNaN(p.ahead) {
+		p.ahead = buffer
+	} else {
+		p.ahead += (buffer - p.ahead) * min(1, elapsed/smoothing)
+	}
+	if s.LiveEdge-s.Position <= p.cfg.BehindFrom {
+		p.behind = false // caught up
+	}
+	if p.behind {
+		d.State, p.catching = Behind, false
+		return
+	}
+	if s.Seeking {
+		return
+	}
+	if s.Now-p.calm > calmAfter {
+		p.target = max(p.cfg.MinTarget, p.target*(1-shrink*elapsed))
+	}
+	surplus := p.ahead - p.target
+	if surplus > p.cfg.JumpAfter {
+		p.jump(s, d, s.BufferEnd-p.target)
+		return
+	}
+	d.Rate = p.rate(surplus)
+}
+
+// rate closes the gap between buffer and target. Catching up goes on until the
+// target is met, not just to the edge of the deadband: else it never ends.
+func (p *Policy) rate(surplus float64) float64 {
+	switch {
+	case surplus > deadband:
+		p.catching = true
+	case surplus <= 0:
+		p.catching = false
+	}
+	r := 1.0
+	switch {
+	case p.catching:
+		r = min(p.cfg.MaxRate, 1.02+gain*max(0, surplus))
+	case surplus < -deadband:
+		r = max(p.cfg.MinRate, 1+gain*(surplus+deadband))
+	}
+	return math.Round(r*100) / 100 // not a new rate every tick
+}
+
+func (p *Policy) jump(s Sample, d *Decision, to float64) {
+	if math.IsNaN(to) || to <= s.Position {
+		return
+	}
+	d.Seek, p.jumped = to, s.Now
+	p.ahead, p.catching = math.NaN(), false
+	p.played = math.NaN()
+}
+
+// latency prefers the clock in the stream; without one it is what lies between
+// the position and the newest part.
+func (p *Policy) latency(s Sample) float64 {
+	if !math.IsNaN(s.WallLatency) {
+		return s.WallLatency
+	}
+	return s.LiveEdge - s.Position
+}

@@ -1,0 +1,35 @@
+package rtc
+
+import "strings"
+
+// withDTX asks for discontinuous transmission of Opus: a silent microphone
+// sends next to nothing. Offers of browsers do not ask for it by themselves.
+func withDTX(sdp string) string {
+	if strings.Contains(sdp, "usedtx=1") {
+		return sdp
+	}
+	return strings.ReplaceAll(sdp, "useinbandfec=1", "useinbandfec=1;usedtx=1")
+}
+
+// trackOf finds the msid of the media section with the given mid: the ids that
+// the publisher gave its track. A browser's own track id is another one where a
+// section is used for a second track (and always in Firefox).
+func trackOf(sdp, mid string) (streamID, trackID string, ok bool) {
+	inSection, isMid := false, false
+	for line := range strings.Lines(sdp) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.HasPrefix(line, "m="):
+			if isMid && ok {
+				return streamID, trackID, true
+			}
+			inSection, isMid, ok = true, false, false
+		case !inSection:
+		case line == "a=mid:"+mid:
+			isMid = true
+		case strings.HasPrefix(line, "a=msid:") && !ok:
+			streamID, trackID, ok = strings.Cut(strings.TrimPrefix(line, "a=msid:"), " ")
+		}
+	}
+	return streamID, trackID, isMid && ok
+}
