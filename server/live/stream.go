@@ -1,0 +1,308 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"amphi/compositor/layout"
+	"amphi/compositor/wire"
+	"amphi/server/hls"
+	"amphi/server/policy"
+	"amphi/server/protocol"
+	"amphi/server/room"
+	"amphi/server/store"
+)
+
+const (
+	// tick is how often time limits are looked at and a gap is filled.
+	tick = 100 * time.Millisecond
+
+	// fillLag keeps what is filled behind the present, where the next worker goes on.
+	fillLag = 300 * time.Millisecond
+
+	// storeLimit bounds each write of a record.
+	storeLimit = 5 * time.Second
+
+	audioRate     = wire.AudioClock
+	audioChannels = 2
+)
+
+// ending says why a stream ends. A failure has a text instead of a reason.
+type ending struct {
+	reason  string // one of store's
+	failure string
+}
+
+// errStoppedEarly is the failure of a stream that was stopped before anybody could play it
+// (the API wants it to count as one).
+var errStoppedEarly = store.Failure{Type: "BEAM_STOPPED", Message: "Beam stopped too early"}
+
+// stream is the live stream of one room.
+type stream struct {
+	m    *Manager
+	room *room.Room
+	info room.Info
+	dest *policy.HLSDestination
+	key  hls.Key
+	log  *slog.Logger
+
+	ended   atomic.Bool                // an ending was accepted
+	endings chan ending                // one slot
+	stage   atomic.Pointer[room.Stage] // the newest; owner: the room
+	changed chan struct{}              // one slot: stage is new
+	worker  atomic.Pointer[worker]     // takes frames; nil between two workers
+
+	// What follows belongs to the goroutine of run.
+	record    store.LiveStream
+	out       *hls.Stream // nil until the first worker started
+	onAir     bool
+	initTime  time.Time // the start was accepted
+	startTime time.Time // the playlist could be played
+	epoch     time.Time // wall clock at presentation time zero
+
+	current   *worker // talks; nil between two workers
+	begun     time.Time
+	producing bool // a picture of the current worker was packaged
+	restarts  []time.Time
+	restartAt time.Time
+	forced    time.Time // last ForceKey
+
+	sel        selection
+	feeds      map[string]*feed // by track id
+	nextInput  uint32
+	syncs      map[string]uint32 // lip sync groups by peer id
+	pictured   map[uint32]bool   // inputs of which the current worker has a picture
+	painter    *painter
+	sent       map[uint32]bool // bitmaps that the current worker has
+	emptySince time.Time       // the stage is empty; zero when not
+}
+
+func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
+	info := r.Info()
+	return &stream{
+		m: m, room: r, info: info, dest: dest,
+		key:      hls.Key{Customer: info.CustomerID, Room: info.RoomID},
+		log:      m.cfg.Log.With("room", info.RoomID),
+		endings:  make(chan ending, 1),
+		changed:  make(chan struct{}, 1),
+		feeds:    make(map[string]*feed),
+		syncs:    make(map[string]uint32),
+		pictured: make(map[uint32]bool),
+		sent:     make(map[uint32]bool),
+	}
+}
+
+// layer is the rendition to make, with defaults for what the template leaves open.
+func (s *stream) layer() policy.HLSLayer {
+	l := policy.HLSLayer{Width: 1280, Height: 720, VideoBitrate: 2500, AudioBitrate: 128}
+	if len(s.dest.Layers) > 0 {
+		t := s.dest.Layers[0]
+		if t.Width > 0 && t.Height > 0 {
+			l.Width, l.Height = t.Width&^1, t.Height&^1
+		}
+		if t.VideoBitrate > 0 {
+			l.VideoBitrate = t.VideoBitrate
+		}
+		if t.AudioBitrate > 0 {
+			l.AudioBitrate = t.AudioBitrate
+		}
+	}
+	return l
+}
+
+func (s *stream) frameRate() int {
+	if s.dest.VideoFrameRate > 0 {
+		return min(s.dest.VideoFrameRate, 60)
+	}
+	return 30
+}
+
+// open records the start, keeps the room alive, and tells it. It runs in the caller's goroutine.
+func (s *stream) open(ctx context.Context, o Options) error {
+	// Asking the room makes sure that its session is recorded, which the stream's record needs.
+	if _, err := s.room.HLS(ctx); err != nil {
+		return refusal(err)
+	}
+	// A stream is one of those who keep a room alive.
+	held, err := s.m.cfg.Rooms.Open(ctx, s.info.RoomID)
+	if err != nil {
+		s.log.Error("live stream refused", "err", err)
+		return refusal(err)
+	}
+	if held != s.room {
+		held.Release()
+		return refusal(room.ErrClosed)
+	}
+	layer := s.layer()
+	s.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
+		RoomID:      s.info.RoomID,
+		SessionID:   s.info.SessionID,
+		Destination: s.dest.Name,
+		MeetingURL:  o.MeetingURL,
+		PlaybackURL: s.m.playlistURL(s.key),
+		Width:       layer.Width,
+		Height:      layer.Height,
+		Recording:   o.Recording,
+		StartedBy:   o.StartedBy,
+	})
+	if err != nil {
+		s.room.Release()
+		s.log.Error("live stream refused", "err", err)
+		return refusal(err)
+	}
+	s.log = s.log.With("stream", s.record.ID)
+	s.initTime = time.Now()
+	canvas := layout.Canvas{W: layer.Width, H: layer.Height}
+	s.painter = newPainter(canvas, s.info.Name, s.m.cfg.Labels)
+	s.room.SetHLS(s.state(protocol.StateInitialised, nil))
+	return nil
+}
+
+// stop asks the stream to end. Only the first ending counts.
+func (s *stream) stop(e ending) {
+	if s.ended.CompareAndSwap(false, true) {
+		s.endings <- e
+	}
+}
+
+// recordStop writes down that a stop was accepted, and by whom.
+func (s *stream) recordStop(ctx context.Context, by string) {
+	if err := s.m.cfg.Store.LiveStreamStopping(ctx, s.record.ID, by, time.Now()); err != nil {
+		s.log.Error("stop could not be recorded", "err", err)
+	}
+}
+
+// state is what clients see of the stream.
+func (s *stream) state(state string, failure *protocol.Error) protocol.HLSState {
+	v := protocol.HLSVariant{
+		State:         state,
+		MeetingURL:    s.record.MeetingURL,
+		PlaylistType:  "no-dvr",
+		StreamType:    "composite",
+		InitialisedAt: s.initTime.UnixMilli(),
+	}
+	if !s.startTime.IsZero() {
+		v.URL, v.StartedAt = s.record.PlaybackURL, s.startTime.UnixMilli()
+	}
+	return protocol.HLSState{
+		Enabled:  state == protocol.StateInitialised || state == protocol.StateStarted,
+		Variants: []protocol.HLSVariant{v},
+		Error:    failure,
+	}
+}
+
+// run is the life of the stream.
+func (s *stream) run() {
+	unwatch := s.room.Watch(func(stage *room.Stage) {
+		s.stage.Store(stage)
+		select {
+		case s.changed <- struct{}{}:
+		default:
+		}
+	})
+	s.log.Info("live stream starting", "by", s.record.StartedBy)
+	end := s.loop()
+	unwatch()
+	s.close(end)
+}
+
+// loop runs until the stream must end.
+func (s *stream) loop() ending {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	if err := s.launch(); err != nil {
+		return ending{failure: err.Error()}
+	}
+	for {
+		var messages <-chan wire.Message
+		if s.current != nil {
+			messages = s.current.messages
+		}
+		var ready <-chan struct{}
+		if s.out != nil && !s.onAir {
+			ready = s.out.Ready()
+		}
+		select {
+		case e := <-s.endings:
+			return e
+		case m, ok := <-messages:
+			if ok {
+				s.hear(m)
+			} else if err := s.workerLost(); err != nil {
+				return ending{failure: err.Error()}
+			}
+		case <-ready:
+			if err := s.announce(); err != nil {
+				return ending{failure: err.Error()}
+			}
+		case <-s.changed:
+			s.setStage(s.stage.Load())
+		case now := <-ticker.C:
+			if e, over := s.look(now); over {
+				return e
+			}
+		}
+	}
+}
+
+// announce tells the room, and the customer's server, that the stream can be played.
+func (s *stream) announce() error {
+	s.onAir, s.startTime = true, time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	defer cancel()
+	switch err := s.m.cfg.Store.LiveStreamRunning(ctx, s.record.ID, s.startTime); {
+	case errors.Is(err, store.ErrConflict): // a stop was accepted meanwhile; its ending comes next
+		s.startTime = time.Time{}
+		return nil
+	case err != nil:
+		s.log.Error("start could not be recorded", "err", err)
+		return errors.New("the start could not be recorded")
+	}
+	s.log.Info("live stream on the air", "url", s.record.PlaybackURL, "after", s.startTime.Sub(s.initTime).Round(time.Millisecond))
+	s.room.SetHLS(s.state(protocol.StateStarted, nil))
+	return nil
+}
+
+// close ends everything that the stream has, and writes down and tells how it ended.
+func (s *stream) close(end ending) {
+	s.ended.Store(true)
+	for id, f := range s.feeds {
+		f.stop()
+		delete(s.feeds, id)
+	}
+	if s.current != nil {
+		s.dismiss()
+	}
+	if s.out != nil {
+		s.out.Close()
+		s.m.cfg.Origin.Remove(s.key, s.out)
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	defer cancel()
+	now := time.Now()
+	var err error
+	state := s.state(protocol.StateStopped, nil)
+	switch {
+	case end.failure != "":
+		s.m.counters.failed.Add(1)
+		err = s.m.cfg.Store.LiveStreamFailed(ctx, s.record.ID, store.Failure{At: now, Type: "INTERNAL_ERROR", Message: end.failure})
+		state = s.state(protocol.StateFailed, protocol.Errorf(protocol.CodeInternal, "%s", end.failure))
+		state.Variants[0].URL = ""
+	case s.startTime.IsZero():
+		early := errStoppedEarly
+		early.At = now
+		err = s.m.cfg.Store.LiveStreamFailed(ctx, s.record.ID, early)
+	default:
+		err = s.m.cfg.Store.LiveStreamStopped(ctx, s.record.ID, end.reason, now)
+	}
+	if err != nil {
+		s.log.Error("end could not be recorded", "err", err)
+	}
+	s.log.Info("live stream ended", "reason", end.reason, "failure", end.failure, "lasted", now.Sub(s.initTime).Round(time.Millisecond))
+	s.room.SetHLS(state)
+	s.room.Release()
+}

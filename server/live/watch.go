@@ -1,0 +1,154 @@
+package live
+
+import (
+	"fmt"
+	"time"
+
+	"amphi/server/store"
+)
+
+const (
+	// silenceLimit is how long a worker may say nothing. Its heartbeat comes each 500 ms.
+	silenceLimit = 2 * time.Second
+
+	// startLimit is how long a new worker may take to its first word and from its start to its
+	// first picture: on a quiet machine 0.2 s, but it loads 30 MB of libraries.
+	startLimit = 5 * time.Second
+
+	// stopLimit is how long a worker may take to end by itself.
+	stopLimit = 2 * time.Second
+
+	// A stream whose workers die maxRestarts times within restartWindow has failed.
+	maxRestarts   = 5
+	restartWindow = 30 * time.Second
+	maxBackoff    = 2 * time.Second
+)
+
+// launch starts a worker.
+func (s *stream) launch() error {
+	path, err := workerPath(s.m.cfg.Worker)
+	if err != nil {
+		return err
+	}
+	w, err := startWorker(path, s.log)
+	if err != nil {
+		return err
+	}
+	s.m.counters.workers.Add(1)
+	s.current, s.begun, s.producing = w, time.Now(), false
+	clear(s.pictured)
+	clear(s.sent)
+	s.log.Info("media worker started", "pid", w.process.Pid)
+	return nil
+}
+
+// workerLost takes leave of a worker that has said all, and decides about the next.
+func (s *stream) workerLost() error {
+	err := s.bury()
+	now := time.Now()
+	s.restarts = append(s.restarts, now)
+	for len(s.restarts) > 0 && now.Sub(s.restarts[0]) > restartWindow {
+		s.restarts = s.restarts[1:]
+	}
+	n := len(s.restarts)
+	if n > maxRestarts {
+		return fmt.Errorf("the media worker ended %d times in %v, the last time with: %v", n, restartWindow, err)
+	}
+	var pause time.Duration // none the first time: viewers see it
+	if n > 1 {
+		pause = min(maxBackoff, tick<<(n-1))
+	}
+	s.restartAt = now.Add(pause)
+	s.log.Warn("media worker lost", "err", err, "times", n, "restart_in", pause)
+	if pause == 0 {
+		return s.relaunch()
+	}
+	return nil
+}
+
+func (s *stream) relaunch() error {
+	s.m.counters.restarts.Add(1)
+	return s.launch()
+}
+
+// bury waits for the end of the current worker, which has ended or is about to, and adds up
+// what it did.
+func (s *stream) bury() error {
+	w := s.current
+	s.worker.Store(nil)
+	s.current = nil
+	w.kill()
+	<-w.exited
+	s.m.counters.workers.Add(-1)
+	w.settle(&s.m.counters)
+	return w.exitErr
+}
+
+// look is done at each tick: watch the worker, fill its gap, mind the time limits.
+func (s *stream) look(now time.Time) (ending, bool) {
+	switch {
+	case s.current == nil && !now.Before(s.restartAt):
+		if err := s.relaunch(); err != nil {
+			return ending{failure: err.Error()}, true
+		}
+	case s.current != nil && s.hangs(now):
+		s.log.Warn("media worker hangs", "silent", s.current.silent(), "producing", s.producing)
+		s.current.kill() // its messages end, and so workerLost is called
+	}
+	if s.out != nil && !s.producing {
+		if err := s.out.Fill(now.Sub(s.epoch) - fillLag); err != nil {
+			s.log.Error("gap could not be filled", "err", err)
+		}
+	}
+
+	limit := s.m.cfg.MaxDuration
+	if s.dest.MaxDuration > 0 {
+		limit = time.Duration(s.dest.MaxDuration) * time.Second
+	}
+	if now.Sub(s.initTime) >= limit {
+		return ending{reason: store.StoppedMaxDuration}, true
+	}
+	empty := s.m.cfg.AutoStop
+	if s.dest.AutoStopTimeout > 0 {
+		empty = time.Duration(s.dest.AutoStopTimeout) * time.Second
+	}
+	if !s.emptySince.IsZero() && now.Sub(s.emptySince) >= empty {
+		return ending{reason: store.StoppedLastPeer}, true
+	}
+	return ending{}, false
+}
+
+// hangs says whether the worker must be given up.
+func (s *stream) hangs(now time.Time) bool {
+	if !s.producing {
+		return now.Sub(s.begun) > startLimit
+	}
+	return s.current.silent() > silenceLimit
+}
+
+// dismiss lets the worker finish, and packages what it still says, until stopLimit.
+func (s *stream) dismiss() {
+	if s.worker.Load() == nil { // it was never told what to make: there is nothing to finish
+		_ = s.bury()
+		return
+	}
+	s.current.stop()
+	deadline := time.NewTimer(stopLimit)
+	defer deadline.Stop()
+	for {
+		select {
+		case m, ok := <-s.current.messages:
+			if !ok {
+				if err := s.bury(); err != nil {
+					s.log.Info("media worker ended", "err", err)
+				}
+				return
+			}
+			s.hear(m)
+		case <-deadline.C:
+			s.log.Warn("media worker does not end, killed")
+			_ = s.bury()
+			return
+		}
+	}
+}
