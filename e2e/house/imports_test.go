@@ -28,7 +28,7 @@ var doors = map[string][]string{
 
 	// The worker: a program without network over its parts.
 	"compositor":        {"compositor/codec", "compositor/canvas", "compositor/mix", "compositor/wire"},
-	"compositor/canvas": {"compositor/layout"},
+	"compositor/canvas": {"compositor/layout", "compositor/wire"}, // it draws the scene that the server sent
 	"compositor/layout": {},
 	"compositor/label":  {},
 	"compositor/wire":   {"compositor/layout"},
