@@ -57,7 +57,7 @@ class Chat extends View {
         <div class="composer-line">
           <textarea class="input" rows="1" maxlength=${longest} placeholder="Write a message" aria-label="Message"
             data-testid="chat-input" @keydown=${this.key}></textarea>
-          <button class="tool button-primary" type="submit" aria-label="Send" title="Send" data-testid="chat-send">${icon('send')}</button>
+          <button class="tool tool-on" type="submit" aria-label="Send" title="Send" data-testid="chat-send">${icon('send')}</button>
         </div>
       </form>`;
   }

@@ -14,3 +14,14 @@ export function duration(ms: number): string {
 
 /** A thing and its number, e.g. "1 person", "3 people". */
 export const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
+
+const segmenter = 'Segmenter' in Intl ? new Intl.Segmenter() : undefined;
+const firstLetter = (word: string) => segmenter?.segment(word)[Symbol.iterator]().next().value?.segment ?? [...word][0] ?? '';
+
+/** First letters of the first and the last word. */
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return '?';
+  const last = words.length > 1 ? firstLetter(words.at(-1)!) : '';
+  return (firstLetter(words[0]!) + last).toLocaleUpperCase();
+}

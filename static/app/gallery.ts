@@ -1,8 +1,8 @@
 // Level 3: the composed live stream.
 import { html, nothing } from 'lit';
+import { selectLive } from './live-state.js';
 import { HMSHLSPlayer, HMSHLSPlayerEvents, selectHLSState } from './sdk.js';
 import type { HMSHLSStats } from './sdk.js';
-import { selectLive } from './live.js';
 import { View, icon, mark, when } from './view.js';
 import { Watch } from './watch.js';
 

@@ -2,22 +2,11 @@
 import { html, nothing } from 'lit';
 import { dialog } from './dialog.js';
 import { duration } from './format.js';
-import type { HMSStore } from './sdk.js';
-import { HMSStreamingState, actions, selectHLSState, selectPermissions } from './sdk.js';
+import { selectLive } from './live-state.js';
+import { actions, selectHLSState, selectPermissions } from './sdk.js';
 import { toast } from './toasts.js';
 import { View, icon, when } from './view.js';
 import { Watch } from './watch.js';
-
-export type LiveState = 'off' | 'starting' | 'live' | 'failed';
-
-/** Where the live stream stands. */
-export function selectLive(state: HMSStore): LiveState {
-  const { running, variants, error } = selectHLSState(state);
-  const variant = variants[0];
-  if (variant?.state === HMSStreamingState.INITIALISED) return 'starting';
-  if (running) return variant?.url ? 'live' : 'starting';
-  return variant?.state === HMSStreamingState.FAILED || error ? 'failed' : 'off';
-}
 
 const startTimeoutMs = 20_000;
 
@@ -54,7 +43,7 @@ class Live extends View {
       ${when(live === 'live', () => html`<span class="live-badge" role="status" aria-label="Live" data-testid="live-badge">LIVE ${this.time()}</span>`)}
       ${!may ? nothing : live === 'live'
         ? html`<button class="button button-small" type="button" data-testid="end-stream" ?disabled=${this.asked === 'stop'}
-            @click=${() => this.confirm(true)}>${icon('stop')} ${this.asked === 'stop' ? 'Ending…' : 'End stream'}</button>`
+            @click=${() => this.confirm(true)}>${icon('stop')} ${this.asked === 'stop' ? 'Ending…' : html`<span>End<span class="wide-only"> stream</span></span>`}</button>`
         : html`<button class="button button-small button-danger" type="button" data-testid="go-live" data-state=${starting ? 'starting' : live}
             ?disabled=${starting} @click=${this.start}>${icon('live')} ${starting ? 'Starting…' : 'Go live'}</button>`}
       ${this.confirming ? dialog({

@@ -81,7 +81,7 @@ class Preview extends View {
   private picture() {
     const capture = this.capture!;
     const shown = this.camera && capture.video;
-    return html`<div>
+    return html`<div class="preview-self">
       <div class="preview-picture">
         <video autoplay playsinline muted .muted=${true} ?hidden=${!shown} aria-label="Your camera"></video>
         ${shown ? nothing : html`<div class="preview-still">${this.still()}</div>`}

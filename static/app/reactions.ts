@@ -1,28 +1,11 @@
-// Emoji that float over the picture. On the wire they are the custom event of 100ms's Prebuilt kit.
+// Emoji that float over the picture.
 import { html } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
-import { HMSNotificationTypes, actions, notifications, selectLocalPeer, store } from './sdk.js';
+import { emojiOf, emojis, reactionEvent, reactionMessage } from './emoji.js';
 import { menu, toggleMenu } from './menu.js';
+import { HMSNotificationTypes, actions, notifications, selectLocalPeer, store } from './sdk.js';
 import { toast } from './toasts.js';
 import { View, icon } from './view.js';
-
-export const reactionEvent = 'EMOJI_REACTION';
-
-/** Names as in Prebuilt (emoji-mart's), so that its users and ours see each other's. */
-export const emojis: Record<string, string> = {
-  '+1': '👍', '-1': '👎', wave: '👋', clap: '👏', fire: '🔥', tada: '🎉', heart_eyes: '😍', joy: '😂', open_mouth: '😮', sob: '😭',
-};
-
-/** The emoji in an event's text, or undefined when it is none that we know. */
-export function emojiOf(message: unknown): string | undefined {
-  try {
-    const event: unknown = typeof message === 'string' ? JSON.parse(message) : message;
-    const id = (event as { emojiId?: unknown } | null)?.emojiId;
-    return typeof id === 'string' && Object.hasOwn(emojis, id) ? id : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 interface Floating {
   key: number;
@@ -79,10 +62,8 @@ export class Reactions extends View {
 customElements.define('amphi-reactions', Reactions);
 
 function react(id: string): void {
-  const me = store.getState(selectLocalPeer);
   document.querySelector<Reactions>('amphi-reactions')?.show(id, 'You');
-  actions.sendBroadcastMessage(JSON.stringify({ type: reactionEvent, emojiId: id, senderId: me?.id }), reactionEvent)
-    .catch(() => toast('Your reaction was not sent.'));
+  actions.sendBroadcastMessage(reactionMessage(id), reactionEvent).catch(() => toast('Your reaction was not sent.'));
 }
 
 /** The button that opens the emoji. */

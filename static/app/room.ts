@@ -91,10 +91,11 @@ class Room extends View {
   }
 
   private open(panel: 'chat' | 'people' | undefined): void {
-    this.panel = panel === this.panel ? undefined : panel;
+    const fixed = panel === 'chat' && !this.panel && this.shownPanel === 'chat';
+    if (!fixed) this.panel = panel === this.panel ? undefined : panel;
     this.requestUpdate();
-    if (!this.panel) return;
-    void this.updateComplete.then(() => this.querySelector<HTMLElement>(this.panel === 'chat' ? '.side textarea' : '.people')?.focus());
+    if (!panel || !this.shownPanel) return;
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>(panel === 'chat' ? '.side textarea' : '.people')?.focus());
   }
 
   private show(overlay: Room['overlay']): void {

@@ -1,5 +1,6 @@
 import { LitElement, svg, html, nothing } from 'lit';
 import type { TemplateResult } from 'lit';
+import { initials } from './format.js';
 
 /** Icons in static/icons/sprite.svg. */
 export type IconName =
@@ -31,17 +32,6 @@ export function avatar(name: string): TemplateResult {
   let sum = 0;
   for (const char of name) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 9973;
   return html`<span class="avatar tone-${sum % 6}" aria-hidden="true">${initials(name)}</span>`;
-}
-
-const segmenter = 'Segmenter' in Intl ? new Intl.Segmenter() : undefined;
-const firstLetter = (word: string) => segmenter?.segment(word)[Symbol.iterator]().next().value?.segment ?? [...word][0] ?? '';
-
-/** First letters of the first and the last word. */
-export function initials(name: string): string {
-  const words = name.trim().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return '?';
-  const last = words.length > 1 ? firstLetter(words.at(-1)!) : '';
-  return (firstLetter(words[0]!) + last).toLocaleUpperCase();
 }
 
 export const when = (condition: unknown, then: () => unknown): unknown => (condition ? then() : nothing);
