@@ -1,0 +1,130 @@
+package sfu
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pion/webrtc/v4"
+)
+
+// channelLabel is the label by which clients know the channel; they ignore
+// others.
+const channelLabel = "ion-sfu"
+
+// maxBuffered bounds what waits in the channel for a slow client, in bytes.
+const maxBuffered = 256 << 10
+
+// channel is the server's data channel on a subscribe connection: JSON-RPC
+// requests for layers from the client, notifications to it.
+type channel struct {
+	link *session
+	dc   *webrtc.DataChannel
+}
+
+func newChannel(l *session) (*channel, error) {
+	ordered := true
+	dc, err := l.pc.CreateDataChannel(channelLabel, &webrtc.DataChannelInit{Ordered: &ordered})
+	if err != nil {
+		return nil, fmt.Errorf("sfu: data channel: %w", err)
+	}
+	c := &channel{link: l, dc: dc}
+	dc.OnMessage(func(m webrtc.DataChannelMessage) { c.serve(m.Data) })
+	return c, nil
+}
+
+// request is what clients send.
+type request struct {
+	ID     string `json:"id"`
+	Method string `json:"method"`
+	Params struct {
+		TrackID  string `json:"track_id"`
+		MaxLayer string `json:"max_spatial_layer"`
+		// Subscribed is a pointer because leaving it out is an error.
+		Subscribed *bool `json:"subscribed"`
+	} `json:"params"`
+}
+
+// response is the answer to every request: clients ask again when none comes.
+type response struct {
+	ID      string    `json:"id"`
+	Version string    `json:"jsonrpc"`
+	Result  *struct{} `json:"result,omitempty"`
+	Error   *rpcError `json:"error,omitempty"`
+}
+
+type rpcError struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// serve handles one message on pion's reading goroutine of the channel.
+func (c *channel) serve(data []byte) {
+	stats := &c.link.down.peer.sfu.stats
+	var q request
+	r := response{Version: "2.0"}
+	switch {
+	case len(data) > maxMessage:
+		r.Error = &rpcError{400, "message too long"}
+	case json.Unmarshal(data, &q) != nil:
+		r.Error = &rpcError{400, "not a request"}
+	default:
+		r.Error = c.link.prefer(&q)
+	}
+	if r.ID = q.ID; len(r.ID) > 128 {
+		r.ID = ""
+	}
+	if r.Error == nil {
+		r.Result = &struct{}{}
+	} else if r.Error.Code == 400 {
+		stats.badMessages.Add(1)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return // strings only: cannot be
+	}
+	c.send(text)
+}
+
+// prefer carries out a request.
+func (l *session) prefer(q *request) *rpcError {
+	var kind Kind
+	var on bool
+	switch q.Method {
+	case "prefer-video-track-state":
+		kind = Video
+		switch q.Params.MaxLayer {
+		case "none":
+		case "low", "medium", "high":
+			on = true
+		default:
+			return &rpcError{400, "unknown layer"}
+		}
+	case "prefer-audio-track-state":
+		kind = Audio
+		if q.Params.Subscribed == nil {
+			return &rpcError{400, "subscribed is missing"}
+		}
+		on = *q.Params.Subscribed
+	default:
+		return &rpcError{400, "unknown method"}
+	}
+	d := (*l.tracks.Load())[q.Params.TrackID]
+	if d == nil || d.track.info.Kind != kind {
+		return &rpcError{404, "track not found"}
+	}
+	d.want(on)
+	return nil
+}
+
+// send puts a text message on the channel unless too much waits there.
+func (c *channel) send(text []byte) bool {
+	if c.dc.ReadyState() != webrtc.DataChannelStateOpen || c.dc.BufferedAmount()+uint64(len(text)) > maxBuffered {
+		c.link.down.peer.sfu.stats.droppedEvents.Add(1)
+		return false
+	}
+	if err := c.dc.SendText(string(text)); err != nil {
+		c.link.down.peer.sfu.stats.droppedEvents.Add(1)
+		return false
+	}
+	return true
+}

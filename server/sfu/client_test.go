@@ -1,0 +1,746 @@
+package sfu
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+	"github.com/pion/webrtc/v4/pkg/media/samplebuilder"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 10 * time.Second
+
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if f() {
+			return
+		}
+	}
+	t.Fatalf("not within %v: %s", patience, what)
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+var testTiming = timing{
+	answer:       300 * time.Millisecond,
+	disconnected: 600 * time.Millisecond,
+	failed:       time.Second,
+	keepalive:    100 * time.Millisecond,
+	restart:      300 * time.Millisecond,
+	giveUp:       3 * time.Second,
+	tick:         50 * time.Millisecond,
+}
+
+func testSFU(t testing.TB) *SFU {
+	t.Helper()
+	s, err := newSFU(Config{Loopback: true, KeyFrameInterval: 100 * time.Millisecond, Log: quiet()}, testTiming)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// client is a participant on native pion, as a browser would be one.
+type client struct {
+	t    testing.TB
+	sfu  *SFU
+	peer *Peer
+	api  *webrtc.API
+
+	// loss, if set, decides which RTP packets of the client get lost.
+	loseOut, loseIn atomic.Pointer[func(*rtp.Header) bool]
+	mute            atomic.Bool // do not answer subscribe offers
+
+	mu       sync.Mutex
+	pub, sub *webrtc.PeerConnection
+	infos    []TrackInfo
+	offers   []string // received
+	events   chan string
+	inbound  map[string]*inbound // by track id of msid
+	dc       *webrtc.DataChannel
+	dcOpen   chan struct{}
+	pending  int // offers received minus answers given
+	overlap  bool
+	gone     []Target
+	work     chan string
+	stopped  chan struct{}
+}
+
+// Signals
+
+func (c *client) Candidate(Target, webrtc.ICECandidateInit) {}
+func (c *client) Offer(sdp string) {
+	c.mu.Lock()
+	c.offers = append(c.offers, sdp)
+	c.pending++
+	if c.pending > 1 {
+		c.overlap = true
+	}
+	c.mu.Unlock()
+	c.work <- sdp
+}
+func (c *client) Disconnected(t Target) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = append(c.gone, t)
+}
+
+func (c *client) lost(t Target) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range c.gone {
+		if g == t {
+			return true
+		}
+	}
+	return false
+}
+
+func newClient(t testing.TB, s *SFU, id string, options ...func(*webrtc.MediaEngine)) *client {
+	t.Helper()
+	c := &client{
+		t: t, sfu: s, inbound: map[string]*inbound{}, events: make(chan string, 1000),
+		dcOpen: make(chan struct{}), work: make(chan string, 1000), stopped: make(chan struct{}),
+	}
+	m := &webrtc.MediaEngine{}
+	if len(options) == 0 {
+		options = append(options, func(m *webrtc.MediaEngine) {
+			if err := m.RegisterDefaultCodecs(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for _, o := range options {
+		o(m)
+	}
+	r := &interceptor.Registry{}
+	r.Add(lossFactory{c})
+	if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio} {
+		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: extLevel}, kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var e webrtc.SettingEngine
+	e.LoggerFactory = loggerFactory{quiet()}
+	e.SetIncludeLoopbackCandidate(true)
+	e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.SetICETimeouts(600*time.Millisecond, 2*time.Second, 100*time.Millisecond)
+	c.api = webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(e))
+	c.peer = s.NewPeer(id, c)
+	c.newPub()
+	c.newSub()
+	go c.answerAll()
+	t.Cleanup(c.close)
+	return c
+}
+
+func (c *client) close() {
+	c.peer.Close()
+	close(c.work)
+	<-c.stopped
+	c.mu.Lock()
+	pub, sub := c.pub, c.sub
+	c.mu.Unlock()
+	_ = pub.GracefulClose()
+	_ = sub.GracefulClose()
+}
+
+func (c *client) newPub() {
+	pc, err := c.api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := pc.CreateDataChannel("ion-sfu", nil); err != nil {
+		c.t.Fatal(err)
+	}
+	c.mu.Lock()
+	c.pub = pc
+	c.infos = nil
+	c.mu.Unlock()
+}
+
+func (c *client) newSub() {
+	pc, err := c.api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	open := make(chan struct{})
+	pc.OnDataChannel(func(dc *webrtc.DataChannel) {
+		if dc.Label() != "ion-sfu" {
+			return
+		}
+		dc.OnMessage(func(m webrtc.DataChannelMessage) {
+			if m.IsString {
+				c.events <- string(m.Data)
+			}
+		})
+		dc.OnOpen(func() {
+			c.mu.Lock()
+			c.dc = dc
+			c.mu.Unlock()
+			close(open)
+		})
+	})
+	pc.OnTrack(c.track)
+	c.mu.Lock()
+	c.sub, c.dcOpen = pc, open
+	c.mu.Unlock()
+}
+
+// negotiate makes a publish offer and applies the answer.
+func (c *client) negotiate(options *webrtc.OfferOptions) (answer string) {
+	c.t.Helper()
+	answer, err := c.tryNegotiate(options)
+	if err != nil {
+		c.t.Fatalf("publish: %v", err)
+	}
+	return answer
+}
+
+func (c *client) tryNegotiate(options *webrtc.OfferOptions) (string, error) {
+	c.mu.Lock()
+	pc, infos := c.pub, c.infos
+	c.mu.Unlock()
+	o, err := pc.CreateOffer(options)
+	if err != nil {
+		return "", err
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	if err := pc.SetLocalDescription(o); err != nil {
+		return "", err
+	}
+	<-gathered
+	answer, err := c.peer.Publish(context.Background(), pc.LocalDescription().SDP, infos)
+	if err != nil {
+		return "", err
+	}
+	return answer, pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+}
+
+// answerAll answers the subscribe offers, one after another.
+func (c *client) answerAll() {
+	defer close(c.stopped)
+	for sdp := range c.work {
+		if c.mute.Load() {
+			continue
+		}
+		if err := c.answer(sdp); err != nil {
+			c.t.Logf("answer: %v", err)
+		}
+	}
+}
+
+func (c *client) answer(sdp string) error {
+	c.mu.Lock()
+	pc := c.sub
+	c.mu.Unlock()
+	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}); err != nil {
+		return fmt.Errorf("offer: %w", err)
+	}
+	a, err := pc.CreateAnswer(nil)
+	if err != nil {
+		return err
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	if err := pc.SetLocalDescription(a); err != nil {
+		return err
+	}
+	<-gathered
+	c.mu.Lock()
+	c.pending--
+	c.mu.Unlock()
+	return c.peer.Answer(pc.LocalDescription().SDP)
+}
+
+func (c *client) call(method string, params map[string]any) map[string]any {
+	c.t.Helper()
+	c.mu.Lock()
+	open := c.dcOpen
+	c.mu.Unlock()
+	select {
+	case <-open:
+	case <-time.After(patience):
+		c.t.Fatal("data channel does not open")
+	}
+	id := fmt.Sprint(rand.Uint64())
+	text, _ := json.Marshal(map[string]any{"id": id, "jsonrpc": "2.0", "method": method, "params": params})
+	c.mu.Lock()
+	dc := c.dc
+	c.mu.Unlock()
+	if err := dc.SendText(string(text)); err != nil {
+		c.t.Fatal(err)
+	}
+	return c.event(func(m map[string]any) bool { return m["id"] == id })
+}
+
+func (c *client) event(fits func(map[string]any) bool) map[string]any {
+	c.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case e := <-c.events:
+			var m map[string]any
+			if err := json.Unmarshal([]byte(e), &m); err != nil {
+				c.t.Fatalf("message %q: %v", e, err)
+			}
+			if fits(m) {
+				return m
+			}
+		case <-timeout:
+			c.t.Fatal("no such message on the data channel")
+		}
+	}
+}
+
+func (c *client) prefer(track, layer string) map[string]any {
+	c.t.Helper()
+	return c.call("prefer-video-track-state", map[string]any{"track_id": track, "max_spatial_layer": layer})
+}
+
+func (c *client) in(id string) *inbound {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := c.inbound[id]
+	if in == nil {
+		in = &inbound{}
+		c.inbound[id] = in
+	}
+	return in
+}
+
+// inbound is what a subscriber got of one track.
+type inbound struct {
+	mu        sync.Mutex
+	started   bool
+	frames    []int // counters of whole frames
+	keys      int
+	packets   int
+	torn      int // frames whose checksum is wrong
+	seq       uint16
+	back      int // sequence numbers that went on by other than 1
+	lastTS    uint32
+	stream    string
+	firstAt   time.Time
+	codec     string
+	levels    int
+	starts    int
+	reports   []*rtcp.SenderReport
+	lastFrame int
+}
+
+func (in *inbound) count() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.frames)
+}
+
+func (in *inbound) last() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.lastFrame
+}
+
+// more waits for n more frames.
+func (in *inbound) more(t testing.TB, n int) {
+	t.Helper()
+	from := in.count()
+	eventually(t, fmt.Sprintf("%d more frames after %d", n, from), func() bool { return in.count() >= from+n })
+}
+
+func (c *client) track(r *webrtc.TrackRemote, rec *webrtc.RTPReceiver) {
+	in := c.in(r.ID())
+	in.mu.Lock()
+	in.stream = r.StreamID()
+	in.starts++
+	in.codec = r.Codec().MimeType
+	in.mu.Unlock()
+	go func() {
+		for {
+			packets, _, err := rec.ReadRTCP()
+			if err != nil {
+				return
+			}
+			for _, p := range packets {
+				if sr, ok := p.(*rtcp.SenderReport); ok && sr.SSRC == uint32(r.SSRC()) {
+					in.mu.Lock()
+					in.reports = append(in.reports, sr)
+					in.mu.Unlock()
+				}
+			}
+		}
+	}()
+	var depacketizer rtp.Depacketizer
+	rate := uint32(90000)
+	switch r.Codec().MimeType {
+	case webrtc.MimeTypeVP8:
+		depacketizer = &codecs.VP8Packet{}
+	case webrtc.MimeTypeH264:
+		depacketizer = &codecs.H264Packet{}
+	default:
+		depacketizer, rate = &codecs.OpusPacket{}, 48000
+	}
+	sb := samplebuilder.New(200, depacketizer, rate)
+	var level uint8
+	for _, e := range rec.GetParameters().HeaderExtensions {
+		if e.URI == extLevel {
+			level = uint8(e.ID)
+		}
+	}
+	for {
+		p, _, err := r.ReadRTP()
+		if err != nil {
+			return
+		}
+		in.mu.Lock()
+		in.packets++
+		if level != 0 && len(p.GetExtension(level)) == 1 {
+			in.levels++
+		}
+		if in.started && p.SequenceNumber != in.seq+1 {
+			in.back++
+			if testing.Verbose() {
+				c.t.Logf("%s: %d after %d", r.ID(), p.SequenceNumber, in.seq)
+			}
+		}
+		in.started, in.seq, in.lastTS = true, p.SequenceNumber, p.Timestamp
+		in.mu.Unlock()
+		sb.Push(p)
+		for s := sb.Pop(); s != nil; s = sb.Pop() {
+			n, key, ok := readFrame(r.Codec().MimeType, s.Data)
+			in.mu.Lock()
+			if !ok {
+				in.torn++
+			} else {
+				if len(in.frames) == 0 {
+					in.firstAt = time.Now()
+				}
+				in.frames = append(in.frames, n)
+				in.lastFrame = n
+				if key {
+					in.keys++
+				}
+			}
+			in.mu.Unlock()
+		}
+	}
+}
+
+// Synthetic frames have valid headers, a counter and a checksum.
+
+const (
+	vp8KeyHeader  = "\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00" // RFC 6386 §9.1: 320x240
+	vp8PlainFrame = "\x11\x02\x00\x00\x00\x00\x00\x00\x00\x00"
+)
+
+// body is a counter and size random bytes, with the top bit set so that none
+// of it looks like a start code, and a checksum.
+func body(n, size int) []byte {
+	b := make([]byte, size+12)
+	for i := range b {
+		b[i] = byte(rand.Uint32()) | 0x80
+	}
+	put := func(at int, v uint32) { // 5 times 7 bits
+		for i := range 5 {
+			b[at+i] = byte(v>>(7*i))&0x7f | 0x80
+		}
+	}
+	put(0, uint32(n))
+	put(len(b)-5, 0)
+	put(len(b)-5, crc32.ChecksumIEEE(b[:len(b)-5]))
+	return b
+}
+
+func readBody(b []byte) (n int, ok bool) {
+	if len(b) < 12 {
+		return 0, false
+	}
+	get := func(at int) (v uint32) {
+		for i := range 5 {
+			v |= uint32(b[at+i]&0x7f) << (7 * i)
+		}
+		return v
+	}
+	return int(get(0)), get(len(b)-5) == crc32.ChecksumIEEE(b[:len(b)-5])
+}
+
+func makeFrame(mime string, n, size int, key bool) []byte {
+	switch mime {
+	case webrtc.MimeTypeVP8:
+		head := vp8PlainFrame
+		if key {
+			head = vp8KeyHeader
+		}
+		return append([]byte(head), body(n, size)...)
+	case webrtc.MimeTypeH264:
+		var b []byte
+		if key {
+			b = append(b, "\x00\x00\x00\x01\x67\x42\xe0\x1f\xda\x02\x80\xf6\x80"...)
+			b = append(b, "\x00\x00\x00\x01\x68\xce\x06\xe2"...)
+			b = append(b, "\x00\x00\x00\x01\x65"...)
+		} else {
+			b = append(b, "\x00\x00\x00\x01\x41"...)
+		}
+		return append(b, body(n, size)...)
+	}
+	return append([]byte{0x78}, body(n, 60)...)
+}
+
+func readFrame(mime string, b []byte) (n int, key, ok bool) {
+	switch mime {
+	case webrtc.MimeTypeVP8:
+		if len(b) < 10 {
+			return 0, false, false
+		}
+		n, ok = readBody(b[10:])
+		return n, b[0]&1 == 0, ok
+	case webrtc.MimeTypeH264:
+		for i := 0; i+5 < len(b); i++ {
+			if binary.BigEndian.Uint32(b[i:]) == 1 && (b[i+4] == 0x65 || b[i+4] == 0x41) {
+				n, ok = readBody(b[i+5:])
+				return n, b[i+4] == 0x65, ok
+			}
+		}
+		return 0, false, false
+	}
+	if len(b) < 1 {
+		return 0, false, false
+	}
+	n, ok = readBody(b[1:])
+	return n, true, ok
+}
+
+// outbound is a published track.
+type outbound struct {
+	c      *client
+	info   TrackInfo
+	mime   string
+	local  *webrtc.TrackLocalStaticRTP
+	sender *webrtc.RTPSender
+	stop   chan struct{}
+	ended  sync.WaitGroup
+	keyNow atomic.Bool
+	plis   atomic.Int32
+	sent   atomic.Int32
+	pause  atomic.Bool
+	level  atomic.Int32
+	period time.Duration
+	size   int
+}
+
+// publish adds a track and sends synthetic frames on it until the test ends.
+func (c *client) publish(mime, stream, id string) *outbound {
+	c.t.Helper()
+	o := c.add(mime, stream, id)
+	c.negotiate(nil)
+	o.start()
+	return o
+}
+
+// add adds a track without negotiating.
+func (c *client) add(mime, stream, id string) *outbound {
+	c.t.Helper()
+	kind, rate, channels := Video, uint32(90000), uint16(0)
+	if mime == webrtc.MimeTypeOpus {
+		kind, rate, channels = Audio, 48000, 2
+	}
+	capability := webrtc.RTPCodecCapability{MimeType: mime, ClockRate: rate, Channels: channels}
+	if mime == webrtc.MimeTypeH264 {
+		capability.SDPFmtpLine = h264Fmtp("42e01f")
+	}
+	local, err := webrtc.NewTrackLocalStaticRTP(capability, id, stream)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	tr, err := c.pub.AddTransceiverFromTrack(local, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if kind == Video {
+		// What is sent is named first, as by setCodecPreferences.
+		var first, rest []webrtc.RTPCodecParameters
+		for _, p := range tr.Sender().GetParameters().Codecs {
+			if p.MimeType == mime && (mime != webrtc.MimeTypeH264 || fmtpValue(p.SDPFmtpLine, "profile-level-id") == "42e01f" && fmtpValue(p.SDPFmtpLine, "packetization-mode") == "1") {
+				first = append(first, p)
+			} else {
+				rest = append(rest, p)
+			}
+		}
+		if err := tr.SetCodecPreferences(append(first, rest...)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	info := TrackInfo{ID: id, StreamID: stream, Kind: kind}
+	c.mu.Lock()
+	c.infos = append(c.infos, info)
+	c.mu.Unlock()
+	o := &outbound{
+		c: c, info: info, mime: mime, local: local, sender: tr.Sender(),
+		stop: make(chan struct{}), period: 10 * time.Millisecond, size: 2500,
+	}
+	return o
+}
+
+// remove unpublishes.
+func (o *outbound) remove() {
+	o.halt()
+	c := o.c
+	if err := c.pub.RemoveTrack(o.sender); err != nil {
+		c.t.Fatal(err)
+	}
+	c.mu.Lock()
+	for i, info := range c.infos {
+		if info.ID == o.info.ID {
+			c.infos = append(append([]TrackInfo(nil), c.infos[:i]...), c.infos[i+1:]...)
+			break
+		}
+	}
+	c.mu.Unlock()
+}
+
+func (o *outbound) halt() {
+	select {
+	case <-o.stop:
+	default:
+		close(o.stop)
+	}
+	o.ended.Wait()
+}
+
+func (o *outbound) start() {
+	o.c.t.Cleanup(o.halt)
+	go func() {
+		for {
+			packets, _, err := o.sender.ReadRTCP()
+			if err != nil {
+				return
+			}
+			for _, p := range packets {
+				if _, ok := p.(*rtcp.PictureLossIndication); ok {
+					o.plis.Add(1)
+					o.keyNow.Store(true)
+				}
+			}
+		}
+	}()
+	o.ended.Add(1)
+	go func() {
+		defer o.ended.Done()
+		var payloader rtp.Payloader
+		rate := uint32(90000)
+		switch o.mime {
+		case webrtc.MimeTypeVP8:
+			payloader = &codecs.VP8Payloader{EnablePictureID: true}
+		case webrtc.MimeTypeH264:
+			payloader = &codecs.H264Payloader{}
+		default:
+			payloader, rate = &codecs.OpusPayloader{}, 48000
+		}
+		p := rtp.NewPacketizer(1200, 0, 0, payloader, rtp.NewRandomSequencer(), rate)
+		tick := time.NewTicker(o.period)
+		defer tick.Stop()
+		for n := 0; ; {
+			select {
+			case <-o.stop:
+				return
+			case <-tick.C:
+			}
+			if o.pause.Load() {
+				continue
+			}
+			key := n == 0 || o.keyNow.Swap(false)
+			for _, packet := range p.Packetize(makeFrame(o.mime, n, o.size, key), uint32(o.period.Seconds()*float64(rate))) {
+				if o.mime == webrtc.MimeTypeOpus && o.level.Load() != 0 {
+					for _, e := range o.sender.GetParameters().HeaderExtensions {
+						if e.URI == extLevel {
+							_ = packet.SetExtension(uint8(e.ID), []byte{byte(o.level.Load())})
+						}
+					}
+				}
+				_ = o.local.WriteRTP(packet)
+			}
+			n++
+			o.sent.Store(int32(n))
+		}
+	}()
+}
+
+// lossFactory makes the interceptor next to the network, which loses what the
+// test wants lost.
+type lossFactory struct{ c *client }
+
+func (f lossFactory) NewInterceptor(string) (interceptor.Interceptor, error) {
+	return &lossy{c: f.c}, nil
+}
+
+type lossy struct {
+	interceptor.NoOp
+	c *client
+}
+
+func (l *lossy) BindLocalStream(_ *interceptor.StreamInfo, w interceptor.RTPWriter) interceptor.RTPWriter {
+	return interceptor.RTPWriterFunc(func(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
+		if f := l.c.loseOut.Load(); f != nil && (*f)(h) {
+			return len(payload), nil
+		}
+		return w.Write(h, payload, a)
+	})
+}
+
+func (l *lossy) BindRemoteStream(_ *interceptor.StreamInfo, r interceptor.RTPReader) interceptor.RTPReader {
+	return interceptor.RTPReaderFunc(func(b []byte, a interceptor.Attributes) (int, interceptor.Attributes, error) {
+		for {
+			n, attributes, err := r.Read(b, a)
+			if err != nil {
+				return n, attributes, err
+			}
+			var h rtp.Header
+			if f := l.c.loseIn.Load(); f != nil {
+				if _, err := h.Unmarshal(b[:n]); err == nil && (*f)(&h) {
+					continue
+				}
+			}
+			return n, attributes, nil
+		}
+	})
+}
+
+// subscribe lets c see the tracks and turns video on.
+func (c *client) subscribe(tracks ...*Track) {
+	c.t.Helper()
+	c.peer.Subscribe(tracks)
+	for _, t := range tracks {
+		if t.Kind() == Video {
+			eventually(c.t, "a video subscription", func() bool {
+				return c.prefer(t.ID(), "high")["error"] == nil
+			})
+		}
+	}
+}

@@ -1,0 +1,348 @@
+package sfu
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+)
+
+// downlink is the subscribe side of a peer. One goroutine owns the
+// connection; everybody else leaves wishes in its mailbox.
+type downlink struct {
+	peer *Peer
+	log  *slog.Logger
+
+	wake    chan struct{} // of one element: the mailbox has something
+	done    chan struct{} // closed when run ended
+	reports atomic.Bool   // a stream began: send its report now
+	current atomic.Pointer[session]
+	state   atomic.Int32 // webrtc.PeerConnectionState
+
+	mu  sync.Mutex
+	box mailbox
+
+	// The rest belongs to run.
+	link       *session
+	autoVideo  bool
+	desired    []*Track
+	restart    bool
+	renewUntil time.Time // until then a connection that breaks is replaced
+}
+
+// mailbox is what run is asked to do. All of it is bounded: wishes replace
+// each other, and lists have limits.
+type mailbox struct {
+	start      *bool // autoVideo
+	desired    []*Track
+	changed    bool
+	restart    bool
+	resend     bool
+	renewed    bool // the client has a new publish connection
+	answers    []answer
+	candidates []webrtc.ICECandidateInit
+	states     []stateChange
+	closed     bool
+}
+
+type answer struct {
+	sdp  *description
+	done chan error
+}
+
+type stateChange struct {
+	link  *session
+	state webrtc.PeerConnectionState
+}
+
+func newDownlink(p *Peer) *downlink {
+	return &downlink{
+		peer: p,
+		log:  p.log,
+		wake: make(chan struct{}, 1),
+		done: make(chan struct{}),
+	}
+}
+
+func (d *downlink) kick() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// post changes the mailbox. It reports false when the downlink is closed.
+func (d *downlink) post(change func(*mailbox)) bool {
+	d.mu.Lock()
+	open := !d.box.closed
+	if open {
+		change(&d.box)
+	}
+	d.mu.Unlock()
+	d.kick()
+	return open
+}
+
+func (d *downlink) stateChanged(l *session, state webrtc.PeerConnectionState) {
+	d.post(func(b *mailbox) {
+		if len(b.states) < 64 {
+			b.states = append(b.states, stateChange{l, state})
+		}
+	})
+}
+
+// answer hands over an answer and waits for the verdict.
+func (d *downlink) answer(a *description) error {
+	q := answer{a, make(chan error, 1)}
+	full := false
+	open := d.post(func(b *mailbox) {
+		if full = len(b.answers) >= 4; !full {
+			b.answers = append(b.answers, q)
+		}
+	})
+	switch {
+	case !open:
+		return ErrClosed
+	case full:
+		return ErrUnexpectedAnswer
+	}
+	select {
+	case err := <-q.done:
+		return err
+	case <-d.done:
+		return ErrClosed
+	}
+}
+
+func (d *downlink) run() {
+	defer close(d.done)
+	tick := time.NewTicker(d.peer.sfu.timing.tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.wake:
+		case <-tick.C:
+			d.housekeep(time.Now())
+		}
+		d.mu.Lock()
+		box := d.box
+		d.box = mailbox{closed: box.closed}
+		d.mu.Unlock()
+		if box.closed {
+			for _, a := range box.answers {
+				a.done <- ErrClosed
+			}
+			d.drop()
+			return
+		}
+		d.take(box)
+		if d.reports.Swap(false) && d.link != nil {
+			d.link.sendReports(time.Now())
+		}
+	}
+}
+
+// drop closes the connection, if there is one.
+func (d *downlink) drop() {
+	if d.link != nil {
+		d.current.Store(nil)
+		d.link.close()
+		d.link = nil
+	}
+}
+
+// reset replaces the connection: the client has a new one.
+func (d *downlink) reset() {
+	d.drop()
+	link, err := newSession(d)
+	if err != nil {
+		d.log.Error("subscribe connection", "error", err)
+		return
+	}
+	d.link = link
+	d.renewUntil = time.Time{}
+	d.current.Store(link)
+	d.negotiate(true)
+}
+
+func (d *downlink) take(box mailbox) {
+	now := time.Now()
+	if box.changed {
+		d.desired = box.desired
+	}
+	for _, s := range box.states {
+		if s.link == d.link {
+			d.stateIs(s.state, now)
+		}
+	}
+	switch {
+	case box.start != nil && (d.link == nil || d.broken()):
+		d.autoVideo = *box.start
+		d.reset()
+		return
+	case box.renewed && d.link != nil:
+		// Clients replace both connections or none. The subscribe one may
+		// not have noticed yet.
+		if d.broken() || !d.link.connected.Load() {
+			d.reset()
+			return
+		}
+		d.renewUntil = now.Add(d.peer.sfu.timing.answer)
+	}
+	if d.link == nil {
+		for _, a := range box.answers {
+			a.done <- ErrUnexpectedAnswer
+		}
+		return
+	}
+	for _, a := range box.answers {
+		a.done <- d.takeAnswer(a.sdp)
+	}
+	for _, c := range box.candidates {
+		d.takeCandidate(c)
+	}
+	if box.restart {
+		d.restart = true
+	}
+	if box.resend && d.link.offer != "" {
+		d.link.offeredAt = now
+		d.peer.signals.Offer(d.link.offer)
+	}
+	d.negotiate(false)
+}
+
+func (d *downlink) takeAnswer(a *description) error {
+	l := d.link
+	if l.offer != "" && l.answered && (a.fingerprint != l.fingerprint || a.session != l.remote && !l.connected.Load()) {
+		// Another certificate: a new connection of the client's took our
+		// offer. It needs one of ours that starts from nothing.
+		d.log.Info("subscriber has a new connection")
+		d.reset()
+		return nil
+	}
+	err := l.takeAnswer(a)
+	if errors.Is(err, ErrBadSDP) {
+		d.peer.sfu.stats.badSDP.Add(1)
+	}
+	return err
+}
+
+func (d *downlink) takeCandidate(c webrtc.ICECandidateInit) {
+	l := d.link
+	if l.candidates++; l.candidates > maxCandidates {
+		d.peer.sfu.stats.droppedCandidates.Add(1)
+		return
+	}
+	if !l.answered {
+		l.early = append(l.early, c)
+		return
+	}
+	l.addCandidate(c)
+}
+
+// negotiate offers what changed, unless an offer is outstanding: then the
+// changes wait for its answer.
+func (d *downlink) negotiate(first bool) {
+	l := d.link
+	if l == nil || l.offer != "" || d.broken() {
+		return
+	}
+	desired := d.desired
+	if len(desired) > maxSubscribed {
+		desired = desired[:maxSubscribed]
+	}
+	desired = slices.DeleteFunc(slices.Clone(desired), (*Track).Closed)
+	changed := l.update(desired, d.autoVideo)
+	restart := d.restart && l.answered
+	if !changed && !restart && !first {
+		return
+	}
+	if restart {
+		d.restart = false
+		l.lastRestart = time.Now()
+		l.candidates = 0
+		d.peer.sfu.stats.restarts.Add(1)
+	}
+	if err := l.makeOffer(restart); err != nil {
+		d.log.Error("subscribe offer", "error", err)
+		return
+	}
+	d.peer.signals.Offer(l.offer)
+}
+
+func (d *downlink) broken() bool {
+	return d.link != nil && d.link.pc.ConnectionState() == webrtc.PeerConnectionStateClosed
+}
+
+func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
+	l := d.link
+	d.state.Store(int32(state))
+	if state != webrtc.PeerConnectionStateConnected && now.Before(d.renewUntil) &&
+		state != webrtc.PeerConnectionStateConnecting {
+		d.reset()
+		return
+	}
+	switch state {
+	case webrtc.PeerConnectionStateConnected:
+		l.badSince, l.gaveUp = time.Time{}, false
+		if !l.connected.Swap(true) {
+			d.peer.sfu.stats.subConnected.Add(1)
+		}
+		l.up()
+	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
+		if l.badSince.IsZero() {
+			l.badSince = now
+		}
+		if state == webrtc.PeerConnectionStateFailed {
+			d.recover(now)
+		}
+	case webrtc.PeerConnectionStateClosed:
+		// By the client: its DTLS said goodbye.
+		if l.connected.Swap(false) {
+			d.peer.sfu.stats.subConnected.Add(-1)
+		}
+		d.peer.signals.Disconnected(Subscribe)
+	}
+}
+
+// recover restarts ICE: on this connection that is the server's task.
+func (d *downlink) recover(now time.Time) {
+	if l := d.link; l.answered && l.offer == "" && now.Sub(l.lastRestart) >= d.peer.sfu.timing.restart {
+		d.log.Info("restarting ice", "connection", "subscribe")
+		d.restart = true
+	}
+}
+
+// housekeep runs every tick.
+func (d *downlink) housekeep(now time.Time) {
+	l := d.link
+	if l == nil || d.broken() {
+		return
+	}
+	tm := d.peer.sfu.timing
+	l.sendReports(now)
+	if l.offer != "" && !l.unanswered && now.Sub(l.offeredAt) > tm.answer {
+		// On a live socket answers do not get lost, and a second offer
+		// before the answer would end the call. Resend does it when the
+		// socket was replaced.
+		l.unanswered = true
+		d.peer.sfu.stats.unanswered.Add(1)
+		d.log.Warn("subscribe offer is unanswered", "for", now.Sub(l.offeredAt).Round(time.Second))
+	}
+	if l.badSince.IsZero() || !l.answered {
+		return
+	}
+	bad := now.Sub(l.badSince)
+	if bad >= tm.restart && !l.gaveUp {
+		d.recover(now)
+		d.negotiate(false)
+	}
+	if bad >= tm.giveUp && !l.gaveUp {
+		l.gaveUp = true
+		d.peer.signals.Disconnected(Subscribe)
+	}
+}

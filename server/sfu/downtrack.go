@@ -1,0 +1,314 @@
+package sfu
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+)
+
+// maxRetransmit bounds what one subscription is sent again within a second.
+const maxRetransmit = 1000
+
+// downTrack is one subscription: a track on the subscribe connection of one
+// peer. It implements webrtc.TrackLocal.
+type downTrack struct {
+	track *Track
+	link  *session
+
+	// wanted is the subscriber's wish: packets or none.
+	wanted  atomic.Bool
+	waiting atomic.Bool // wanted, but no key frame came yet
+	// unsupported: the client's answer left the codec out.
+	unsupported atomic.Bool
+
+	out     atomic.Pointer[binding]
+	packets atomic.Uint32 // for sender reports
+	octets  atomic.Uint32
+
+	// mu is held by the packet path, for the rewriting of one header, and by
+	// the handler of retransmission requests.
+	mu     sync.Mutex
+	munger munger
+
+	// The packet path's own: one goroutine at a time, see Track.mu.
+	header     rtp.Header
+	headerFor  *binding
+	twcc       [2]byte
+	levelOctet [1]byte
+
+	// The RTCP reader's own.
+	again again
+}
+
+// binding is what negotiation settled about the outgoing stream.
+type binding struct {
+	w         webrtc.TrackLocalWriter
+	ssrc      uint32
+	rtxSSRC   uint32
+	pt, rtxPT uint8
+	twcc      uint8 // ids of header extensions, 0: none
+	level     uint8
+}
+
+func newDownTrack(t *Track, link *session, wanted bool) *downTrack {
+	d := &downTrack{track: t, link: link}
+	d.munger.clockRate = t.codec.ClockRate()
+	d.wanted.Store(wanted)
+	d.again.seq = uint16(rand.Uint32())
+	return d
+}
+
+// ID, StreamID, RID and Kind are part of webrtc.TrackLocal: subscribers see
+// the publisher's ids.
+func (d *downTrack) ID() string                { return d.track.info.ID }
+func (d *downTrack) StreamID() string          { return d.track.info.StreamID }
+func (d *downTrack) RID() string               { return "" }
+func (d *downTrack) Kind() webrtc.RTPCodecType { return d.track.info.Kind.rtp() }
+
+// Bind is called by pion when an answer settled the section. It never fails:
+// an error would keep pion from starting the sections after this one. Without
+// our codec the subscription stays silent.
+func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	var codec webrtc.RTPCodecParameters
+	b := &binding{w: c.WriteStream(), ssrc: uint32(c.SSRC())}
+	for _, p := range c.CodecParameters() {
+		_, name, _ := strings.Cut(p.MimeType, "/")
+		if strings.EqualFold(name, d.track.codec.String()) {
+			codec, b.pt = p, uint8(p.PayloadType)
+			break
+		}
+	}
+	if b.pt == 0 {
+		return codec, nil
+	}
+	for _, p := range c.CodecParameters() {
+		_, name, _ := strings.Cut(p.MimeType, "/")
+		if strings.EqualFold(name, "rtx") && fmtpValue(p.SDPFmtpLine, "apt") == strconv.Itoa(int(b.pt)) {
+			b.rtxPT, b.rtxSSRC = uint8(p.PayloadType), uint32(c.SSRCRetransmission())
+		}
+	}
+	for _, e := range c.HeaderExtensions() {
+		switch e.URI {
+		case extTWCC:
+			b.twcc = uint8(e.ID)
+		case extLevel:
+			b.level = uint8(e.ID)
+		}
+	}
+	d.out.Store(b)
+	if d.wanted.Load() {
+		d.track.RequestKeyFrame()
+	}
+	return codec, nil
+}
+
+// Unbind is called by pion when the section ends.
+func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
+	d.out.Store(nil)
+	return nil
+}
+
+// want turns forwarding on or off.
+func (d *downTrack) want(on bool) {
+	if d.wanted.Swap(on) != on && on {
+		d.track.RequestKeyFrame()
+	}
+}
+
+// forward sends one packet and reports whether it did.
+func (d *downTrack) forward(p *packet) bool {
+	b := d.out.Load()
+	if b == nil || !d.wanted.Load() || !d.link.connected.Load() {
+		if d.munger.running { // written by this path only
+			d.mu.Lock()
+			d.munger.stop()
+			d.mu.Unlock()
+		}
+		return false
+	}
+	d.mu.Lock()
+	started := false
+	if src, _, running := d.munger.offset(); !running || src != p.src {
+		if !p.key {
+			d.munger.stop()
+			d.mu.Unlock()
+			d.waiting.Store(true)
+			return false
+		}
+		d.munger.start(p.src, p.ext, p.ts, p.at)
+		started = true
+	}
+	seq, ts, ok := d.munger.rewrite(p.src, p.ext, p.ts, p.at)
+	d.mu.Unlock()
+	if !ok {
+		return false
+	}
+	if started {
+		d.waiting.Store(false)
+		d.link.reportSoon()
+	}
+	if d.headerFor != b {
+		d.prepare(b)
+	}
+	h := &d.header
+	h.Marker, h.SequenceNumber, h.Timestamp = p.marker, seq, ts
+	d.number(&d.twcc)
+	d.levelOctet[0] = p.level
+	if _, err := b.w.WriteRTP(h, p.payload); err != nil {
+		d.track.sfu.stats.droppedWrite.Add(1)
+		return false
+	}
+	d.packets.Add(1)
+	d.octets.Add(uint32(len(p.payload)))
+	return true
+}
+
+// prepare makes the header that packets to b share.
+func (d *downTrack) prepare(b *binding) {
+	d.headerFor = b
+	d.header = rtp.Header{Version: 2, PayloadType: b.pt, SSRC: b.ssrc}
+	b.extend(&d.header, d.twcc[:], d.levelOctet[:])
+}
+
+// extend adds the extensions in use, whose values are filled in per packet.
+func (b *binding) extend(h *rtp.Header, twcc, level []byte) {
+	// The ids came out of negotiation, where 1 to 14 are the only ones.
+	if b.twcc != 0 {
+		_ = h.SetExtension(b.twcc, twcc)
+	}
+	if b.level != 0 {
+		_ = h.SetExtension(b.level, level)
+	}
+}
+
+// number gives the next packet of the connection its transport-wide number.
+func (d *downTrack) number(to *[2]byte) {
+	n := d.link.twcc.Add(1)
+	to[0], to[1] = byte(n>>8), byte(n)
+}
+
+// again is the state of retransmission.
+type again struct {
+	buf    [packetSize + 2]byte
+	seq    uint16 // of the RTX stream
+	since  time.Time
+	budget int
+}
+
+// pumpRTCP reads what the subscriber reports about the stream.
+func (d *downTrack) pumpRTCP(sender *webrtc.RTPSender) {
+	buf := make([]byte, packetSize)
+	for {
+		n, _, err := sender.Read(buf)
+		if err != nil {
+			return // no interceptors here: an error is the end
+		}
+		packets, err := rtcp.Unmarshal(buf[:n])
+		b := d.out.Load()
+		if err != nil || b == nil {
+			continue
+		}
+		for _, p := range packets {
+			// A compound packet is delivered once for each of its streams.
+			switch p := p.(type) {
+			case *rtcp.PictureLossIndication:
+				if p.MediaSSRC == b.ssrc {
+					d.pictureLost()
+				}
+			case *rtcp.FullIntraRequest:
+				for _, e := range p.FIR {
+					if e.SSRC == b.ssrc {
+						d.pictureLost()
+					}
+				}
+			case *rtcp.TransportLayerNack:
+				if p.MediaSSRC == b.ssrc {
+					for i := range p.Nacks {
+						p.Nacks[i].Range(func(seq uint16) bool { return d.retransmit(b, seq) })
+					}
+				}
+			}
+		}
+	}
+}
+
+func (d *downTrack) pictureLost() {
+	d.track.sfu.stats.plisIn.Add(1)
+	if d.wanted.Load() {
+		d.track.RequestKeyFrame()
+	}
+}
+
+// retransmit sends a packet again, as RTX (RFC 4588) if that was negotiated.
+// It reports whether the budget has room for more.
+func (d *downTrack) retransmit(b *binding, seq uint16) bool {
+	stats := &d.track.sfu.stats
+	stats.nacksIn.Add(1)
+	now := time.Now()
+	a := &d.again
+	if now.Sub(a.since) > time.Second {
+		a.since, a.budget = now, maxRetransmit
+	}
+	if a.budget == 0 {
+		return false
+	}
+	d.mu.Lock()
+	src, ext, offset, ok := d.munger.lookup(seq)
+	d.mu.Unlock()
+	if !ok {
+		return true
+	}
+	a.buf[0], a.buf[1] = byte(seq>>8), byte(seq)
+	n, ts, marker, ok := src.cache.get(ext, a.buf[2:])
+	if !ok {
+		return true // too old, or lost on its way to us as well
+	}
+	a.budget--
+	var twcc [2]byte
+	d.number(&twcc)
+	h := rtp.Header{Version: 2, Marker: marker, Timestamp: ts + offset, PayloadType: b.pt, SSRC: b.ssrc, SequenceNumber: seq}
+	payload := a.buf[2 : 2+n]
+	if b.rtxSSRC != 0 && b.rtxPT != 0 {
+		a.seq++
+		h.PayloadType, h.SSRC, h.SequenceNumber = b.rtxPT, b.rtxSSRC, a.seq
+		payload = a.buf[:2+n]
+	}
+	b.extend(&h, twcc[:], []byte{127})
+	if _, err := b.w.WriteRTP(&h, payload); err != nil {
+		stats.droppedWrite.Add(1)
+		return true
+	}
+	stats.retransmitted.Add(1)
+	stats.packetsOut.Add(1)
+	stats.bytesOut.Add(uint64(n))
+	return true
+}
+
+// report is the sender report for the subscriber: the publisher's clock at
+// the timestamps that we forward, so sound and picture of one publisher can
+// be aligned.
+func (d *downTrack) report(now time.Time) (rtcp.Packet, bool) {
+	b := d.out.Load()
+	d.mu.Lock()
+	src, offset, running := d.munger.offset()
+	d.mu.Unlock()
+	if b == nil || !running {
+		return nil, false
+	}
+	r := src.report.Load()
+	if r == nil {
+		return nil, false
+	}
+	ntp, ts := r.later(now, d.track.codec.ClockRate())
+	return &rtcp.SenderReport{
+		SSRC: b.ssrc, NTPTime: ntp, RTPTime: ts + offset,
+		PacketCount: d.packets.Load(), OctetCount: d.octets.Load(),
+	}, true
+}

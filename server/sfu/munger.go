@@ -1,0 +1,98 @@
+package sfu
+
+import "time"
+
+// munger rewrites the sequence numbers and timestamps of one subscription so
+// that the subscriber sees one stream without holes of our making: over
+// pauses, over changes of the source (another layer, a publisher's new SSRC),
+// over whatever was not forwarded.
+//
+// The mapping is a list of segments. Within a segment the distance between
+// incoming and outgoing numbers is constant, so losses and reorderings on the
+// way to us stay visible to the subscriber, who can ask for what is missing.
+type munger struct {
+	clockRate uint32
+	segments  [8]segment // ring, newest at last; one is added at each resumption
+	last      int
+	started   bool
+	running   bool // between start and stop
+
+	highest extSeq // outgoing
+	topTS   uint32 // outgoing timestamp of highest
+	topAt   time.Time
+}
+
+// segment maps what src sent from number in on.
+type segment struct {
+	src *source
+	in  extSeq // first incoming
+	out extSeq // its outgoing number
+	ts  uint32 // outgoing minus incoming timestamp
+}
+
+// start begins a segment at a packet that arrived now.
+func (m *munger) start(src *source, ext extSeq, ts uint32, now time.Time) {
+	s := segment{src: src, in: ext}
+	if !m.started {
+		m.started = true
+		// Numbers and timestamps are the source's own at first.
+		s.out = ext
+		m.highest = ext - 1
+		m.topTS, m.topAt = ts, now
+	} else {
+		s.out = m.highest + 1
+		old := m.segments[m.last]
+		if old.src == src {
+			s.ts = old.ts
+		} else {
+			// Another clock: continue where real time is, and never stand
+			// still, which would make two frames one.
+			elapsed := uint32(now.Sub(m.topAt).Seconds() * float64(m.clockRate))
+			s.ts = m.topTS + max(elapsed, 1) - ts
+		}
+		m.last = (m.last + 1) % len(m.segments)
+	}
+	m.segments[m.last] = s
+	m.running = true
+}
+
+// stop ends the segment: the next packet forwarded starts another one.
+func (m *munger) stop() { m.running = false }
+
+// rewrite maps a packet of the running segment. Packets older than its start
+// are not mapped: their place is taken.
+func (m *munger) rewrite(src *source, ext extSeq, ts uint32, now time.Time) (seq uint16, outTS uint32, ok bool) {
+	s := &m.segments[m.last]
+	if !m.running || src != s.src || ext < s.in {
+		return 0, 0, false
+	}
+	out := s.out + (ext - s.in)
+	outTS = ts + s.ts
+	if out > m.highest {
+		m.highest, m.topTS, m.topAt = out, outTS, now
+	}
+	return uint16(out), outTS, true
+}
+
+// lookup finds what was sent, or would have been, under an outgoing number.
+func (m *munger) lookup(seq uint16) (src *source, ext extSeq, ts uint32, ok bool) {
+	if !m.started {
+		return nil, 0, 0, false
+	}
+	out := m.highest - extSeq(uint16(m.highest)-seq)
+	for i := range m.segments {
+		s := &m.segments[(m.last-i+len(m.segments))%len(m.segments)]
+		if s.src == nil {
+			break
+		}
+		if out >= s.out {
+			return s.src, s.in + (out - s.out), s.ts, true
+		}
+	}
+	return nil, 0, 0, false
+}
+
+// offset is the running segment's source and timestamp offset.
+func (m *munger) offset() (src *source, ts uint32, ok bool) {
+	return m.segments[m.last].src, m.segments[m.last].ts, m.running
+}

@@ -1,0 +1,220 @@
+package sfu
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Track is a published track. It exists from the Publish call that named it
+// until one that does not name it any more; media may come later, or pause.
+type Track struct {
+	sfu   *SFU
+	info  TrackInfo
+	codec Codec
+
+	// sinks is read for every packet and replaced whole when it changes.
+	sinks    atomic.Pointer[sinks]
+	sinksMu  sync.Mutex // held by those who replace it
+	level    atomic.Int64
+	closed   atomic.Bool
+	keyAsked atomic.Bool // asked for a key frame before there was a source
+
+	sources   atomic.Pointer[[]*source] // replaced whole under sourcesMu
+	sourcesMu sync.Mutex
+	current   atomic.Pointer[source] // the one forwarded
+
+	// forwarding is single-file when there are several sources: only their
+	// reading goroutines hold it.
+	forwarding sync.Mutex
+}
+
+// sinks are those who get a track's packets.
+type sinks struct {
+	downs []*downTrack
+	taps  []*Tap
+}
+
+func newTrack(s *SFU, info TrackInfo, codec Codec) *Track {
+	t := &Track{sfu: s, info: info, codec: codec}
+	t.sinks.Store(&sinks{})
+	t.sources.Store(&[]*source{})
+	s.stats.tracks.Add(1)
+	return t
+}
+
+// ID is the id given in TrackInfo.
+func (t *Track) ID() string { return t.info.ID }
+
+// StreamID is the id of the publisher's stream that the track belongs to.
+func (t *Track) StreamID() string { return t.info.StreamID }
+
+// Kind is Audio or Video.
+func (t *Track) Kind() Kind { return t.info.Kind }
+
+// Codec is the one codec of the track.
+func (t *Track) Codec() Codec { return t.codec }
+
+// Closed says whether the track is not published any more.
+func (t *Track) Closed() bool { return t.closed.Load() }
+
+// RequestKeyFrame asks the publisher for a key frame. Requests are throttled,
+// never lost. For audio it does nothing.
+func (t *Track) RequestKeyFrame() {
+	if t.info.Kind != Video || t.closed.Load() {
+		return
+	}
+	t.keyAsked.Store(true)
+	if src := t.current.Load(); src != nil {
+		src.requestKeyFrame()
+		return
+	}
+	for _, src := range *t.sources.Load() {
+		src.requestKeyFrame()
+	}
+}
+
+// levelTimeout is after how much silence on the wire (DTX) a level is old.
+const levelTimeout = 500 * time.Millisecond
+
+// setLevel stores the octet of RFC 6464 and when it came, in one word:
+// milliseconds since the epoch times 256, plus the octet.
+func (t *Track) setLevel(v uint8, now time.Time) { t.level.Store(now.UnixMilli()<<8 | int64(v)) }
+
+// Level is the loudness of an audio track by its last packet, in -dBov
+// (RFC 6464): 0 is the loudest, 127 silence. active is whether the sender
+// takes it for voice. A track that sends nothing is silent.
+func (t *Track) Level() (level uint8, active bool) {
+	v := t.level.Load()
+	if time.Since(time.UnixMilli(v>>8)) > levelTimeout {
+		return 127, false
+	}
+	return uint8(v) & 0x7f, v&0x80 != 0
+}
+
+// watched says whether anybody gets the track.
+func (t *Track) watched() bool {
+	s := t.sinks.Load()
+	return len(s.downs)+len(s.taps) > 0
+}
+
+// attach makes a source known. A source of the same layer that was there
+// before ends.
+func (t *Track) attach(src *source) {
+	old := t.replaceSources(func(s *source) bool { return s.rank == src.rank }, src)
+	for _, s := range old {
+		s.pli.close()
+	}
+	if t.closed.Load() {
+		src.pli.close()
+	} else if t.keyAsked.Load() && t.watched() {
+		src.requestKeyFrame()
+	}
+}
+
+// detach ends a source whose stream ended.
+func (t *Track) detach(src *source) {
+	src.pli.close()
+	t.replaceSources(func(s *source) bool { return s == src })
+}
+
+// replaceSources takes out the sources that are gone, which it returns, and
+// adds others.
+func (t *Track) replaceSources(gone func(*source) bool, add ...*source) (old []*source) {
+	t.sourcesMu.Lock()
+	defer t.sourcesMu.Unlock()
+	var kept []*source
+	for _, s := range *t.sources.Load() {
+		if gone(s) {
+			old = append(old, s)
+			t.current.CompareAndSwap(s, nil)
+		} else {
+			kept = append(kept, s)
+		}
+	}
+	kept = append(kept, add...)
+	t.sources.Store(&kept)
+	return old
+}
+
+// sourceTimeout is for how long the forwarded layer may be silent until a
+// lesser one takes over.
+const sourceTimeout = time.Second
+
+// forward hands a packet to everybody. It runs on the goroutine that read it.
+func (t *Track) forward(p *packet) {
+	t.forwarding.Lock()
+	defer t.forwarding.Unlock()
+	if t.current.Load() != p.src && !t.promote(p) {
+		return
+	}
+	s := t.sinks.Load()
+	sent := uint64(0)
+	for _, d := range s.downs {
+		if d.forward(p) {
+			sent++
+		}
+	}
+	if sent > 0 {
+		t.sfu.stats.packetsOut.Add(sent)
+		t.sfu.stats.bytesOut.Add(sent * uint64(len(p.payload)))
+	}
+	for _, tap := range s.taps {
+		tap.push(p)
+	}
+}
+
+// promote decides whether a packet of another source than the current one
+// makes its source the current one. That needs a key frame.
+func (t *Track) promote(p *packet) bool {
+	if !slices.Contains(*t.sources.Load(), p.src) {
+		return false // its last packets, after its successor came
+	}
+	if cur := t.current.Load(); cur != nil && cur.rank <= p.src.rank && p.at.Sub(time.Unix(0, cur.lastAt.Load())) < sourceTimeout {
+		return false
+	}
+	if !p.key {
+		if t.watched() {
+			p.src.requestKeyFrame()
+		}
+		return false
+	}
+	t.current.Store(p.src)
+	return true
+}
+
+// replaceSinks changes who gets the packets.
+func (t *Track) replaceSinks(change func(*sinks)) {
+	t.sinksMu.Lock()
+	defer t.sinksMu.Unlock()
+	old := t.sinks.Load()
+	s := &sinks{downs: slices.Clone(old.downs), taps: slices.Clone(old.taps)}
+	change(s)
+	t.sinks.Store(s)
+}
+
+func (t *Track) addDown(d *downTrack) {
+	t.replaceSinks(func(s *sinks) { s.downs = append(s.downs, d) })
+}
+
+func (t *Track) removeDown(d *downTrack) {
+	t.replaceSinks(func(s *sinks) {
+		s.downs = slices.DeleteFunc(s.downs, func(x *downTrack) bool { return x == d })
+	})
+}
+
+// close ends the track: its publisher took it back or is gone. Subscribers
+// keep their sections until Subscribe says otherwise.
+func (t *Track) close() {
+	if t.closed.Swap(true) {
+		return
+	}
+	t.sfu.stats.tracks.Add(-1)
+	for _, src := range t.replaceSources(func(*source) bool { return true }) {
+		src.pli.close()
+	}
+	for _, tap := range t.sinks.Load().taps {
+		tap.Close()
+	}
+}
