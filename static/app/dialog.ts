@@ -11,11 +11,20 @@ export interface DialogParts {
   testid?: string;
 }
 
+let before: Element | null = null;
+
 const show = (element?: Element) => {
+  if (!element) {
+    // Gone from the page: the keyboard goes on where it was before.
+    if (before?.isConnected && before instanceof HTMLElement) before.focus();
+    return;
+  }
   // The callback runs before the element is in the document.
   queueMicrotask(() => {
-    const dialog = element as HTMLDialogElement | undefined;
-    if (dialog?.isConnected && !dialog.open) dialog.showModal();
+    const dialog = element as HTMLDialogElement;
+    if (!dialog.isConnected || dialog.open) return;
+    before = document.activeElement;
+    dialog.showModal();
   });
 };
 

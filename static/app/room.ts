@@ -8,6 +8,7 @@ import { actions, selectLocalPeer, selectLocalPeerRole, selectPeerCount, selectR
 import { toast } from './toasts.js';
 import { View, icon, mark, when } from './view.js';
 import { Watch } from './watch.js';
+import { keepAwake } from './wake-lock.js';
 import './alerts.js';
 import './controls.js';
 import './gallery.js';
@@ -28,6 +29,8 @@ class Room extends View {
   /** Messages that were here when the chat was last open. */
   private read = 0;
 
+  private letSleep?: () => void;
+
   private get level() {
     return levelOf(this.myRole.value);
   }
@@ -44,11 +47,13 @@ class Room extends View {
   override connectedCallback(): void {
     super.connectedCallback();
     narrow.addEventListener('change', this.redraw);
+    this.letSleep = keepAwake();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     narrow.removeEventListener('change', this.redraw);
+    this.letSleep?.();
   }
 
   protected override render() {
@@ -68,7 +73,7 @@ class Room extends View {
         </div>
       </header>
       <amphi-alerts class="banners"></amphi-alerts>
-      <section class="floor" aria-label=${level === 'gallery' ? 'Live stream' : 'Stage'}>
+      <section class="floor" aria-label=${level === 'gallery' ? 'Live stream' : 'Pictures of the stage'}>
         ${level === 'gallery' ? html`<amphi-gallery></amphi-gallery>` : html`<amphi-stage></amphi-stage>`}
         <amphi-reactions></amphi-reactions>
       </section>
