@@ -1,0 +1,176 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"amphi/server/auth"
+	"amphi/server/config"
+	"amphi/server/policy"
+	"amphi/server/store"
+)
+
+// maxUserIDBytes bounds the name by which a customer's server knows somebody. It travels in tokens.
+const maxUserIDBytes = 256
+
+// token exchanges a room code for an auth token.
+func (a *API) token(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var in struct {
+		Code   string `json:"code"`
+		UserID string `json:"user_id"`
+	}
+	if err := decode(r, &in, false); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Code == "":
+		return nil, badParam("body", "code is missing")
+	case len(in.UserID) > maxUserIDBytes:
+		return nil, badParam("body", "user_id longer than %d bytes", maxUserIDBytes)
+	}
+	code, room, template, err := a.roomOfCode(r, in.Code)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, refuse(http.StatusNotFound, "room code not found")
+	case err != nil:
+		return nil, err
+	case !room.Enabled:
+		return nil, errRoomOff
+	case !code.Enabled:
+		return nil, refuse(http.StatusForbidden, "room code is disabled")
+	case template.Policy.Roles[code.Role] == nil:
+		return nil, refuse(http.StatusForbidden, "the room has no role %q any more", code.Role)
+	}
+	keys, err := a.Store.AccessKeys(r.Context(), room.WorkspaceID)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("workspace has no access key")
+	}
+	token, err := auth.MintApp(keys[0], auth.Grant{RoomID: room.ID, Role: code.Role, UserID: cmp.Or(in.UserID, uuid.NewString())}, a.TokenLifetime)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"token": token}, nil
+}
+
+// initAnswer is where a client goes on.
+type initAnswer struct {
+	Endpoint         string `json:"endpoint"` // of the WebSocket
+	RTCConfiguration struct {
+		ICEServers []config.ICEServer `json:"ice_servers"` // never null: clients reject that
+	} `json:"rtcConfiguration"`
+	Config struct {
+		EnabledFlags []string `json:"enabledFlags"`
+	} `json:"config"`
+}
+
+// init tells a client where its WebSocket is. The web client calls it before each attempt to connect, reconnects
+// included, and never gets over a 404 (its join hangs), so what is wrong with the room is a 400 or 403 here.
+func (a *API) init(_ http.ResponseWriter, r *http.Request) (any, error) {
+	if _, _, err := a.admit(r, r.URL.Query().Get("peer_id")); err != nil {
+		return nil, err
+	}
+	var v initAnswer
+	v.Endpoint = a.socketURL(r)
+	v.RTCConfiguration.ICEServers = append([]config.ICEServer{}, a.ICEServers...)
+	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer"} // gallery roles join without peer connections
+	return v, nil
+}
+
+// admit checks a client's auth token and what it is for. A peer that is in the room may come back though its token
+// expired or the room was disabled meanwhile.
+func (a *API) admit(r *http.Request, peerID string) (auth.Grant, policy.Template, error) {
+	var none policy.Template
+	g, err := a.verifier.App(r.Context(), bearer(r))
+	known := func() bool { return peerID != "" && a.Live.Knows(r.Context(), g.RoomID, peerID) }
+	if err != nil && !(errors.Is(err, auth.ErrExpired) && known()) {
+		return g, none, err
+	}
+	room, err := a.Store.Room(r.Context(), g.WorkspaceID, g.RoomID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return g, none, refuse(http.StatusBadRequest, "room not found")
+	case err != nil:
+		return g, none, err
+	case !room.Enabled && !known():
+		return g, none, errRoomOff
+	}
+	template, err := a.Store.Template(r.Context(), g.WorkspaceID, room.TemplateID)
+	if err == nil && template.Policy.Roles[g.Role] == nil {
+		err = refuse(http.StatusBadRequest, "the room has no role %q", g.Role)
+	}
+	return g, template.Policy, err
+}
+
+// socketURL is the address of the WebSocket as this client can reach it.
+func (a *API) socketURL(r *http.Request) string {
+	base := a.PublicURL
+	if base == "" {
+		scheme := "http"
+		proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+		if r.TLS != nil || strings.EqualFold(strings.TrimSpace(proto), "https") {
+			scheme = "https"
+		}
+		base = scheme + "://" + r.Host
+	}
+	return "ws" + strings.TrimPrefix(strings.TrimSuffix(base, "/"), "http") + "/ws"
+}
+
+// layout tells the prebuilt user interface which screen a role gets. What is left out has the interface's defaults.
+type layout struct {
+	Role    string  `json:"role"`
+	Screens screens `json:"screens"`
+}
+
+type screens struct {
+	Preview      map[string]screen `json:"preview"`
+	Conferencing map[string]screen `json:"conferencing"` // its only key chooses: the grid, or the HLS player
+}
+
+type screen struct {
+	Elements map[string]any `json:"elements"`
+}
+
+// layouts answers with the layouts of the template's roles, that of the token's role first.
+func (a *API) layouts(_ http.ResponseWriter, r *http.Request) (any, error) {
+	g, template, err := a.admit(r, "")
+	if err != nil {
+		return nil, err
+	}
+	names := slices.SortedFunc(maps.Keys(template.Roles), func(x, y string) int {
+		if (x == g.Role) != (y == g.Role) {
+			if x == g.Role {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(x, y)
+	})
+	return listOf(minPage, names, func(name string) layout {
+		kind := "default"
+		if template.Roles[name].Level() == policy.Gallery {
+			kind = "hls_live_streaming"
+		}
+		return layout{Role: name, Screens: screens{
+			Preview:      map[string]screen{"default": {Elements: map[string]any{}}},
+			Conferencing: map[string]screen{kind: {Elements: map[string]any{"chat": map[string]bool{"public_chat_enabled": true}}}},
+		}}
+	}, func(string) string { return "" }), nil
+}
+
+// discard takes telemetry of clients, and keeps none of it.
+func (a *API) discard(_ http.ResponseWriter, r *http.Request) (any, error) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return nil, err
+	}
+	return struct{}{}, nil
+}

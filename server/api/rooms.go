@@ -1,0 +1,317 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/net/http/httpguts"
+
+	"amphi/server/store"
+)
+
+// Bounds of a room's fields.
+const (
+	maxNameBytes        = 256
+	maxDescriptionBytes = 4096
+	maxSize             = 2500
+	maxLargeSize        = 20000
+	minDurationSeconds  = 120
+	maxDurationSeconds  = 43200
+	maxPolls            = 100
+	maxWebhookHeaders   = 50
+)
+
+var validRoomName = regexp.MustCompile(`^[A-Za-z0-9.\-:_]+$`)
+
+// roomObject is a room as it is answered.
+type roomObject struct {
+	ID                      string          `json:"id"`
+	Name                    string          `json:"name"`
+	Enabled                 bool            `json:"enabled"`
+	Description             string          `json:"description"`
+	CustomerID              string          `json:"customer_id"`
+	Customer                string          `json:"customer"` // the same, under its old name
+	AppID                   string          `json:"app_id"`
+	RecordingInfo           json.RawMessage `json:"recording_info"` // null: the template's settings apply
+	RecordingSourceTemplate bool            `json:"recording_source_template"`
+	EnabledSourceTemplate   bool            `json:"enabled_source_template"`
+	TemplateID              string          `json:"template_id"`
+	Template                string          `json:"template"` // its name
+	Region                  string          `json:"region"`
+	LargeRoom               bool            `json:"large_room"`
+	Size                    int             `json:"size,omitempty"`
+	MaxDurationSeconds      int             `json:"max_duration_seconds,omitempty"`
+	Polls                   []string        `json:"polls,omitempty"`
+	Webhook                 *store.Webhook  `json:"webhook,omitempty"`
+	CreatedAt               time.Time       `json:"created_at"`
+	UpdatedAt               time.Time       `json:"updated_at"`
+	Key                     string          `json:"key,omitempty"` // in lists only
+}
+
+func (a *API) showRoom(r store.Room, w store.Workspace) roomObject {
+	o := roomObject{ID: r.ID, Name: r.Name, Enabled: r.Enabled, Description: r.Description, CustomerID: w.ID, Customer: w.ID, AppID: w.AppID,
+		RecordingInfo: r.Recording, RecordingSourceTemplate: r.Recording == nil, EnabledSourceTemplate: r.Recording == nil,
+		TemplateID: r.TemplateID, Template: r.TemplateName, Region: r.Region, LargeRoom: r.LargeRoom, Size: r.Size,
+		MaxDurationSeconds: r.MaxDurationSeconds, Polls: r.Polls, Webhook: r.Webhook, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
+	if o.Region == "" {
+		o.Region = "auto"
+	}
+	return o
+}
+
+// roomInput is what a room can be made or changed with. Absent fields, and null, leave what is there.
+type roomInput struct {
+	Name          *string         `json:"name"`
+	Description   *string         `json:"description"`
+	TemplateID    *string         `json:"template_id"`
+	Template      json.RawMessage `json:"template"` // the old API's name; refused, not ignored
+	RecordingInfo json.RawMessage `json:"recording_info"`
+	Region        *string         `json:"region"`
+	LargeRoom     *bool           `json:"large_room"`
+	Size          *int            `json:"size"`
+	MaxDuration   *int            `json:"max_duration_seconds"`
+	Polls         *[]string       `json:"polls"`
+	Webhook       *store.Webhook  `json:"webhook"`
+	Enabled       *bool           `json:"enabled"`
+}
+
+// recordingInfo is the form that recording_info must have. It is kept as it was given.
+type recordingInfo struct {
+	Enabled    bool `json:"enabled"`
+	UploadInfo *struct {
+		Type     string `json:"type"`
+		Location string `json:"location"`
+		Prefix   string `json:"prefix"`
+		Options  struct {
+			Region string `json:"region"`
+		} `json:"options"`
+		Credentials struct {
+			Key       string `json:"key"`
+			Secret    string `json:"secret"`
+			SecretKey string `json:"secretKey"` // as in templates
+		} `json:"credentials"`
+	} `json:"upload_info"`
+}
+
+// readRoom reads and checks a body. What depends on the room as it is, apply checks.
+func readRoom(r *http.Request) (*roomInput, error) {
+	in := new(roomInput)
+	if err := decode(r, in, false); err != nil {
+		return nil, err
+	}
+	return in, in.check()
+}
+
+func (in *roomInput) check() error {
+	switch {
+	case in.Template != nil:
+		return badParam("body", "template. Use template_id")
+	case in.Name != nil && *in.Name != "" && (len(*in.Name) > maxNameBytes || !validRoomName.MatchString(*in.Name)):
+		return badParam("body", "name must be at most %d letters, digits and . - : _", maxNameBytes)
+	case in.Description != nil && len(*in.Description) > maxDescriptionBytes:
+		return badParam("body", "description longer than %d bytes", maxDescriptionBytes)
+	case in.Region != nil && !slices.Contains([]string{"in", "us", "eu", "auto", ""}, *in.Region):
+		return &Error{Code: http.StatusBadRequest, Message: "Error: region not supported", Details: []string{"Error: region not supported"}}
+	case in.MaxDuration != nil && *in.MaxDuration < minDurationSeconds:
+		return badParam("body", "max_duration_seconds less than %d seconds", minDurationSeconds)
+	case in.MaxDuration != nil && *in.MaxDuration > maxDurationSeconds:
+		return badParam("body", "max_duration_seconds greater than %d seconds", maxDurationSeconds)
+	case in.Polls != nil && len(*in.Polls) > maxPolls:
+		return badParam("body", "polls has more than %d ids", maxPolls)
+	case in.Polls != nil && slices.ContainsFunc(*in.Polls, func(id string) bool { return !store.IsID(id) }):
+		return badParam("body", "polls must be ids of 24 hexadecimal digits")
+	case in.Webhook != nil && in.Webhook.URL != "":
+		if err := checkWebhook(*in.Webhook); err != nil {
+			return err
+		}
+	}
+	return in.checkRecording()
+}
+
+func (in *roomInput) checkRecording() error {
+	if in.RecordingInfo == nil || string(in.RecordingInfo) == "null" {
+		return nil
+	}
+	var info recordingInfo
+	if err := decodeJSON(in.RecordingInfo, &info, false); err != nil {
+		return err
+	}
+	u := info.UploadInfo
+	text := ""
+	switch {
+	case u == nil:
+	case u.Location == "":
+		text = "Bucket location is missing"
+	case !slices.Contains([]string{"s3", "gs", "oss", "azure"}, u.Type):
+		text = "Invalid upload configuration"
+	}
+	if text != "" {
+		return &Error{Code: http.StatusBadRequest, Message: text, Details: []string{text}}
+	}
+	return nil
+}
+
+func checkWebhook(w store.Webhook) error {
+	u, err := url.Parse(w.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return badParam("body", "webhook.url must be an http or https URL")
+	}
+	if len(w.Headers) > maxWebhookHeaders {
+		return badParam("body", "webhook.headers has more than %d entries", maxWebhookHeaders)
+	}
+	for name, value := range w.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return badParam("body", "webhook.headers: %q is not a header", name)
+		}
+	}
+	return nil
+}
+
+// apply changes a room.
+func (in *roomInput) apply(r *store.Room) error {
+	set(&r.Name, nonEmpty(in.Name))
+	set(&r.Description, in.Description)
+	set(&r.TemplateID, nonEmpty(in.TemplateID))
+	set(&r.Region, in.Region)
+	set(&r.LargeRoom, in.LargeRoom)
+	set(&r.Size, in.Size)
+	set(&r.MaxDurationSeconds, in.MaxDuration)
+	set(&r.Polls, in.Polls)
+	set(&r.Enabled, in.Enabled)
+	if in.RecordingInfo != nil {
+		if r.Recording = bytes.Clone(in.RecordingInfo); string(r.Recording) == "null" {
+			r.Recording = nil
+		}
+	}
+	if in.Webhook != nil {
+		if r.Webhook = in.Webhook; r.Webhook.URL == "" {
+			r.Webhook = nil
+		}
+	}
+	switch {
+	case r.Size < 0:
+		return badParam("body", "room size less than 0")
+	case r.Size > maxLargeSize:
+		return badParam("body", "room size greater than %d", maxLargeSize)
+	case r.Size > maxSize && !r.LargeRoom:
+		return badParam("body", "room size greater than %d, set large_room flag as true", maxSize)
+	}
+	return nil
+}
+
+// set takes over a value that was given.
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// nonEmpty takes an empty text for an absent one.
+func nonEmpty(s *string) *string {
+	if s != nil && *s == "" {
+		return nil
+	}
+	return s
+}
+
+func (a *API) createRoom(r *http.Request, workspaceID string) (any, error) {
+	in, err := readRoom(r)
+	if err != nil {
+		return nil, err
+	}
+	name := uuid.NewString()
+	if in.Name != nil && *in.Name != "" {
+		name = *in.Name
+	}
+	room, err := a.Store.SaveRoom(r.Context(), workspaceID, name, in.apply)
+	return a.savedRoom(r, room, err)
+}
+
+func (a *API) updateRoom(r *http.Request, workspaceID string) (any, error) {
+	in, err := readRoom(r)
+	if err != nil {
+		return nil, err
+	}
+	// The room is looked for first, so that what is not found later is the template.
+	old, err := a.room(r, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	room, err := a.Store.ChangeRoom(r.Context(), workspaceID, old.ID, in.apply)
+	return a.savedRoom(r, room, err)
+}
+
+func (a *API) savedRoom(r *http.Request, room store.Room, err error) (any, error) {
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return nil, badParam("body", "name is taken by another room")
+	case errors.Is(err, store.ErrNotFound):
+		return nil, &Error{Code: http.StatusBadRequest, Message: "Error: template not found", Details: []string{"Error: template not found"}}
+	case err != nil:
+		return nil, err
+	}
+	w, err := a.Store.Workspace(r.Context(), room.WorkspaceID)
+	if err != nil {
+		return nil, err
+	}
+	return a.showRoom(room, w), nil
+}
+
+// room returns the room of the path.
+func (a *API) room(r *http.Request, workspaceID string) (store.Room, error) {
+	room, err := a.Store.Room(r.Context(), workspaceID, r.PathValue("room_id"))
+	if errors.Is(err, store.ErrNotFound) {
+		return room, errNoRoom
+	}
+	return room, err
+}
+
+func (a *API) getRoom(r *http.Request, workspaceID string) (any, error) {
+	room, err := a.room(r, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	return a.savedRoom(r, room, nil)
+}
+
+func (a *API) listRooms(r *http.Request, workspaceID string) (any, error) {
+	q := queryOf(r)
+	filter := store.RoomFilter{Enabled: q.boolean("enabled"), Name: q.text("name"), TemplateID: q.id("template_id"),
+		After: q.time("after"), Before: q.time("before")}
+	page := q.page(store.IsID)
+	if q.err != nil {
+		return nil, q.err
+	}
+	if filter.Enabled == nil {
+		filter.Enabled = ptr(true) // documented so
+	}
+	rooms, err := a.Store.Rooms(r.Context(), workspaceID, filter, page)
+	if err != nil {
+		return nil, err
+	}
+	w, err := a.Store.Workspace(r.Context(), workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(page.Limit, rooms, func(room store.Room) roomObject {
+		o := a.showRoom(room, w)
+		o.Key = fmt.Sprintf("%s:%s", w.ID, room.Name)
+		return o
+	}, func(room store.Room) string { return room.ID }), nil
+}
+
+// disabledOr returns errRoomOff for a disabled room.
+func disabledOr(room store.Room, err error) error {
+	if err == nil && !room.Enabled {
+		return errRoomOff
+	}
+	return err
+}

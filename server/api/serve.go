@@ -1,0 +1,214 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"amphi/server/auth"
+	"amphi/server/protocol"
+)
+
+// Error is a refusal, and the body of its response.
+type Error struct {
+	Code    int      `json:"code"` // the HTTP status
+	Message string   `json:"message"`
+	Details []string `json:"details,omitempty"`
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%d: %s %q", e.Code, e.Message, e.Details) }
+
+func refuse(code int, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// badParam is a 400 about the body or the query.
+func badParam(place, format string, args ...any) *Error {
+	message := "Invalid " + place + " param"
+	return &Error{Code: http.StatusBadRequest, Message: message, Details: []string{message + ": " + fmt.Sprintf(format, args...)}}
+}
+
+var (
+	errInternal    = refuse(http.StatusInternalServerError, "internal error")
+	errNoRoom      = refuse(http.StatusNotFound, "room not found")
+	errRoomOff     = refuse(http.StatusForbidden, "room is disabled")
+	errNoStream    = refuse(http.StatusNotFound, "hls not running")
+	errTooMuchBody = refuse(http.StatusRequestEntityTooLarge, "request body too large")
+)
+
+// asError turns an error of whatever part into what the caller may see of it. Errors that are nobody's fault but ours
+// become errInternal.
+func asError(err error) *Error {
+	var own *Error
+	var token auth.Error
+	var live *protocol.Error
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &token):
+		return &Error{Code: http.StatusUnauthorized, Message: "Token validation error", Details: []string{token.Error()}}
+	case errors.As(err, &live):
+		return refuse(live.Code, "%s", live.Message)
+	case errors.As(err, &tooLarge):
+		return &Error{Code: errTooMuchBody.Code, Message: errTooMuchBody.Message, Details: []string{fmt.Sprintf("at most %d bytes", tooLarge.Limit)}}
+	default:
+		return errInternal
+	}
+}
+
+// ServeHTTP answers a path that Register has added. A slash at the end of a path means nothing.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path := strings.TrimRight(r.URL.Path, "/"); path != r.URL.Path && path != "" {
+		r2, u := *r, *r.URL
+		u.Path, u.RawPath = path, strings.TrimRight(u.RawPath, "/")
+		r2.URL = &u
+		r = &r2
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// endpoint is everything that happens around the handlers of a route.
+func (a *API) endpoint(rt route) http.Handler {
+	allow := strings.Join(append(slices.Sorted(maps.Keys(rt.methods)), http.MethodOptions), ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				a.Log.Error("request handler panicked", "route", rt.path, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					a.respond(rec, errInternal.Code, errInternal)
+				}
+			}
+			a.requests.WithLabelValues(rt.path, method(r), strconv.Itoa(rec.status)).Observe(time.Since(start).Seconds())
+		}()
+
+		h := rec.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if rt.client {
+			h.Set("Access-Control-Allow-Origin", "*") // on errors too: without it a page sees a network failure
+		}
+		if !rt.probe {
+			if ok, after := a.limiter.allow(a.clientAddr(r)); !ok {
+				h.Set("Retry-After", strconv.Itoa(after))
+				a.respond(rec, http.StatusTooManyRequests, refuse(http.StatusTooManyRequests, "rate limit exceeded, retry after %d seconds", after))
+				return
+			}
+		}
+		handle := rt.methods[r.Method]
+		if r.Method == http.MethodHead {
+			handle = rt.methods[http.MethodGet]
+		}
+		switch {
+		case len(rt.methods) == 0:
+			a.respond(rec, http.StatusNotFound, refuse(http.StatusNotFound, "no such path"))
+		case handle != nil:
+			r.Body = http.MaxBytesReader(rec, r.Body, int64(a.Limits.BodyBytes))
+			v, err := handle(rec, r)
+			a.answer(rec, r, v, err)
+		case r.Method == http.MethodOptions:
+			h.Set("Allow", allow)
+			if rt.client { // a preflight
+				h.Set("Access-Control-Allow-Methods", allow)
+				h.Set("Access-Control-Allow-Headers", "authorization, content-type")
+				h.Set("Access-Control-Max-Age", "86400")
+			}
+			rec.WriteHeader(http.StatusNoContent)
+		default:
+			h.Set("Allow", allow)
+			a.respond(rec, http.StatusMethodNotAllowed, refuse(http.StatusMethodNotAllowed, "method %s is not allowed here", method(r)))
+		}
+	})
+}
+
+// answer writes what a handler returned, unless it wrote a response itself and returned nothing.
+func (a *API) answer(w *recorder, r *http.Request, v any, err error) {
+	switch {
+	case err != nil:
+		e := asError(err)
+		if e == errInternal && r.Context().Err() == nil {
+			a.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		}
+		if e.Code == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		a.respond(w, e.Code, e)
+	case v != nil:
+		a.respond(w, http.StatusOK, v)
+	case w.status == 0:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (a *API) respond(w *recorder, status int, v any) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil { // a bug: our own types always encode
+		a.Log.Error("response does not encode", "err", err)
+		status = errInternal.Code
+		body.Reset()
+		body.WriteString(`{"code":500,"message":"internal error"}` + "\n")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// method returns the request's method for labels and messages: arbitrary texts of clients would make as many series.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	default:
+		return "other"
+	}
+}
+
+// recorder remembers the status of a response.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// bearer returns the token of the Authorization header.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
