@@ -3,6 +3,7 @@ import { html, nothing } from 'lit';
 import { selectLive } from './live-state.js';
 import { HMSHLSPlayer, HMSHLSPlayerEvents, selectHLSState } from './sdk.js';
 import type { HMSHLSStats } from './sdk.js';
+import { streamURL } from './stream-url.js';
 import { View, icon, mark, when } from './view.js';
 import { Watch } from './watch.js';
 
@@ -98,7 +99,7 @@ class Gallery extends View {
   private open(): void {
     this.url = this.hls.value.variants[0]!.url;
     this.latency = NaN;
-    const player = new HMSHLSPlayer(this.url, this.video!);
+    const player = new HMSHLSPlayer(streamURL(this.url, location.href), this.video!);
     this.player = player;
     const mine = (then: () => void) => { if (this.player === player) then(); };
     player.on(HMSHLSPlayerEvents.PLAYBACK_STATE, ({ state }) => mine(() => this.become(state === 'playing' ? 'playing' : 'paused')));

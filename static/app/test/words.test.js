@@ -5,6 +5,7 @@ import { explain, explainDevice } from '../errors.js';
 import { count, duration, initials } from '../format.js';
 import { levelOf, rolesAt } from '../level.js';
 import { selectLive } from '../live-state.js';
+import { streamURL } from '../stream-url.js';
 
 test('durations and numbers', () => {
   assert.equal(duration(0), '0:00');
@@ -75,4 +76,15 @@ test('every refusal says what to do', () => {
   ]) {
     assert.match(explainDevice(error, 'camera').title, title);
   }
+});
+
+test('a stream that says localhost is loaded from where the page came from', () => {
+  const path = '/beam/c/r/master.m3u8?x=1';
+  for (const [url, page, want] of [
+    ['http://localhost:8080' + path, 'http://localhost:8080/streaming/meeting/a', 'http://localhost:8080' + path],
+    ['http://localhost:8080' + path, 'http://192.0.2.7:8080/streaming/meeting/a', 'http://192.0.2.7:8080' + path],
+    ['http://localhost:8080' + path, 'http://127.0.0.1:8080/', 'http://127.0.0.1:8080' + path],
+    ['https://cdn.example.com' + path, 'https://live.example.com/', 'https://cdn.example.com' + path],
+    [path, 'https://live.example.com/x', 'https://live.example.com' + path],
+  ]) assert.equal(streamURL(url, page), want);
 });
