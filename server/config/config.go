@@ -81,8 +81,9 @@ type Limits struct {
 	MessageBytes      int // of one WebSocket message
 	RequestsPerSecond int // per client address, over all HTTP endpoints of the API; 0 = no limit
 	RequestBurst      int
-	PeersPerRoom      int // a room may set less (its size), or up to 20,000 when it is a large_room
+	PeersPerRoom      int // a room may set less, with its size
 	ChatPerSecond     int // broadcasts per peer
+	LiveStreams       int // composed at a time, each by a process of its own; 0 = three per processor
 }
 
 // Webhook is about delivering events to the user's own servers.
@@ -195,6 +196,7 @@ func (c *Config) Validate() error {
 	atLeast("limits.request_burst", c.Limits.RequestBurst, 1)
 	atLeast("limits.peers_per_room", c.Limits.PeersPerRoom, 1)
 	atLeast("limits.chat_per_second", c.Limits.ChatPerSecond, 1)
+	atLeast("limits.live_streams", c.Limits.LiveStreams, 0)
 	if c.Webhook.URL != "" {
 		if u, err := url.Parse(c.Webhook.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			bad("webhook.url", "%q is not a URL such as https://app.example.org/hook", c.Webhook.URL)

@@ -55,8 +55,9 @@ func (c *Config) table() []setting {
 		{key: "limits.message_bytes", help: "largest WebSocket message", val: (*intValue)(&c.Limits.MessageBytes)},
 		{key: "limits.requests_per_second", help: "HTTP API requests per client address; 0: no limit", val: (*intValue)(&c.Limits.RequestsPerSecond)},
 		{key: "limits.request_burst", help: "requests that may come at once", val: (*intValue)(&c.Limits.RequestBurst)},
-		{key: "limits.peers_per_room", help: "people in a room that sets no size itself", val: (*intValue)(&c.Limits.PeersPerRoom)},
+		{key: "limits.peers_per_room", help: "people in a room; a room may set less", val: (*intValue)(&c.Limits.PeersPerRoom)},
 		{key: "limits.chat_per_second", help: "messages per person", val: (*intValue)(&c.Limits.ChatPerSecond)},
+		{key: "limits.live_streams", help: "live streams composed at a time; 0: three per processor", val: (*intValue)(&c.Limits.LiveStreams)},
 
 		{key: "webhook.url", help: "the workspace's webhook, set at each start when not empty", val: (*stringValue)(&c.Webhook.URL)},
 		{key: "webhook.headers", help: "sent with every delivery, each \"Name: value\"", val: texts(&c.Webhook.Headers)},
