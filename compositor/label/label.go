@@ -214,3 +214,6 @@ var (
 		{0x1b, 0x77, 0xa6, 0xff}, // cyan
 	}
 )
+
+// Size is that of the bitmap in pixels.
+func (b Bitmap) Size() image.Point { return image.Pt(b.W, b.H) }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -321,7 +322,7 @@ func (in *Input) measure(capture, now time.Time) {
 	in.delay += (d - in.delay) / 32
 }
 
-// Mixer sums inputs. It belongs to one goroutine, but for Add and Remove.
+// Mixer sums inputs. Mix belongs to one goroutine; the rest is safe for concurrent use.
 type Mixer struct {
 	mu     sync.Mutex
 	inputs []*Input // guarded by mu; replaced, not changed
@@ -356,12 +357,12 @@ func (m *Mixer) Mix(out []float32, now time.Time) {
 }
 
 // Limited is the number of blocks that were turned down because the sum was too loud.
-func (m *Mixer) Limited() uint64 { return m.limiter.limited }
+func (m *Mixer) Limited() uint64 { return m.limiter.limited.Load() }
 
 // limiter keeps the sum within full scale by turning it down at once and up again slowly.
 type limiter struct {
 	cut     float32 // of the gain: 0 is none
-	limited uint64
+	limited atomic.Uint64
 }
 
 const (
@@ -391,6 +392,6 @@ func (l *limiter) limit(pcm []float32) {
 		}
 	}
 	if touched {
-		l.limited++
+		l.limited.Add(1)
 	}
 }

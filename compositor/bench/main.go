@@ -1,0 +1,281 @@
+// Bench measures the media worker: the real process, in real time, fed as the server feeds it.
+// It prints one line "name value unit" for each figure.
+//
+//	go run ./compositor/bench [-for 15s] [-worker bin/amphi-compositor]
+//
+// Processor time is quoted, not wall time, so that a busy machine does not change the figures
+// much. Memory is the largest resident set. Needs ffmpeg, which makes the clips.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"amphi/compositor/internal/clip"
+	"amphi/compositor/label"
+	"amphi/compositor/layout"
+	"amphi/compositor/wire"
+)
+
+func main() {
+	length := flag.Duration("for", 15*time.Second, "how long each run is measured")
+	worker := flag.String("worker", "", "the worker's program; built when empty")
+	only := flag.String("only", "", "only runs whose name contains this")
+	flag.Parse()
+	if err := bench(*length, *worker, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// sources are nine moving pictures of different kinds, some easy to encode and some hard.
+var sources = []string{
+	"mandelbrot=s=640x360:r=30",
+	"testsrc2=s=640x360:r=30,noise=alls=12:allf=t",
+	"testsrc=s=640x360:r=30,rotate=t*0.5",
+	"life=s=320x180:r=30:mold=10:ratio=0.1:death_color=#304060:life_color=#c0d0ff,scale=640:360",
+	"cellauto=s=320x180:r=30:rule=110,scale=640:360",
+	"gradients=s=640x360:r=30:speed=0.05,noise=alls=8:allf=t",
+	"testsrc2=s=640x360:r=30,hue=H=t",
+	"mandelbrot=s=640x360:r=30:start_scale=0.5,hue=s=0.4",
+	"smptehdbars=s=640x360:r=30,noise=alls=20:allf=t",
+}
+
+type run struct {
+	name       string
+	people     int
+	renditions []wire.Rendition
+}
+
+func bench(length time.Duration, worker, only string) error {
+	if err := clip.Missing(); err != nil {
+		return err
+	}
+	if worker == "" {
+		dir, err := os.MkdirTemp("", "amphi-bench")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		worker = filepath.Join(dir, "amphi-compositor")
+		if out, err := exec.Command("go", "build", "-o", worker, "amphi/compositor").CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	one := []wire.Rendition{{Width: 1280, Height: 720, Bitrate: 2_500_000}}
+	three := append(one[:1:1], wire.Rendition{Width: 854, Height: 480, Bitrate: 1_200_000}, wire.Rendition{Width: 640, Height: 360, Bitrate: 600_000})
+	var videos, sounds []*clip.Clip
+	for _, r := range []run{
+		{"compositor.4x360.1", 4, one},
+		{"compositor.9x360.1", 9, one},
+		{"compositor.4x360.3", 4, three},
+	} {
+		if !strings.Contains(r.name, only) {
+			continue
+		}
+		for len(videos) < r.people {
+			v, err := clip.VP8(sources[len(videos)], 600_000, 10*time.Second)
+			if err != nil {
+				return err
+			}
+			a, err := clip.Opus(fmt.Sprintf("sine=f=%d,volume=0.1,tremolo=f=%d", 200+60*len(videos), 2+len(videos)), 10*time.Second)
+			if err != nil {
+				return err
+			}
+			videos, sounds = append(videos, v), append(sounds, a)
+		}
+		if err := r.measure(worker, length, videos[:r.people], sounds[:r.people]); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return nil
+}
+
+func (r run) measure(worker string, length time.Duration, videos, sounds []*clip.Clip) error {
+	cmd := exec.Command(worker)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		in.Close()
+		cmd.Wait()
+	}()
+
+	w := wire.NewWriter(in)
+	for _, m := range r.setUp() {
+		if err := w.Send(m); err != nil {
+			return err
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	result := make(chan any, 1)
+	go func() { result <- collect(out, length) }()
+	if err := feed(w, length+3*time.Second, videos, sounds); err != nil {
+		return err
+	}
+	peak, err := peakMemory(cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	if err := w.Send(&wire.Stop{}); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	switch got := (<-result).(type) {
+	case error:
+		return got
+	case figures:
+		fmt.Printf("%s.cores %.3f cores\n", r.name, got.cores)
+		fmt.Printf("%s.mem %.1f MiB\n", r.name, float64(peak)/(1<<20))
+		fmt.Printf("%s.ticks_dropped %d count\n", r.name, got.ticksDropped)
+		fmt.Printf("%s.frames_dropped %d count\n", r.name, got.framesDropped)
+		fmt.Printf("%s.bitrate %.0f kbit/s\n", r.name, got.kbits)
+	}
+	return nil
+}
+
+// setUp is a grid with names, as the server makes it.
+func (r run) setUp() []wire.Message {
+	messages := []wire.Message{&wire.Start{Renditions: r.renditions, FPS: 30, KeyInterval: 30, AudioBitrate: 128_000}}
+	canvas := layout.Canvas{W: int(r.renditions[0].Width), H: int(r.renditions[0].Height)}
+	labels := label.New(label.Config{BuiltinOnly: true})
+	scene := &wire.Scene{Background: 0x0b0f1a}
+	for i, tile := range canvas.Grid(r.people) {
+		id := uint32(i + 1)
+		messages = append(messages,
+			&wire.AddInput{ID: id, Codec: wire.VP8, Sync: id},
+			&wire.AddInput{ID: 100 + id, Codec: wire.Opus, Sync: id})
+		name := labels.Name(label.Name{Text: fmt.Sprintf("Person %d", id), Height: canvas.LabelHeight(), MaxWidth: canvas.LabelWidth(tile.Rect)})
+		messages = append(messages, &wire.Bitmap{ID: id, W: uint16(name.W), H: uint16(name.H), Pix: name.Pix})
+		scene.Items = append(scene.Items,
+			wire.Item{Source: wire.FromInput, ID: id, Rect: tile.Rect, Radius: uint8(tile.Radius)},
+			wire.Item{Source: wire.FromBitmap, ID: id, Rect: canvas.LabelAt(tile.Rect, name.Size())})
+	}
+	return append(messages, scene)
+}
+
+// feed sends all clips in real time.
+func feed(w *wire.Writer, length time.Duration, videos, sounds []*clip.Clip) error {
+	type stream struct {
+		id   uint32
+		clip *clip.Clip
+		next int
+	}
+	var streams []*stream
+	for i := range videos {
+		streams = append(streams, &stream{uint32(i + 1), videos[i], 0}, &stream{uint32(101 + i), sounds[i], 0})
+	}
+	begin := time.Now()
+	for now := time.Duration(0); now < length; now = time.Since(begin) {
+		wake := length
+		for i, s := range streams {
+			// People are not in step: each begins a little later.
+			shift := time.Duration(i) * 3 * time.Millisecond
+			for {
+				f := s.clip.At(s.next)
+				if f.Time+shift > now {
+					wake = min(wake, f.Time+shift)
+					break
+				}
+				s.next++
+				m := &wire.Frame{Input: s.id, RTP: f.RTP, Capture: begin.Add(f.Time + shift).UnixNano(), Key: f.Key, Data: f.Data}
+				if err := w.Send(m); err != nil {
+					return err
+				}
+			}
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		time.Sleep(time.Until(begin.Add(wake)))
+	}
+	return nil
+}
+
+type figures struct {
+	cores, kbits                float64
+	ticksDropped, framesDropped uint64
+}
+
+// collect reads what the worker makes and compares its statistics of one second after the start
+// with those a run's length later.
+func collect(out io.Reader, length time.Duration) any {
+	r := wire.NewReader(out)
+	var first, last *wire.Stats
+	var firstAt, lastAt time.Time
+	var begin time.Time
+	bytes := 0
+	for {
+		m, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		switch m := m.(type) {
+		case *wire.Started:
+			begin = time.Now()
+		case *wire.Video:
+			if first != nil && m.Rendition == 0 && time.Since(firstAt) < length {
+				bytes += len(m.Data)
+			}
+		case *wire.Stats:
+			if first == nil && time.Since(begin) > time.Second {
+				first, firstAt = m, time.Now()
+			}
+			if first != nil && (last == nil || lastAt.Sub(firstAt) < length) {
+				last, lastAt = m, time.Now()
+			}
+		}
+	}
+	if first == nil || lastAt.Sub(firstAt) < length {
+		return errors.New("the worker ended early")
+	}
+	f := figures{
+		cores:        float64(last.CPU-first.CPU) / float64(lastAt.Sub(firstAt)),
+		kbits:        float64(bytes) * 8 / 1000 / length.Seconds(),
+		ticksDropped: last.TicksDropped,
+	}
+	for _, in := range last.Inputs {
+		f.framesDropped += in.Dropped
+	}
+	return f
+}
+
+func peakMemory(pid int) (uint64, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			kib, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("no VmHWM")
+}

@@ -1,0 +1,114 @@
+//go:build cgo
+
+// Amphi-compositor makes one live stream of many people: it decodes their pictures and sounds,
+// composes and mixes them, and encodes H.264 and AAC. The server starts one such process for
+// each live stream and speaks package wire with it over stdin and stdout; stderr is its log.
+//
+// It has no network, reads no files, and keeps nothing: when it dies, by a hostile stream or
+// otherwise, the server starts another. When its stdin is closed it ends.
+//
+//	amphi-compositor --version   names the codec libraries in use
+//	amphi-compositor --check     encodes and decodes a moment to see whether they work
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"amphi/compositor/codec"
+)
+
+func main() {
+	version := flag.Bool("version", false, "print the versions of the codec libraries and exit")
+	check := flag.Bool("check", false, "try the codecs and exit")
+	flag.Parse()
+	switch {
+	case *version:
+		fmt.Println("amphi-compositor,", codec.Versions())
+		return
+	case *check:
+		if err := selfCheck(); err != nil {
+			fmt.Fprintln(os.Stderr, "amphi-compositor:", err)
+			os.Exit(1)
+		}
+		fmt.Println("amphi-compositor works with", codec.Versions())
+		return
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	runtime.GOMAXPROCS(2) // one for the clock and the encoder, one for the decoders
+	confine(log)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		os.Stdin.Close()
+	}()
+	err := newWorker(os.Stdin, os.Stdout, log).run()
+	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+		log.Error("worker ends", "err", err)
+		os.Exit(1)
+	}
+}
+
+// selfCheck encodes a grey second, in silence.
+func selfCheck() error {
+	const w, h = 320, 180
+	video, err := codec.NewH264Encoder(codec.H264Config{Width: w, Height: h, FPS: 30, Bitrate: 300_000})
+	if err != nil {
+		return err
+	}
+	defer video.Close()
+	decoder, err := codec.NewVideoDecoder(codec.H264)
+	if err != nil {
+		return err
+	}
+	defer decoder.Close()
+	vp8, err := codec.NewVideoDecoder(codec.VP8)
+	if err != nil {
+		return err
+	}
+	vp8.Close()
+	grey := make([]byte, w*h*3/2)
+	for i := range grey {
+		grey[i] = 128
+	}
+	for i := range int64(30) {
+		unit, _, err := video.Encode(grey[:w*h], grey[w*h:][:w*h/4], grey[w*h*5/4:], w, w/2, i*33, i == 0)
+		if err != nil {
+			return err
+		}
+		picture, err := decoder.Decode(unit)
+		if err != nil {
+			return err
+		}
+		if picture == nil || picture.W != w || picture.H != h {
+			return errors.New("what openh264 encodes is not what libavcodec decodes")
+		}
+		picture.Close()
+	}
+	audio, err := codec.NewAACEncoder(128_000)
+	if err != nil {
+		return err
+	}
+	defer audio.Close()
+	for i := range int64(10) {
+		if _, _, err := audio.Encode(make([]float32, codec.AACSamples*codec.Channels), i*codec.AACSamples); err != nil {
+			return err
+		}
+	}
+	opus, err := codec.NewOpusDecoder()
+	if err != nil {
+		return err
+	}
+	opus.Close()
+	return nil
+}
