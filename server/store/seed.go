@@ -17,6 +17,7 @@ type Seeded struct {
 	Workspace Workspace
 	Key       AccessKey
 	Room      Room
+	Template  *policy.Template // of the room
 	Codes     []RoomCode // of the room, in the order of the roles' priority
 }
 
@@ -77,6 +78,7 @@ func (t *tx) seeded(seed *Seeded) error {
 	if err != nil {
 		return err
 	}
+	seed.Template = &template.Policy
 	if seed.Codes, err = t.codesOf(seed.Room.ID); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ type Sender struct {
 	client *http.Client
 	slots  chan struct{}
 	hosts  hostSlots
-	stats  struct{ delivered, failed, dead atomic.Int64 }
+	stats  struct{ delivered, failed, dead atomic.Uint64 }
 
 	mu    sync.Mutex
 	rooms map[string]*roomWork // rooms whose events are being delivered; bounded by the rooms with pending events
@@ -62,9 +62,9 @@ type roomWork struct{ more bool }
 
 // Stats counts attempts and their outcomes since Run was called.
 type Stats struct {
-	Delivered int64
-	Failed    int64 // attempts
-	Dead      int64
+	Delivered uint64
+	Failed    uint64 // attempts
+	Dead      uint64
 }
 
 // Stats returns the counters.
