@@ -42,7 +42,7 @@ func dial(t *testing.T, server *testserver.Server, token string) *socket {
 	if err != nil {
 		t.Fatalf("open the socket: %v", err)
 	}
-	ws.SetReadLimit(protocol.MaxFrameBytes)
+	ws.SetReadLimit(1 << 20)
 	s := &socket{t: t, ws: ws, arrived: make(chan struct{}, 1)}
 	done := make(chan struct{})
 	go func() {

@@ -14,7 +14,7 @@ func StarterKit() *Template {
 	audio := &AudioParams{BitRate: 32, Codec: "opus"}
 	onStage := []string{RoleBroadcaster}
 	return &Template{
-		Name: "live-streaming-starter-kit",
+		Name: "Live Streaming Starter Kit",
 		Roles: map[string]*Role{
 			RoleBroadcaster: {
 				Name: RoleBroadcaster,

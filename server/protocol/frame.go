@@ -6,10 +6,9 @@ import (
 	"fmt"
 )
 
-// Limits of one frame. A frame that is larger, or whose id or method is longer,
-// is refused before its params are looked at.
+// Limits of one frame, refused before its params are looked at. How large a
+// frame may be is up to the transport.
 const (
-	MaxFrameBytes  = 512 << 10 // offers with many media sections pass 64 KiB
 	MaxIDBytes     = 128
 	MaxMethodBytes = 64
 )
@@ -33,9 +32,6 @@ type Frame struct {
 // wrong with it.
 func ParseFrame(data []byte) (Frame, error) {
 	var f Frame
-	if len(data) > MaxFrameBytes {
-		return f, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrBadFrame, len(data), MaxFrameBytes)
-	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		return Frame{}, fmt.Errorf("%w: %w", ErrBadFrame, err)
 	}

@@ -70,7 +70,7 @@ func newRoom(g *Registry, rec Record) *Room {
 	}
 	r.journal = newJournal(r.log)
 	if rec.MaxPeers > 0 {
-		r.limits.Peers = min(rec.MaxPeers, r.limits.Peers)
+		r.limits.Peers = rec.MaxPeers
 	}
 	return r
 }

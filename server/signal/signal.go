@@ -37,6 +37,7 @@ type Server struct {
 
 	// Bounds; New sets the defaults.
 	QueueFrames     int           // frames waiting for one slow reader before it is dropped
+	FrameBytes      int           // of one incoming frame; a larger one ends the socket (code 1009)
 	FramesPerSecond float64       // of one socket
 	FrameBurst      int           //
 	PingEvery       time.Duration // RFC 6455 pings: the application's pause in hidden tabs
@@ -51,16 +52,17 @@ type Server struct {
 // Stats counts since the start, but for Sockets, which counts the open ones.
 type Stats struct {
 	Sockets    int64
-	FramesIn   int64
-	FramesOut  int64
-	BadFrames  int64 // not of the protocol's shape
-	TooFast    int64 // over the rate limit
-	SlowSocket int64 // sockets dropped because their queue was full
-	Refused    int64 // sockets refused by token, room or role
+	FramesIn   uint64
+	FramesOut  uint64
+	BadFrames  uint64 // not of the protocol's shape
+	TooFast    uint64 // over the rate limit
+	SlowSocket uint64 // sockets dropped because their queue was full
+	Refused    uint64 // sockets refused by token, room or role
 }
 
 type counters struct {
-	sockets, framesIn, framesOut, badFrames, tooFast, slowSocket, refused atomic.Int64
+	sockets                                                      atomic.Int64
+	framesIn, framesOut, badFrames, tooFast, slowSocket, refused atomic.Uint64
 }
 
 // New returns a server with default bounds. Close ends it.
@@ -68,7 +70,7 @@ func New(auth func(ctx context.Context, token, peerID string) (Grant, error), ro
 	ctx, stop := context.WithCancel(context.Background())
 	return &Server{
 		Authenticate: auth, Rooms: rooms, Log: log,
-		QueueFrames: 512, FramesPerSecond: 50, FrameBurst: 300,
+		QueueFrames: 512, FrameBytes: 512 << 10, FramesPerSecond: 50, FrameBurst: 300,
 		PingEvery: 20 * time.Second, WriteTimeout: 15 * time.Second,
 		ctx: ctx, stop: stop,
 	}
@@ -108,7 +110,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Log.Debug("websocket handshake failed", "err", err)
 		return
 	}
-	ws.SetReadLimit(protocol.MaxFrameBytes)
+	ws.SetReadLimit(int64(s.FrameBytes))
 	s.stats.sockets.Add(1)
 	defer s.stats.sockets.Add(-1)
 

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"amphi/server/policy"
+	"amphi/server/store"
+	"amphi/server/web"
+)
+
+// pages finds what the pages show.
+type pages struct {
+	db     *store.Store
+	seeded store.Seeded
+}
+
+// door says what a room code opens.
+func (p pages) door(ctx context.Context, text string) (web.Door, error) {
+	code, err := p.db.RoomCode(ctx, text)
+	if errors.Is(err, store.ErrNotFound) {
+		return web.Door{}, web.ErrUnknownCode
+	}
+	if err != nil {
+		return web.Door{}, err
+	}
+	room, template, err := p.room(ctx, code.RoomID)
+	if err != nil {
+		return web.Door{}, err
+	}
+	role := template.Roles[code.Role]
+	if !code.Enabled || !room.Enabled || role == nil {
+		return web.Door{}, web.ErrClosed
+	}
+	return web.Door{Room: room.Name, Role: role}, nil
+}
+
+// starter finds the room of the first start, as it is now; nil when it is closed.
+func (p pages) starter(ctx context.Context) (*web.Starter, error) {
+	room, template, err := p.room(ctx, p.seeded.Room.ID)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && !room.Enabled) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	enabled := true
+	codes, err := p.db.RoomCodes(ctx, room.ID, store.CodeFilter{Enabled: &enabled}, store.Page{Limit: store.MaxCodesPerRoom})
+	if err != nil {
+		return nil, err
+	}
+	starter := &web.Starter{App: template.Name, Room: room.Name}
+	for _, code := range codes {
+		role := template.Roles[code.Role]
+		shown := slices.ContainsFunc(starter.Doors, func(d web.StarterDoor) bool { return d.Role == role })
+		if role != nil && !shown {
+			starter.Doors = append(starter.Doors, web.StarterDoor{Code: code.Code, Role: role})
+		}
+	}
+	slices.SortFunc(starter.Doors, func(a, b web.StarterDoor) int {
+		return cmp.Or(cmp.Compare(a.Role.Level(), b.Role.Level()), cmp.Compare(a.Role.Name, b.Role.Name))
+	})
+	return starter, nil
+}
+
+func (p pages) room(ctx context.Context, id string) (store.Room, *policy.Template, error) {
+	room, err := p.db.AnyRoom(ctx, id)
+	if err != nil {
+		return room, nil, err
+	}
+	template, err := p.db.Template(ctx, room.WorkspaceID, room.TemplateID)
+	if err != nil {
+		return room, nil, err
+	}
+	template.Policy.Complete()
+	return room, &template.Policy, nil
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"amphi/compositor/label"
+	"amphi/server/api"
+	"amphi/server/auth"
+	"amphi/server/config"
+	"amphi/server/hls"
+	"amphi/server/live"
+	"amphi/server/protocol"
+	"amphi/server/room"
+	"amphi/server/sfu"
+	"amphi/server/signal"
+	"amphi/server/store"
+	"amphi/server/web"
+	"amphi/server/webhook"
+	"amphi/static"
+)
+
+// serve makes the parts, connects them, and runs them until ctx ends. What it
+// tells people, not operators, it writes to out.
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer) (err error) {
+	db, seeded, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen for HTTP: %w (choose another address with --addr)", err)
+	}
+	defer listener.Close() // closed already by a server that ran
+	publicURL := strings.TrimSuffix(cfg.PublicURL, "/")
+	if publicURL == "" {
+		publicURL = localURL(listener.Addr())
+	}
+
+	media, err := sfu.New(sfu.Config{
+		Port:    cfg.RTC.Port,
+		NodeIPs: texts(cfg.RTC.NodeIPs),
+		// A server that was given no address of its own is tried out on the machine it runs on.
+		Loopback: cfg.RTC.Loopback || isLocal(publicURL),
+		Log:      log.With("part", "sfu"),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot open the media port: %w (choose another with --rtc-port)", err)
+	}
+	defer func() { err = errors.Join(err, media.Close()) }()
+
+	var lives *live.Manager
+	rooms := room.NewRegistry(room.Config{
+		SFU:      media,
+		Records:  records{db},
+		Streamer: func() room.Streamer { return lives },
+		NewID:    store.NewID,
+		NodeID:   "node-" + strings.ToLower(rand.Text()[:8]),
+		Limits: room.Limits{
+			Peers:             cfg.Limits.PeersPerRoom,
+			MessagesPerSecond: float64(cfg.Limits.ChatPerSecond),
+			MessageBurst:      3 * cfg.Limits.ChatPerSecond,
+		},
+		Log: log.With("part", "room"),
+	})
+	defer rooms.Close()
+
+	origin := &hls.Origin{}
+	lives = live.New(live.Config{
+		Rooms: rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path,
+		Labels: label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
+	})
+
+	verifier := &auth.Verifier{Keys: db}
+	signals := signal.New(admission{db, verifier, rooms}.check, rooms, log.With("part", "signal"))
+	signals.FrameBytes = cfg.Limits.MessageBytes
+
+	hooks := &webhook.Sender{
+		Store: db, AllowNetworks: cfg.Webhook.AllowNetworks, Timeout: cfg.Webhook.Timeout,
+		RetryPauses: cfg.Webhook.RetryPauses, RetryFor: cfg.Webhook.RetryFor, Keep: cfg.Webhook.Keep,
+		Log: log.With("part", "webhook"),
+	}
+
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats),
+		newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats))
+	rest := &api.API{
+		Store: db, Live: streams{rooms, lives}, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers,
+		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
+		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
+	}
+	files := static.Embedded()
+	shown := pages{db, seeded}
+
+	mux := http.NewServeMux()
+	rest.Register(mux)
+	mux.Handle("/ws", signals)
+	mux.Handle("/beam/", origin)
+	mux.Handle("/static/", files)
+	mux.Handle("/sdk/", files)
+	mux.Handle("/", web.New(web.Config{
+		Log: log.With("part", "web"), Assets: assets(files), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
+	}))
+
+	server := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.With("part", "http").Handler(), slog.LevelDebug),
+	}
+	greet(out, publicURL, media.Port(), seeded, files.Built())
+	log.Info("serving", "addr", listener.Addr().String(), "url", publicURL, "rtc_port", media.Port(), "data", cfg.Data)
+
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { return hooks.Run(running) })
+	group.Go(func() error {
+		<-running.Done()
+		log.Info("stopping", "at_most", cfg.ShutdownTimeout)
+		bound, cancel := context.WithTimeout(context.Background(), cfg.ShutdownTimeout)
+		defer cancel()
+		rest.Drain()
+		// Streams end while there are rooms to tell; then sockets, then what is left of HTTP.
+		err := lives.Close(bound)
+		signals.Close()
+		return errors.Join(err, server.Shutdown(bound))
+	})
+	return group.Wait()
+}
+
+// openStore opens the database, ends what a killed server left open, and makes
+// what every server begins with.
+func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store.Store, store.Seeded, error) {
+	var seeded store.Seeded
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, seeded, fmt.Errorf("cannot make the data directory: %w (choose another with --data)", err)
+	}
+	db, err := store.Open(ctx, cfg.Database())
+	if err != nil {
+		return nil, seeded, fmt.Errorf("cannot open the database: %w", err)
+	}
+	sessions, streams, err := db.Recover(ctx, time.Now())
+	if err == nil && sessions+streams > 0 {
+		log.Warn("the last run did not end by itself; what it left open was closed", "sessions", sessions, "live_streams", streams)
+	}
+	if err == nil {
+		seeded, err = db.Seed(ctx, auth.NewRoomCode)
+	}
+	if err == nil && cfg.Webhook.URL != "" {
+		err = db.SetWebhook(ctx, seeded.Workspace.ID, store.Webhook{URL: cfg.Webhook.URL, Headers: cfg.WebhookHeaders()})
+	}
+	if err != nil {
+		return nil, seeded, errors.Join(err, db.Close())
+	}
+	return db, seeded, nil
+}
+
+// admission decides who may open a socket.
+type admission struct {
+	db       *store.Store
+	verifier *auth.Verifier
+	rooms    *room.Registry
+}
+
+// check is the Authenticate of signal.Server. A token that has expired is still
+// good for a peer that is in the room: clients cannot renew theirs.
+func (a admission) check(ctx context.Context, token, peerID string) (signal.Grant, error) {
+	grant, err := a.verifier.App(ctx, token)
+	if errors.Is(err, auth.ErrExpired) {
+		if r := a.rooms.Lookup(grant.RoomID); r != nil && r.Knows(ctx, peerID) {
+			err = nil
+		}
+	}
+	var refusal auth.Error
+	switch {
+	case errors.As(err, &refusal):
+		return signal.Grant{}, protocol.Errorf(protocol.CodeUnauthorized, "Token validation error: %s", refusal)
+	case err != nil:
+		return signal.Grant{}, err
+	}
+	// The token's key belongs to a workspace, and opens the rooms of that one only.
+	_, err = a.db.Room(ctx, grant.WorkspaceID, grant.RoomID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return signal.Grant{}, room.ErrNotFound
+	case err != nil:
+		return signal.Grant{}, err
+	}
+	return signal.Grant{RoomID: grant.RoomID, UserID: grant.UserID, Role: grant.Role}, nil
+}
+
+// assets finds built files for pages.
+func assets(files *static.Files) func(string) (string, string) {
+	return func(name string) (string, string) {
+		asset, _ := files.Asset(name)
+		return files.URL(name), asset.Integrity
+	}
+}
+
+// greet says where to go.
+func greet(out io.Writer, publicURL string, rtcPort int, seeded store.Seeded, built bool) {
+	fmt.Fprintf(out, "\n  Amphi is on %s (media: UDP port %d)\n\n", publicURL, rtcPort)
+	for _, code := range seeded.Codes {
+		fmt.Fprintf(out, "  %-16s %s/meeting/%s\n", code.Role, publicURL, code.Code)
+	}
+	if !built {
+		fmt.Fprintf(out, "\n  The pages are not in this binary: build them with go tool task web, then go tool task server.\n")
+	}
+	fmt.Fprintln(out)
+}
+
+// localURL is how a browser on this machine reaches a listener.
+func localURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); err != nil || ip.IsUnspecified() || ip.IsLoopback() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// isLocal says whether only this machine can reach that URL.
+func isLocal(publicURL string) bool {
+	u, err := url.Parse(publicURL)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+func texts(addrs []netip.Addr) []string {
+	list := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		list = append(list, a.String())
+	}
+	return list
+}

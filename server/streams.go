@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+
+	"amphi/server/api"
+	"amphi/server/live"
+	"amphi/server/protocol"
+	"amphi/server/room"
+	"amphi/server/store"
+)
+
+// streams lets the API reach what is live.
+type streams struct {
+	rooms *room.Registry
+	live  *live.Manager
+}
+
+var _ api.Live = streams{}
+
+// StartStream implements api.Live.
+func (s streams) StartStream(ctx context.Context, roomID string, o api.StreamOptions) (store.LiveStream, error) {
+	r, err := s.rooms.Open(ctx, roomID)
+	if err != nil {
+		return store.LiveStream{}, room.AsProtocol(err)
+	}
+	defer r.Release() // the stream holds a reference of its own
+	return s.live.Start(ctx, r, live.Options{Destination: o.Destination, MeetingURL: o.MeetingURL, Recording: o.Recording})
+}
+
+// StopStream implements api.Live.
+func (s streams) StopStream(ctx context.Context, roomID string) error {
+	r := s.rooms.Lookup(roomID)
+	if r == nil {
+		return protocol.Errorf(protocol.CodeNotFound, "hls not running")
+	}
+	return s.live.StopHLS(ctx, r, "")
+}
+
+// Knows implements api.Live.
+func (s streams) Knows(ctx context.Context, roomID, peerID string) bool {
+	r := s.rooms.Lookup(roomID)
+	return r != nil && r.Knows(ctx, peerID)
+}
