@@ -87,7 +87,9 @@ func (c *command) run(ctx context.Context, args []string) int {
 	return exitUsage
 }
 
-func isHelp(arg string) bool { return arg == "help" || arg == "-h" || arg == "-help" || arg == "--help" }
+func isHelp(arg string) bool {
+	return arg == "help" || arg == "-h" || arg == "-help" || arg == "--help"
+}
 
 func (c *command) help(w io.Writer) {
 	fmt.Fprint(w, "Amphi is a server for live video on three levels.\n\nUsage: amphi [command] [flags]\n\n")

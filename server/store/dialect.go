@@ -17,11 +17,13 @@ type dialect struct {
 	serial   string                    // column type of a growing number that is the primary key
 	rebind   func(query string) string // from ? to the database's placeholders
 	isUnique func(error) bool          // a UNIQUE constraint was violated
+	check    string                    // query whose rows are all "ok" when nothing is damaged
 }
 
 var sqliteDialect = dialect{
 	serial: "INTEGER PRIMARY KEY AUTOINCREMENT", // without the word, numbers of deleted rows come again
 	rebind: func(query string) string { return query },
+	check:  `PRAGMA integrity_check(10)`,
 	isUnique: func(err error) bool {
 		var e *sqlite.Error
 		return errors.As(err, &e) &&

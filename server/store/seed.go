@@ -18,7 +18,7 @@ type Seeded struct {
 	Key       AccessKey
 	Room      Room
 	Template  *policy.Template // of the room
-	Codes     []RoomCode // of the room, in the order of the roles' priority
+	Codes     []RoomCode       // of the room, in the order of the roles' priority
 }
 
 // StarterRoom is the name of the room that Seed makes.

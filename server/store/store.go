@@ -196,3 +196,17 @@ type Page struct {
 	Limit int
 	Start string
 }
+
+// Check reads the whole database and says what is damaged.
+func (s *Store) Check(ctx context.Context) error {
+	verdicts, err := s.query(ctx).strings(s.dialect.check)
+	if err != nil {
+		return err
+	}
+	for _, v := range verdicts {
+		if v != "ok" {
+			return fmt.Errorf("database is damaged: %s", v)
+		}
+	}
+	return nil
+}

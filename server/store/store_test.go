@@ -183,11 +183,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			t.Fatalf("%s is lost: %v", name, err)
 		}
 	}
-	var verdict string
-	check(t, s.query(t.Context()).row(`PRAGMA integrity_check`).Scan(&verdict))
-	if verdict != "ok" {
-		t.Error(verdict)
-	}
+	check(t, s.Check(t.Context()))
 }
 
 func TestSeed(t *testing.T) {
