@@ -106,7 +106,7 @@ func newBench(t *testing.T, change func(*API)) *bench {
 	if b.admin, err = auth.MintManagement(seed.Key, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	b.names = map[string]string{seed.Workspace.ID: "WORKSPACE", seed.Workspace.AppID: "APP", seed.Room.ID: "ROOM", seed.Room.TemplateID: "TEMPLATE"}
+	b.names = map[string]string{seed.Workspace.ID: "WORKSPACE", seed.Workspace.AppID: "APP", seed.Room.ID: "ROOM", seed.Room.TemplateID: "TEMPLATE", seed.Template.Name: "KIT"}
 	for _, c := range seed.Codes {
 		b.names[c.Code] = "CODE-" + c.Role
 	}

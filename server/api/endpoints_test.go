@@ -24,7 +24,7 @@ func roomJSON(id, name, enabled, description, recording, region, large, more str
 	}
 	return `{"id":"` + id + `","name":"` + name + `","enabled":` + enabled + `,"description":"` + description + `","customer_id":"WORKSPACE","customer":"WORKSPACE","app_id":"APP","recording_info":` +
 		recording + `,"recording_source_template":` + follows + `,"enabled_source_template":` + follows +
-		`,"template_id":"TEMPLATE","template":"live-streaming-starter-kit","region":"` + region + `","large_room":` + large + more + `,"created_at":TIME,"updated_at":TIME}`
+		`,"template_id":"TEMPLATE","template":"KIT","region":"` + region + `","large_room":` + large + more + `,"created_at":TIME,"updated_at":TIME}`
 }
 
 func TestRooms(t *testing.T) {
