@@ -45,6 +45,20 @@ const (
 	// maxSegmentBytes refuses an encoder gone wild: 16 MiB in a second is 134 Mbit/s.
 	maxSegmentBytes = 16 << 20
 
+	// videoLead and audioLead are how far one medium may be packaged ahead of the other. The
+	// muxer puts an audio unit into whichever part is being filled, so their sum, with one
+	// audio unit, must be less than a part: then no part is without sound, which players refuse.
+	// Encoders give audio some 60 ms after the video of the same time, hence the difference.
+	videoLead = 150 * time.Millisecond
+	audioLead = 20 * time.Millisecond
+
+	// starvation is how long video waits for audio that does not come. Then silence takes its
+	// place.
+	starvation = 500 * time.Millisecond
+
+	// maxHeld bounds the audio units that wait for video: two seconds.
+	maxHeld = 94
+
 	// gapMin is the distance between two pictures that makes a gap: three pictures at 30 fps.
 	gapMin = 100 * time.Millisecond
 

@@ -218,6 +218,9 @@ func TestBlockingReload(t *testing.T) {
 	if err := s.WriteVideo(2200*time.Millisecond, true, small.video[0]); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.WriteAudio(2100*time.Millisecond, small.audio[0]); err != nil { // the picture waited for it
+		t.Fatal(err)
+	}
 	for _, answer := range []<-chan *httptest.ResponseRecorder{next, beyond} {
 		if w := <-answer; w.Code != http.StatusOK || !strings.Contains(w.Body.String(), path.Base(hint)+`"`) {
 			t.Errorf("after the part: %d %s", w.Code, w.Body)

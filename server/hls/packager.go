@@ -32,12 +32,10 @@ type packager struct {
 
 	sps, pps []byte
 
-	started    bool               // the first picture was written
-	firstVideo int64              // ticks of the first picture
-	partStart  int64              // ticks of the first picture of the part being filled
-	playable   bool               // the first segment is complete
-	rendered   []byte             // the video playlist at the last change
-	fetched    map[string]fetched // files handed out, as long as they are kept
+	playable bool               // the first segment is complete
+	due      bool               // a part has ended that the playlist does not list yet
+	rendered []byte             // the video playlist at the last change
+	fetched  map[string]fetched // files handed out, as long as they are kept
 }
 
 // fetched remembers a file that an edition has carried already.
@@ -84,37 +82,23 @@ func newPackager(c Config, dir string, sps, pps []byte) (*packager, error) {
 
 func (p *packager) close() { p.muxer.Close() }
 
-// writeVideo packages one picture and reports whether a part was finished by it.
-func (p *packager) writeVideo(ntp time.Time, dts int64, key bool, nalus [][]byte) (bool, error) {
-	if err := p.muxer.WriteH264(p.video, ntp, dts, nalus); err != nil {
+// writeVideo packages one picture and reports whether there is a new part. The muxer ends parts
+// and segments at the same pictures as [beat] says. So it is asked only when it has news, and
+// never before its first segment, when its handlers would block.
+func (p *packager) writeVideo(ntp time.Time, pic picture) (bool, error) {
+	if err := p.muxer.WriteH264(p.video, ntp, pic.dts, pic.nalus); err != nil {
 		return false, fmt.Errorf("package picture: %w", err)
 	}
-	if !p.started {
-		p.started, p.firstVideo, p.partStart = true, dts, dts
-		return false, nil
-	}
-	// The muxer ends a segment at the first key picture after segmentMin, and parts at the
-	// first picture after partDuration. Knowing that, it is asked only when it has news, and
-	// never before its first segment, when its handlers would block.
-	if key && dts-p.firstVideo >= ticks(segmentMin, videoClockRate) {
-		p.playable = true
-	}
-	full := dts-p.partStart >= ticks(partDuration, videoClockRate)
-	if !p.playable {
-		if full {
-			p.partStart = dts
-		}
-		return false, nil
-	}
-	if !key && !full {
+	p.playable = p.playable || pic.endsSegment
+	p.due = p.due || pic.endsPart
+	if !p.playable || !p.due {
 		return false, nil
 	}
 	list, _ := p.get(muxerVideo, "")
 	if bytes.Equal(list, p.rendered) {
 		return false, nil
 	}
-	p.rendered = list
-	p.partStart = dts
+	p.rendered, p.due = list, false
 	return true, nil
 }
 

@@ -23,9 +23,11 @@ type Stream struct {
 		packager  *packager
 		number    int      // of packagers made
 		keyUnit   [][]byte // the last key picture, repeated to fill gaps
-		lastVideo int64    // ticks of the last picture
-		lastAudio int64    // ticks of the last audio unit
-		hasAudio  bool
+		lastVideo int64    // ticks of the last picture accepted
+		lastAudio int64    // samples, of the last audio unit accepted
+		hasAudio  bool     // lastAudio is valid
+		beat      beat
+		order     interleaver
 		needKey   bool // pictures before the next key picture cannot be decoded
 		stats     StreamStats
 	}
@@ -123,20 +125,20 @@ func (s *Stream) WriteVideo(pts time.Duration, key bool, au []byte) error {
 			return err
 		}
 	}
-	if w.stats.VideoUnits > 0 {
-		if err := s.fill(pts); err != nil {
-			return err
-		}
-	}
+	s.fill(pts)
 	if !key && w.needKey {
 		w.stats.Late++
+		if err := s.pump(); err != nil {
+			return err
+		}
 		return ErrNeedKey
 	}
 	if key {
 		w.keyUnit, w.needKey = nalus, false
 	}
 	w.stats.VideoUnits++
-	return s.packageVideo(dts, key, nalus)
+	s.acceptVideo(dts, key, nalus)
+	return s.pump()
 }
 
 // WriteAudio packages one AAC-LC access unit (a raw data block, no ADTS header). Units before
@@ -148,7 +150,7 @@ func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
 		return ErrClosed
 	}
 	w := &s.write
-	if w.packager == nil || !w.packager.started {
+	if w.packager == nil {
 		return nil
 	}
 	t := ticks(pts, int64(s.cfg.SampleRate))
@@ -157,12 +159,11 @@ func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
 		return nil
 	}
 	if w.hasAudio && t > w.lastAudio+4*aacFrame {
-		if err := s.fillAudio(t); err != nil {
-			return err
-		}
+		s.fillAudio(t)
 	}
 	w.stats.AudioUnits++
-	return s.packageAudio(t, au)
+	s.acceptAudio(t, au)
+	return s.pump()
 }
 
 // Fill continues the stream up to a presentation time with its last key picture and silence,
@@ -174,50 +175,88 @@ func (s *Stream) Fill(until time.Duration) error {
 	if s.closed() {
 		return ErrClosed
 	}
-	return s.fill(until)
+	s.fill(until)
+	return s.pump()
 }
 
 // fill repeats the last key picture at each part's beginning before a time, and silence with
-// it. The caller holds the write lock.
-func (s *Stream) fill(until time.Duration) error {
+// it. The caller holds the write lock, as for all below.
+func (s *Stream) fill(until time.Duration) {
 	w := &s.write
 	if w.packager == nil || w.keyUnit == nil {
-		return nil
+		return
 	}
 	part := ticks(partDuration, videoClockRate)
 	end := ticks(until, videoClockRate)
 	if end-w.lastVideo < ticks(gapMin, videoClockRate) {
-		return nil
+		return
 	}
-	for t := w.packager.partStart + part; t < end; t += part {
+	for t := w.beat.part + part; t < end; t += part {
 		if t <= w.lastVideo {
 			continue
 		}
-		if err := s.fillAudio(ticks(duration(t, videoClockRate), int64(s.cfg.SampleRate))); err != nil {
-			return err
-		}
 		w.stats.Filled++
-		if err := s.packageVideo(t, true, w.keyUnit); err != nil {
-			return err
-		}
+		s.acceptVideo(t, true, w.keyUnit)
+		s.fillAudio(ticks(duration(t, videoClockRate), int64(s.cfg.SampleRate)))
 		// Whatever the lost encoder still had to say refers to pictures before this one.
 		w.needKey = true
 	}
-	return nil
 }
 
-// fillAudio writes silence up to a time in samples.
-func (s *Stream) fillAudio(end int64) error {
+// fillAudio accepts silence up to a time in samples.
+func (s *Stream) fillAudio(end int64) {
 	w := &s.write
 	if !w.hasAudio {
-		return nil
+		return
 	}
 	for t := w.lastAudio + aacFrame; t+aacFrame <= end; t += aacFrame {
-		if err := s.packageAudio(t, silence[s.cfg.Channels]); err != nil {
+		s.acceptAudio(t, silence[s.cfg.Channels])
+	}
+}
+
+func (s *Stream) acceptVideo(dts int64, key bool, nalus [][]byte) {
+	w := &s.write
+	p := picture{dts: dts, key: key, nalus: nalus}
+	p.endsPart, p.endsSegment = w.beat.step(dts, key)
+	w.order.pictures = append(w.order.pictures, p)
+	w.lastVideo = dts
+}
+
+func (s *Stream) acceptAudio(pts int64, au []byte) {
+	w := &s.write
+	w.order.sounds = append(w.order.sounds, sound{pts, au})
+	if len(w.order.sounds) > maxHeld && len(w.order.pictures) == 0 {
+		w.order.sounds = w.order.sounds[1:]
+		w.stats.Late++
+	}
+	w.lastAudio, w.hasAudio = pts, true
+}
+
+// pump packages what can be packaged in step.
+func (s *Stream) pump() error {
+	w := &s.write
+	for {
+		p, a := w.order.next()
+		var err error
+		switch {
+		case p != nil:
+			err = s.packageVideo(*p)
+		case a != nil:
+			err = s.packageAudio(*a)
+		default:
+			until, starving := w.order.starving()
+			if !starving {
+				return nil
+			}
+			if !w.hasAudio {
+				w.lastAudio, w.hasAudio = ticks(w.order.audioTime, int64(s.cfg.SampleRate)), true
+			}
+			s.fillAudio(ticks(until, int64(s.cfg.SampleRate)))
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // adoptParameters makes a packager for the parameter sets of a key picture, unless there is
@@ -263,17 +302,18 @@ func (s *Stream) adoptParameters(dts int64, nalus [][]byte) error {
 	w.number++
 	w.keyUnit = nil
 	w.hasAudio = false
+	w.beat = beat{}
+	w.order = interleaver{sampleRate: int64(s.cfg.SampleRate)}
 	return nil
 }
 
-func (s *Stream) packageVideo(dts int64, key bool, nalus [][]byte) error {
+func (s *Stream) packageVideo(p picture) error {
 	w := &s.write
-	news, err := w.packager.writeVideo(s.cfg.Start.Add(duration(dts, videoClockRate)), dts, key, nalus)
+	news, err := w.packager.writeVideo(s.cfg.Start.Add(duration(p.dts, videoClockRate)), p)
 	if err != nil {
 		w.needKey = true
 		return fmt.Errorf("hls: %w", err)
 	}
-	w.lastVideo = dts
 	if !news {
 		return nil
 	}
@@ -285,13 +325,11 @@ func (s *Stream) packageVideo(dts int64, key bool, nalus [][]byte) error {
 	return nil
 }
 
-func (s *Stream) packageAudio(pts int64, au []byte) error {
-	w := &s.write
-	ntp := s.cfg.Start.Add(duration(pts, int64(s.cfg.SampleRate)))
-	if err := w.packager.writeAudio(ntp, pts, au); err != nil {
+func (s *Stream) packageAudio(a sound) error {
+	ntp := s.cfg.Start.Add(duration(a.pts, int64(s.cfg.SampleRate)))
+	if err := s.write.packager.writeAudio(ntp, a.pts, a.au); err != nil {
 		return fmt.Errorf("hls: %w", err)
 	}
-	w.lastAudio, w.hasAudio = pts, true
 	return nil
 }
 

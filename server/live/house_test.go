@@ -65,6 +65,9 @@ func (r records) SessionClosed(ctx context.Context, s room.Session, at time.Time
 	return r.store.CloseSession(ctx, s.ID, at)
 }
 
+func (r records) RoleChanged(context.Context, room.Session, room.Stay, room.RoleChange) error {
+	return nil
+}
 func (r records) PeerJoined(context.Context, room.Session, room.Stay) error               { return nil }
 func (r records) PeerLeft(context.Context, room.Session, room.Stay, room.Departure) error { return nil }
 

@@ -117,8 +117,14 @@ func play(t *testing.T, url string) *player {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		t.Logf("player: %v", c.Wait2())
+	}()
 	t.Cleanup(func() {
 		c.Close()
+		<-ended
 		transport.CloseIdleConnections()
 	})
 	return p

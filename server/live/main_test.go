@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +63,22 @@ func actor(t testing.TB, part string) string {
 	return path
 }
 
+// kinds are the messages that an actor counts.
+var kinds = []string{"AddInput", "RemoveInput", "Frame", "Bitmap", "DropBitmap", "Scene", "ForceKey"}
+
+// heard is how many messages of each kind the current actor of a stream says it got.
+func heard(s *stream) map[string]uint64 {
+	counts := make(map[string]uint64)
+	if w := s.worker.Load(); w != nil {
+		if st := w.stats.Load(); st != nil {
+			for _, in := range st.Inputs {
+				counts[kinds[in.ID]] = in.Frames
+			}
+		}
+	}
+	return counts
+}
+
 // clip is four seconds of encoded media.
 type clip struct {
 	Video [][]byte // Annex-B, 30 a second, a key picture a second
@@ -109,7 +128,8 @@ func encodeClip(path string) error {
 //	hang    sends the clip for three seconds, then nothing
 //	deaf    sends the clip, and does not end when it is told to
 //	babble  sends what is no message
-//	record  is play, and writes what it is told to stderr
+//
+// Its Stats tell how many messages of which of kinds it got, in the place of inputs.
 func act(part, clipPath string) {
 	if part == "exit" {
 		fmt.Fprintln(os.Stderr, "no codecs here")
@@ -143,6 +163,7 @@ func act(part, clipPath string) {
 	if !ok {
 		panic(fmt.Sprintf("%T before Start", m))
 	}
+	told := make([]atomic.Uint64, len(kinds))
 	go func() {
 		for {
 			m, err := in.Next()
@@ -152,8 +173,8 @@ func act(part, clipPath string) {
 			if err != nil {
 				return
 			}
-			if part == "record" {
-				fmt.Fprintf(os.Stderr, "%T\n", m)
+			if i := slices.Index(kinds, reflect.TypeOf(m).Elem().Name()); i >= 0 {
+				told[i].Add(1)
 			}
 		}
 	}()
@@ -172,7 +193,11 @@ func act(part, clipPath string) {
 			say(&wire.Audio{PTS: offset*48 + a*1024, Data: c.Audio[int(a)%len(c.Audio)]})
 		}
 		if i%15 == 0 {
-			say(&wire.Stats{Ticks: uint64(i), CPU: time.Since(began) / 10, Memory: 1 << 20})
+			stats := &wire.Stats{Ticks: uint64(i), CPU: time.Since(began) / 10, Memory: 1 << 20}
+			for kind := range told {
+				stats.Inputs = append(stats.Inputs, wire.InputStats{ID: uint32(kind), Frames: told[kind].Load()})
+			}
+			say(stats)
 		}
 	}
 }

@@ -139,9 +139,9 @@ func newPainter(c layout.Canvas, title string, labels *label.Renderer) *painter 
 	return &painter{canvas: c, title: title, labels: labels, ids: make(map[any]uint32)}
 }
 
-// paint makes the scene of a selection. input gives the worker's number of a track, and whether
-// the worker has a picture of it, so that the stand-in below is not needed any more.
-func (p *painter) paint(sel selection, input func(track string) (id uint32, pictured, ok bool)) scene {
+// paint makes the scene of a selection. Where the worker has a picture of an input the stand-in
+// below is left out: blending what nobody sees costs as much as the picture.
+func (p *painter) paint(sel selection, inputs map[string]shownInput) scene {
 	sc := scene{message: &wire.Scene{Background: backgroundColor}, bitmaps: make(map[uint32]label.Bitmap)}
 	before := p.ids
 	p.ids = make(map[any]uint32)
@@ -172,17 +172,14 @@ func (p *painter) paint(sel selection, input func(track string) (id uint32, pict
 
 	for _, t := range sel.tiles {
 		rect := t.place.Rect
-		in, pictured, shown := uint32(0), false, false
-		if t.video != "" {
-			in, pictured, shown = input(t.video)
-		}
-		if !t.screen && !pictured {
+		in, shown := inputs[t.video]
+		if !t.screen && !in.pictured {
 			a := label.Avatar{Name: t.name, W: rect.Dx(), H: rect.Dy(), Radius: t.place.Radius}
 			id, _ := bitmap(a, func() label.Bitmap { return p.labels.Avatar(a) })
 			add(wire.Item{Source: wire.FromBitmap, ID: id, Rect: rect})
 		}
 		if shown {
-			it := wire.Item{Source: wire.FromInput, ID: in, Rect: rect, Radius: uint8(min(t.place.Radius, 255))}
+			it := wire.Item{Source: wire.FromInput, ID: in.id, Rect: rect, Radius: uint8(min(t.place.Radius, 255))}
 			if t.screen {
 				it.Fit, it.Fill = wire.Contain, screenColor
 			}

@@ -123,8 +123,8 @@ func TestChooseFromACrowd(t *testing.T) {
 
 func TestPaint(t *testing.T) {
 	p := newPainter(hd, "the room", labels())
-	input := func(pictured bool) func(string) (uint32, bool, bool) {
-		return func(track string) (uint32, bool, bool) { return uint32(len(track)), pictured, true }
+	input := func(pictured bool) map[string]shownInput {
+		return map[string]shownInput{"ann.v": {id: 5, pictured: pictured}, "eve.s": {id: 6, pictured: pictured}}
 	}
 	stage := &room.Stage{Peers: []room.StagePeer{person("ann", "va"), person("bob", "a"), person("eve", "s")}}
 	stage.Peers[1].HandRaised = true
@@ -151,13 +151,13 @@ func TestPaint(t *testing.T) {
 	first := p.paint(sel, input(false))
 	// The screen with its name; ann's stand-in, picture and name; bob's stand-in, name and
 	// hand; eve, who shows her screen only, is in the strip too.
-	if got := items(first); got != " in5contain b1 b2 in5 b3 b4 b5 b6 b7 b8" {
+	if got := items(first); got != " in6contain b1 b2 in5 b3 b4 b5 b6 b7 b8" {
 		t.Errorf("scene%s", got)
 	}
-	if got := items(p.paint(sel, input(true))); got != " in5contain b1 in5 b3 b4 b5 b6 b7 b8" {
+	if got := items(p.paint(sel, input(true))); got != " in6contain b1 in5 b3 b4 b5 b6 b7 b8" {
 		t.Errorf("scene with pictures%s", got)
 	}
-	if got := items(p.paint(sel, input(false))); got != " in5contain b1 b9 in5 b3 b4 b5 b6 b7 b8" {
+	if got := items(p.paint(sel, input(false))); got != " in6contain b1 b9 in5 b3 b4 b5 b6 b7 b8" {
 		t.Errorf("scene without pictures again%s", got)
 	}
 	empty := p.paint(selection{}, input(true))

@@ -17,7 +17,7 @@ func (s *stream) setStage(stage *room.Stage) {
 	case s.emptySince.IsZero():
 		s.emptySince = time.Now()
 	}
-	s.sel = choose(s.painter.canvas, stage)
+	s.sel = choose(s.canvas, stage)
 
 	wanted := make(map[string]*sfu.Track, len(s.sel.tracks))
 	syncs := make(map[string]uint32)
@@ -31,9 +31,13 @@ func (s *stream) setStage(stage *room.Stage) {
 		}
 	}
 	s.syncs = syncs
+	var gone []uint32
 	for id, f := range s.feeds {
 		if wanted[id] != f.media {
-			s.dropFeed(id, f)
+			f.stop()
+			delete(s.feeds, id)
+			delete(s.pictured, f.input.ID)
+			gone = append(gone, f.input.ID)
 		}
 	}
 	for _, t := range s.sel.tracks {
@@ -42,50 +46,21 @@ func (s *stream) setStage(stage *room.Stage) {
 			s.feeds[t.ID] = startFeed(s, wire.AddInput{ID: s.nextInput, Codec: codecOf(t.Media.Codec()), Sync: s.syncs[t.peer]}, t.Media)
 		}
 	}
-	s.present()
+	s.present(gone...)
 }
 
-func (s *stream) dropFeed(id string, f *feed) {
-	f.stop()
-	delete(s.feeds, id)
-	delete(s.pictured, f.input.ID)
-	if w := s.worker.Load(); w != nil {
-		w.outgoing.push(&wire.RemoveInput{ID: f.input.ID})
-	}
-}
-
-// present sends the current scene to the worker: first the bitmaps that it needs and has not,
-// last word of those that it needs no more.
-func (s *stream) present() {
+// present has the current scene sent to the current worker, if that knows already what to make.
+// Inputs that are gone are removed after it.
+func (s *stream) present(gone ...uint32) {
 	w := s.worker.Load()
 	if w == nil {
 		return
 	}
-	sc := s.painter.paint(s.sel, func(track string) (uint32, bool, bool) {
-		f := s.feeds[track]
-		if f == nil {
-			return 0, false, false
-		}
-		return f.input.ID, s.pictured[f.input.ID], true
-	})
-	var ms []wire.Message
-	for id, b := range sc.bitmaps {
-		if !s.sent[id] {
-			s.sent[id] = true
-			ms = append(ms, &wire.Bitmap{ID: id, W: uint16(b.W), H: uint16(b.H), Pix: b.Pix})
-		}
+	inputs := make(map[string]shownInput, len(s.feeds))
+	for track, f := range s.feeds {
+		inputs[track] = shownInput{id: f.input.ID, pictured: s.pictured[f.input.ID]}
 	}
-	ms = append(ms, sc.message)
-	for id := range s.sent {
-		if _, used := sc.bitmaps[id]; !used {
-			delete(s.sent, id)
-			ms = append(ms, &wire.DropBitmap{ID: id})
-		}
-	}
-	if !w.outgoing.push(ms...) {
-		s.log.Warn("media worker does not read")
-		s.current.kill()
-	}
+	s.presenter.show(showing{worker: w, sel: s.sel, inputs: inputs}, gone...)
 }
 
 // takeStats keeps a worker's counters, and takes the stand-ins away below inputs that have a

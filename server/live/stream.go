@@ -49,6 +49,8 @@ type stream struct {
 	key  hls.Key
 	log  *slog.Logger
 
+	canvas layout.Canvas
+
 	ended   atomic.Bool                // an ending was accepted
 	endings chan ending                // one slot
 	stage   atomic.Pointer[room.Stage] // the newest; owner: the room
@@ -75,9 +77,8 @@ type stream struct {
 	nextInput  uint32
 	syncs      map[string]uint32 // lip sync groups by peer id
 	pictured   map[uint32]bool   // inputs of which the current worker has a picture
-	painter    *painter
-	sent       map[uint32]bool // bitmaps that the current worker has
-	emptySince time.Time       // the stage is empty; zero when not
+	presenter  *presenter
+	emptySince time.Time // the stage is empty; zero when not
 }
 
 func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
@@ -91,7 +92,6 @@ func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
 		feeds:    make(map[string]*feed),
 		syncs:    make(map[string]uint32),
 		pictured: make(map[uint32]bool),
-		sent:     make(map[uint32]bool),
 	}
 }
 
@@ -155,8 +155,7 @@ func (s *stream) open(ctx context.Context, o Options) error {
 	}
 	s.log = s.log.With("stream", s.record.ID)
 	s.initTime = time.Now()
-	canvas := layout.Canvas{W: layer.Width, H: layer.Height}
-	s.painter = newPainter(canvas, s.info.Name, s.m.cfg.Labels)
+	s.canvas = layout.Canvas{W: layer.Width, H: layer.Height}
 	s.room.SetHLS(s.state(protocol.StateInitialised, nil))
 	return nil
 }
@@ -196,6 +195,7 @@ func (s *stream) state(state string, failure *protocol.Error) protocol.HLSState 
 
 // run is the life of the stream.
 func (s *stream) run() {
+	s.presenter = startPresenter(newPainter(s.canvas, s.info.Name, s.m.cfg.Labels))
 	unwatch := s.room.Watch(func(stage *room.Stage) {
 		s.stage.Store(stage)
 		select {
@@ -269,6 +269,7 @@ func (s *stream) announce() error {
 // close ends everything that the stream has, and writes down and tells how it ended.
 func (s *stream) close(end ending) {
 	s.ended.Store(true)
+	s.presenter.stop()
 	for id, f := range s.feeds {
 		f.stop()
 		delete(s.feeds, id)

@@ -37,7 +37,6 @@ func (s *stream) launch() error {
 	s.m.counters.workers.Add(1)
 	s.current, s.begun, s.producing = w, time.Now(), false
 	clear(s.pictured)
-	clear(s.sent)
 	s.log.Info("media worker started", "pid", w.process.Pid)
 	return nil
 }

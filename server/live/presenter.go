@@ -1,0 +1,116 @@
+package live
+
+import (
+	"sync"
+
+	"amphi/compositor/wire"
+)
+
+// presenter paints scenes and sends them to workers, in a goroutine of its own: drawing the
+// tiles of a full stage takes tens of milliseconds, in which a stream has pictures to package.
+// When scenes are wanted faster than they can be painted, only the newest is.
+type presenter struct {
+	painter *painter
+
+	mu     sync.Mutex
+	next   *showing // what is to be painted, replaced by newer ones
+	gone   []uint32 // inputs that next does not show any more, and no scene after it will
+	closed bool
+	wake   chan struct{} // one slot
+	done   chan struct{}
+
+	// What follows belongs to the goroutine.
+	worker *worker
+	sent   map[uint32]bool // bitmaps that worker has
+}
+
+// showing is a selection for a worker.
+type showing struct {
+	worker *worker
+	sel    selection
+	inputs map[string]shownInput // by track id
+}
+
+// shownInput is a track's number for a worker, and whether that has a picture of it.
+type shownInput struct {
+	id       uint32
+	pictured bool
+}
+
+func startPresenter(p *painter) *presenter {
+	pr := &presenter{painter: p, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go pr.run()
+	return pr
+}
+
+// show has a scene painted and sent, and inputs removed after it: before that the worker still
+// shows them.
+func (pr *presenter) show(s showing, gone ...uint32) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	if pr.next != nil && pr.next.worker != s.worker {
+		pr.gone = nil
+	}
+	pr.next = &s
+	pr.gone = append(pr.gone, gone...)
+	pr.signal()
+}
+
+// stop ends the goroutine and waits for it.
+func (pr *presenter) stop() {
+	pr.mu.Lock()
+	pr.closed = true
+	pr.signal()
+	pr.mu.Unlock()
+	<-pr.done
+}
+
+func (pr *presenter) signal() {
+	select {
+	case pr.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (pr *presenter) run() {
+	defer close(pr.done)
+	for range pr.wake {
+		pr.mu.Lock()
+		next, gone, closed := pr.next, pr.gone, pr.closed
+		pr.next, pr.gone = nil, nil
+		pr.mu.Unlock()
+		if closed {
+			return
+		}
+		if next != nil && !next.worker.outgoing.push(pr.messages(next, gone)...) {
+			// It has ended, or does not read. In both cases it is of no use.
+			next.worker.kill()
+		}
+	}
+}
+
+// messages are a scene with what has to come before and after it.
+func (pr *presenter) messages(s *showing, gone []uint32) []wire.Message {
+	if pr.worker != s.worker {
+		pr.worker, pr.sent = s.worker, make(map[uint32]bool)
+	}
+	sc := pr.painter.paint(s.sel, s.inputs)
+	var ms []wire.Message
+	for id, b := range sc.bitmaps {
+		if !pr.sent[id] {
+			pr.sent[id] = true
+			ms = append(ms, &wire.Bitmap{ID: id, W: uint16(b.W), H: uint16(b.H), Pix: b.Pix})
+		}
+	}
+	ms = append(ms, sc.message)
+	for _, id := range gone {
+		ms = append(ms, &wire.RemoveInput{ID: id})
+	}
+	for id := range pr.sent {
+		if _, used := sc.bitmaps[id]; !used {
+			delete(pr.sent, id)
+			ms = append(ms, &wire.DropBitmap{ID: id})
+		}
+	}
+	return ms
+}
