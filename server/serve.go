@@ -87,7 +87,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	lives = live.New(live.Config{
 		Rooms: rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path,
 		MaxStreams: cfg.Limits.LiveStreams,
-		Labels: label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
+		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})
 
 	verifier := &auth.Verifier{Keys: db}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +39,7 @@ func send(ctx context.Context, client *http.Client, timeout time.Duration, e sto
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(e.Payload))
 	if err != nil {
-		return err
+		return errors.New("the receiver's URL is not valid")
 	}
 	for name, value := range to.Headers {
 		if !strings.EqualFold(name, "Host") {
@@ -57,6 +58,10 @@ func send(ctx context.Context, client *http.Client, timeout time.Duration, e sto
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
 			return fmt.Errorf("no answer within %v", timeout)
+		}
+		var withURL *url.Error
+		if errors.As(err, &withURL) { // a receiver's URL may hold a secret, and errors are logged
+			err = withURL.Err
 		}
 		return err
 	}

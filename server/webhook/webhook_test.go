@@ -396,7 +396,11 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 		return send(t.Context(), client, time.Second, e, store.Webhook{URL: url}, h.seed.Workspace.WebhookSecret)
 	}
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"} {
-		if err := try(client, fmt.Sprintf("http://%s:%d", host, port)); err == nil || !strings.Contains(err.Error(), "is not a public address") {
+		err := try(client, fmt.Sprintf("http://%s:%d/?secret=S3CRET", host, port))
+		if err != nil && strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("the URL is in the error: %v", err)
+		}
+		if err == nil || !strings.Contains(err.Error(), "is not a public address") {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
