@@ -83,9 +83,12 @@ func newError(code int, action, format string, args ...any) *Error {
 	}
 }
 
+// terminal returns the error as one that ends the stay in the room. It copies:
+// the original may have been told already.
 func terminal(e *Error) *Error {
-	e.IsTerminal = true
-	return e
+	c := *e
+	c.IsTerminal = true
+	return &c
 }
 
 // asError gives any error the form of Error.

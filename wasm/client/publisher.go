@@ -35,7 +35,7 @@ type publisher struct {
 	mu       sync.Mutex
 	conn     *rtc.Conn    // nil for peers without WebRTC
 	tracks   []*published // in the order of publishing
-	answered bool         // the server knows the connection: candidates may go out
+	answered bool         // the last offer is answered: candidates may go out
 	early    []protocol.Candidate
 	nodeID   string // of the SFU; echoed to it
 	stopped  context.CancelFunc
@@ -84,9 +84,12 @@ func (p *publisher) open(ctx context.Context) (protocol.Description, error) {
 			return protocol.Description{}, newError(codeOfferFailed, "JOIN", "%w", err)
 		}
 		p.mu.Lock()
-		p.conn, p.answered, p.stopped = conn, false, watch.stop
+		p.conn, p.stopped = conn, watch.stop
 		p.mu.Unlock()
 	}
+	p.mu.Lock()
+	p.answered = false
+	p.mu.Unlock()
 	sdp, err := conn.Offer(ctx, false)
 	if err != nil {
 		return protocol.Description{}, newError(codeOfferFailed, "JOIN", "%w", err)
@@ -108,17 +111,24 @@ func (p *publisher) accept(ctx context.Context, answer protocol.AnswerResult) er
 	if err := conn.SetAnswer(ctx, answer.SDP); err != nil {
 		return newError(4004, "PUBLISH", "%w", err)
 	}
-	p.mu.Lock()
-	early := p.early
-	p.answered, p.early = true, nil
-	p.mu.Unlock()
-	for _, c := range early {
-		p.s.link.notify(p.s.ctx, protocol.MethodTrickle, protocol.Trickle{Target: protocol.TargetPublish, Candidate: c})
-	}
+	p.letGo()
 	return nil
 }
 
-// candidate sends a local candidate, or keeps it until join has been answered.
+// letGo sends the candidates that waited.
+func (p *publisher) letGo() {
+	p.mu.Lock()
+	early := p.early
+	p.answered, p.early = true, nil
+	node := p.nodeID
+	p.mu.Unlock()
+	for _, c := range early {
+		p.s.link.notify(p.s.ctx, protocol.MethodTrickle, protocol.Trickle{Target: protocol.TargetPublish, Candidate: c, SFUNodeID: node})
+	}
+}
+
+// candidate sends a local candidate, or keeps it until the present offer has
+// been answered: before that the server may not know whose it is.
 func (p *publisher) candidate(init webrtc.ICECandidateInit) {
 	c := protocol.Candidate{
 		Candidate: init.Candidate, SDPMid: init.SDPMid, SDPMLineIndex: init.SDPMLineIndex, UsernameFragment: init.UsernameFragment,
@@ -210,6 +220,10 @@ func (p *publisher) forget(t *published) {
 
 // negotiate makes one offer and applies its answer. The caller holds the lock.
 func (p *publisher) negotiate(ctx context.Context, conn *rtc.Conn, restartICE bool) error {
+	p.mu.Lock()
+	p.answered = false
+	p.mu.Unlock()
+	defer p.letGo()
 	sdp, err := conn.Offer(ctx, restartICE)
 	if err != nil {
 		return newError(codeOfferFailed, "PUBLISH", "%w", err)

@@ -375,12 +375,12 @@ func (s *session) trickle(p protocol.Trickle) {
 		Candidate: p.Candidate.Candidate, SDPMid: p.Candidate.SDPMid, SDPMLineIndex: p.Candidate.SDPMLineIndex,
 		UsernameFragment: p.Candidate.UsernameFragment,
 	}
-	add := s.pub.remoteCandidate
 	if p.Target == protocol.TargetSubscribe {
-		add = s.sub.remoteCandidate
+		s.sub.remoteCandidate(candidate)
+		return
 	}
 	spawn(func() { // the browser's part of it is a promise
-		if err := add(candidate); err != nil && s.ctx.Err() == nil {
+		if err := s.pub.remoteCandidate(candidate); err != nil && s.ctx.Err() == nil {
 			s.c.log.Debug("candidate not used", "err", err)
 		}
 	})

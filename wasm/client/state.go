@@ -223,8 +223,8 @@ func newState() State {
 }
 
 // clone copies what can change: maps and slices, not the values in them.
-func (s *State) clone() State {
-	c := *s
+func (s State) clone() State {
+	c := s
 	c.Room.Peers = slices.Clone(s.Room.Peers)
 	c.Peers = maps.Clone(s.Peers)
 	c.Tracks = maps.Clone(s.Tracks)
@@ -239,10 +239,10 @@ func (s *State) clone() State {
 }
 
 // LocalPeer is the peer of this client; zero while in no room.
-func (s *State) LocalPeer() Peer { return s.Peers[s.Room.LocalPeer] }
+func (s State) LocalPeer() Peer { return s.Peers[s.Room.LocalPeer] }
 
 // role is the role of the local peer; zero while unknown.
-func (s *State) role() policy.Role { return s.Roles[s.LocalPeer().RoleName] }
+func (s State) role() policy.Role { return s.Roles[s.LocalPeer().RoleName] }
 
 func isRunning(state string) bool {
 	return state == protocol.StateInitialised || state == protocol.StateStarted || state == "resumed"

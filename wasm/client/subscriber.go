@@ -19,7 +19,7 @@ import (
 const (
 	preferTimeout  = 10 * time.Second
 	preferTries    = 3
-	maxOffersQueue = 16 // the server has one outstanding; more is nonsense, and dropped
+	maxRemoteSteps = 512 // offers and candidates that wait; more is nonsense, and dropped
 )
 
 // subscriber owns the connection that the client receives on. The server
@@ -27,16 +27,22 @@ const (
 // video is wanted, and back who speaks.
 type subscriber struct {
 	s      *session
-	offers chan protocol.SubscribeOffer
+	steps  chan remoteStep
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	conn    *rtc.Conn
 	open    bool                            // the data channel can send
-	early   []webrtc.ICECandidateInit       // before the connection is there
 	answers map[string]chan *protocol.Error // by request id; nil error: done
 	views   map[string]view                 // by track
 	wanted  map[string]preference           // last asked, by track
+}
+
+// remoteStep is an offer or a candidate of the server. They share a queue: a
+// candidate means nothing before the offer that it follows.
+type remoteStep struct {
+	offer     string // SDP; empty for a candidate
+	candidate webrtc.ICECandidateInit
 }
 
 // view is how large a track is seen, in device pixels; 0×0 not at all. A layer
@@ -55,7 +61,7 @@ type preference struct {
 
 func newSubscriber(s *session) *subscriber {
 	return &subscriber{
-		s: s, offers: make(chan protocol.SubscribeOffer, maxOffersQueue),
+		s: s, steps: make(chan remoteStep, maxRemoteSteps),
 		answers: map[string]chan *protocol.Error{}, views: map[string]view{}, wanted: map[string]preference{},
 	}
 }
@@ -88,14 +94,7 @@ func (u *subscriber) start() error {
 		cancel()
 		watch.stop()
 	}
-	early := u.early
-	u.early = nil
-	spawn(func() {
-		for _, c := range early {
-			_ = conn.AddCandidate(c)
-		}
-		u.negotiate(ctx, conn)
-	})
+	spawn(func() { u.negotiate(ctx, conn) })
 	return nil
 }
 
@@ -104,23 +103,36 @@ func (u *subscriber) offer(o protocol.SubscribeOffer) {
 	if node := u.s.pub.node(); o.SFUNodeID != "" && node != "" && o.SFUNodeID != node {
 		return // of an SFU that was left (§3.7.5)
 	}
+	u.put(remoteStep{offer: o.SDP})
+}
+
+// remoteCandidate takes a candidate of the server; it must not block.
+func (u *subscriber) remoteCandidate(c webrtc.ICECandidateInit) { u.put(remoteStep{candidate: c}) }
+
+func (u *subscriber) put(step remoteStep) {
 	select {
-	case u.offers <- o:
+	case u.steps <- step:
 	default:
-		u.s.c.log.Warn("subscribe offer dropped: too many wait")
+		u.s.c.log.Warn("subscribe connection: too many messages wait, one is dropped")
 	}
 }
 
 // negotiate answers offers, one after the other.
 func (u *subscriber) negotiate(ctx context.Context, conn *rtc.Conn) {
 	for {
-		var offer protocol.SubscribeOffer
+		var step remoteStep
 		select {
-		case offer = <-u.offers:
+		case step = <-u.steps:
 		case <-ctx.Done():
 			return
 		}
-		sdp, err := conn.Answer(ctx, offer.SDP)
+		if step.offer == "" {
+			if err := conn.AddCandidate(step.candidate); err != nil && ctx.Err() == nil {
+				u.s.c.log.Debug("candidate not used", "err", err)
+			}
+			continue
+		}
+		sdp, err := conn.Answer(ctx, step.offer)
 		if ctx.Err() != nil {
 			return
 		}
@@ -143,19 +155,6 @@ func (u *subscriber) candidate(init webrtc.ICECandidateInit) {
 			Candidate: init.Candidate, SDPMid: init.SDPMid, SDPMLineIndex: init.SDPMLineIndex, UsernameFragment: init.UsernameFragment,
 		},
 	})
-}
-
-func (u *subscriber) remoteCandidate(c webrtc.ICECandidateInit) error {
-	u.mu.Lock()
-	conn := u.conn
-	if conn == nil && len(u.early) < maxEarlyCandidates {
-		u.early = append(u.early, c)
-	}
-	u.mu.Unlock()
-	if conn == nil {
-		return nil
-	}
-	return conn.AddCandidate(c)
 }
 
 // Layers
@@ -362,8 +361,11 @@ func (u *subscriber) message(data []byte) {
 func (u *subscriber) close() {
 	u.mu.Lock()
 	conn, cancel := u.conn, u.cancel
-	u.conn, u.cancel, u.open, u.early = nil, nil, false, nil
+	u.conn, u.cancel, u.open = nil, nil, false
 	clear(u.wanted)
+	for len(u.steps) > 0 { // they were for this connection
+		<-u.steps
+	}
 	u.mu.Unlock()
 	if cancel != nil {
 		cancel()

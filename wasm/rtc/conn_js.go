@@ -204,6 +204,7 @@ func (c *Conn) Unpublish(t *LocalTrack) error {
 
 // Offer makes a new offer the local description and returns it.
 func (c *Conn) Offer(_ context.Context, restartICE bool) (sdp string, err error) {
+	c.candidates.hold()
 	options := &webrtc.OfferOptions{ICERestart: restartICE}
 	options.VoiceActivityDetection = true // absent means false to Pion, and that turns comfort noise off
 	offer, err := c.pc.CreateOffer(options)
@@ -228,6 +229,7 @@ func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
 
 // Answer applies an offer of the other side and returns the answer to it.
 func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) {
+	c.candidates.hold()
 	offer := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}
 	if err := c.pc.SetRemoteDescription(offer); err != nil {
 		return "", fmt.Errorf("set remote description: %w", err)
@@ -250,8 +252,13 @@ func (c *Conn) Rollback(ctx context.Context) error {
 	if c.raw.Get("signalingState").String() != "have-local-offer" {
 		return nil
 	}
-	_, err := jsbridge.CallAsync(ctx, c.raw, "setLocalDescription", map[string]any{"type": "rollback"})
-	return err
+	if _, err := jsbridge.CallAsync(ctx, c.raw, "setLocalDescription", map[string]any{"type": "rollback"}); err != nil {
+		return fmt.Errorf("rollback: %w", err)
+	}
+	if !c.raw.Get("remoteDescription").Truthy() {
+		return nil
+	}
+	return c.flush()
 }
 
 // AddCandidate applies a candidate of the other side, now or when its

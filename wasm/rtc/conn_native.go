@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/pion/logging"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
@@ -33,6 +34,9 @@ func (e *Engine) init() {
 			return
 		}
 		settings := webrtc.SettingEngine{}
+		// Pion would write to standard error what a caller can do nothing about,
+		// such as a candidate that is late for a restart.
+		settings.LoggerFactory = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
 		settings.SetIncludeLoopbackCandidate(e.Loopback)
 		e.api = webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings))
 	})
@@ -157,6 +161,7 @@ func (c *Conn) Unpublish(t *LocalTrack) error {
 
 // Offer makes a new offer the local description and returns it.
 func (c *Conn) Offer(_ context.Context, restartICE bool) (sdp string, err error) {
+	c.candidates.hold()
 	offer, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restartICE})
 	if err != nil {
 		return "", fmt.Errorf("create offer: %w", err)
@@ -178,6 +183,7 @@ func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
 
 // Answer applies an offer of the other side and returns the answer to it.
 func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) {
+	c.candidates.hold()
 	offer := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}
 	if err := c.pc.SetRemoteDescription(offer); err != nil {
 		return "", fmt.Errorf("set remote description: %w", err)
@@ -200,7 +206,13 @@ func (c *Conn) Rollback(context.Context) error {
 	if c.pc.SignalingState() != webrtc.SignalingStateHaveLocalOffer {
 		return nil
 	}
-	return c.pc.SetLocalDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeRollback})
+	if err := c.pc.SetLocalDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeRollback}); err != nil {
+		return fmt.Errorf("rollback: %w", err)
+	}
+	if c.pc.RemoteDescription() == nil {
+		return nil
+	}
+	return c.flush()
 }
 
 // AddCandidate applies a candidate of the other side, now or when its
@@ -280,3 +292,16 @@ func (t *RemoteTrack) Discard() {
 
 // String names the track in log lines.
 func (t *RemoteTrack) String() string { return string(t.Kind) + " " + strconv.Quote(t.ID) }
+
+// CreateChannelFor makes a data channel that carries requests of the other
+// side: what a server does. handle gets each text and a way to reply.
+func (c *Conn) CreateChannelFor(label string, handle func(text []byte, reply func([]byte))) error {
+	channel, err := c.pc.CreateDataChannel(label, nil)
+	if err != nil {
+		return fmt.Errorf("create data channel: %w", err)
+	}
+	channel.OnMessage(func(m webrtc.DataChannelMessage) {
+		handle(m.Data, func(text []byte) { _ = channel.SendText(string(text)) })
+	})
+	return nil
+}

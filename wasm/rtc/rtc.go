@@ -134,7 +134,7 @@ func (q *eventQueue) put(event func()) {
 func (q *eventQueue) close() { q.once.Do(func() { close(q.done) }) }
 
 // candidateBuffer keeps remote candidates that come before the description
-// that they belong to, as trickle allows.
+// that they belong to: the first one, or after an ICE restart the next one.
 type candidateBuffer struct {
 	mu      sync.Mutex
 	ready   bool
@@ -152,6 +152,13 @@ func (b *candidateBuffer) add(c webrtc.ICECandidateInit) bool {
 		b.waiting = append(b.waiting, c)
 	}
 	return b.ready
+}
+
+// hold is called when a negotiation begins that may bring new credentials.
+func (b *candidateBuffer) hold() {
+	b.mu.Lock()
+	b.ready = false
+	b.mu.Unlock()
 }
 
 // open is called when a remote description is set, and returns what waited.

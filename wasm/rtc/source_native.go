@@ -80,10 +80,12 @@ func IVF(data []byte) (Source, error) {
 			}
 			return nil, fmt.Errorf("ivf: %w", err)
 		}
-		if n := len(c.samples); n > 0 && h.Timestamp > last {
-			c.samples[n-1].Duration = time.Duration(h.Timestamp-last) * tick
+		// The reader gives timestamps times the frame rate, not over it.
+		pts := h.Timestamp * uint64(header.TimebaseNumerator) / uint64(header.TimebaseDenominator)
+		if n := len(c.samples); n > 0 && pts > last {
+			c.samples[n-1].Duration = time.Duration(pts-last) * tick
 		}
-		last = h.Timestamp
+		last = pts
 		c.samples = append(c.samples, media.Sample{Data: frame, Duration: tick})
 	}
 	if len(c.samples) == 0 {

@@ -1,0 +1,661 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"amphi/server/protocol"
+	"amphi/wasm/rtc"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func receive[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("never: %s", what)
+	}
+	return v
+}
+
+func tracksOf(t *testing.T, f protocol.Frame) map[string]protocol.Track {
+	t.Helper()
+	var p protocol.Offer
+	if err := json.Unmarshal(f.Params, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p.Tracks
+}
+
+func TestJoinPublishes(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	p.join(s)
+
+	var join protocol.Join
+	s.decode(s.wait(protocol.MethodJoin, nil).Params, &join)
+	if join.Name != "Ann" || !join.DisableVidAutoSub || join.Simulcast || strings.Count(join.Offer.SDP, "m=") != 1 {
+		t.Errorf("join: %+v", join)
+	}
+	last := s.wait(protocol.MethodOffer, func(f protocol.Frame) bool { return len(tracksOf(t, f)) == 2 })
+	kinds := map[rtc.Kind]bool{}
+	for range 2 {
+		track := receive(t, "media at the server", s.tracks)
+		described, ok := tracksOf(t, last)[track.ID]
+		if !ok || described.Mute || described.Source != "regular" || described.StreamID != track.StreamID {
+			t.Errorf("%s is described as %+v", track, described)
+		}
+		kinds[track.Kind] = true
+	}
+	if !kinds[rtc.Audio] || !kinds[rtc.Video] {
+		t.Errorf("kinds %v", kinds)
+	}
+	st := p.State()
+	local := st.LocalPeer()
+	if st.Room.RoomState != Connected || !st.Room.IsConnected || st.Room.ID != "r1" || st.Room.Name != "lab" || st.Room.SessionID != "s1" {
+		t.Errorf("room %+v", st.Room)
+	}
+	if local.Name != "Ann" || local.RoleName != "host" || local.CustomerUserID != "u1" || local.AudioTrack == "" || local.VideoTrack == "" {
+		t.Errorf("local peer %+v", local)
+	}
+	if track := st.Tracks[local.VideoTrack]; !track.Enabled || !track.IsPublished {
+		t.Errorf("camera %+v", track)
+	}
+	if err := p.Join(context.Background(), p.config(s)); code(err) != codeAlreadyJoined {
+		t.Errorf("second join: %v", err)
+	}
+
+	if err := p.SetLocalEnabled(context.Background(), rtc.Video, false); err != nil {
+		t.Fatal(err)
+	}
+	update := s.wait(protocol.MethodTrackUpdate, nil)
+	if track := tracksOf(t, update)[local.VideoTrack]; !track.Mute || update.ID != "" {
+		t.Errorf("track-update %s", update.Params)
+	}
+	p.until("camera off", func(st State) bool { return !st.Tracks[local.VideoTrack].Enabled })
+	p.told(NotifyTrackMuted)
+
+	if err := p.Leave(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if leave := s.wait(protocol.MethodLeave, nil); !strings.Contains(string(leave.Params), "user request") {
+		t.Errorf("leave %s", leave.Params)
+	}
+	if st := p.State(); st.Room.RoomState != Disconnected || len(st.Peers) != 0 || len(st.Tracks) != 0 {
+		t.Errorf("after leave: %+v", st.Room)
+	}
+}
+
+func code(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+func TestSubscribe(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "viewer")
+	p := newParticipant(t, nil)
+	p.join(s)
+	receive(t, "answer to the first offer", s.answered)
+
+	bo := protocol.Peer{PeerID: "bo", Role: "host", Groups: []string{}, Realtime: true, Info: protocol.PeerInfo{Name: "Bo"}}
+	s.notify(protocol.OnPeerJoin, bo)
+	ctx := context.Background()
+	stream, capture := rtc.NewStream(), clips()
+	tracks := map[string]protocol.Track{}
+	for _, track := range []*rtc.LocalTrack{capture.Microphone(stream, rtc.AudioConstraints{}), capture.Camera(stream, rtc.VideoConstraints{})} {
+		defer track.Close()
+		if err := track.SetEnabled(ctx, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.side(protocol.TargetSubscribe).Publish(ctx, track, nil); err != nil {
+			t.Fatal(err)
+		}
+		tracks[track.ID] = protocol.Track{TrackID: track.ID, StreamID: stream.ID, Kind: protocol.TrackKind(track.Kind), Source: "regular"}
+	}
+	s.notify(protocol.OnTrackAdd, protocol.TrackEvent{Tracks: tracks, Peer: bo})
+	s.offer()
+	receive(t, "answer to the second offer", s.answered)
+
+	st := p.until("both tracks visible", func(st State) bool { return len(st.Tracks) == 2 })
+	peer := st.Peers["bo"]
+	if st.Tracks[peer.AudioTrack].Type != rtc.Audio || st.Tracks[peer.VideoTrack].Type != rtc.Video {
+		t.Errorf("peer %+v, tracks %+v", peer, st.Tracks)
+	}
+	for range 2 {
+		e := receive(t, "media", p.media)
+		if _, err := e.Remote.ReadRTP(); err != nil {
+			t.Error(err)
+		}
+		e.Remote.Discard()
+	}
+
+	video := peer.VideoTrack
+	p.SetViewport(video, 320, 180)
+	if got := receive(t, "layer request", s.prefers); got != `prefer-video-track-state {"max_spatial_layer":"high","track_id":"`+video+`"}` {
+		t.Errorf("asked %s", got)
+	}
+	p.until("layer confirmed", func(st State) bool { return st.Tracks[video].Layer == "high" })
+	p.SetViewport(video, 0, 0)
+	if got := receive(t, "layer request", s.prefers); !strings.Contains(got, `"none"`) {
+		t.Errorf("asked %s", got)
+	}
+	if err := p.SetVolume(0, peer.AudioTrack); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, "audio request", s.prefers); !strings.Contains(got, `"subscribed":false`) {
+		t.Errorf("asked %s", got)
+	}
+
+	s.notify(protocol.OnTrackRemove, protocol.TrackEvent{Tracks: tracks, Peer: bo})
+	p.until("tracks gone", func(st State) bool { return len(st.Tracks) == 0 && st.Peers["bo"].VideoTrack == "" })
+	for range 2 {
+		if e := receive(t, "end of media", p.media); e.Remote != nil {
+			t.Errorf("media %+v", e)
+		}
+	}
+}
+
+// A peer goes from the gallery to the stage and back, on the same sockets.
+func TestRoleChange(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, clips())
+	p.join(s)
+	var join protocol.Join
+	s.decode(s.wait(protocol.MethodJoin, nil).Params, &join)
+	if join.Offer != nil {
+		t.Error("a role without WebRTC joined with an offer")
+	}
+
+	s.setRole("host")
+	first := s.wait(protocol.MethodOffer, nil)
+	if len(tracksOf(t, first)) != 0 {
+		t.Errorf("first offer %s", first.Params)
+	}
+	offer := s.wait(protocol.MethodOffer, func(f protocol.Frame) bool { return len(tracksOf(t, f)) == 2 })
+	for _, track := range tracksOf(t, offer) {
+		if !track.Mute {
+			t.Errorf("who is brought to the stage is not muted: %+v", track)
+		}
+	}
+	p.told(NotifyRoleUpdated)
+	if err := p.SetLocalEnabled(context.Background(), rtc.Audio, true); err != nil {
+		t.Fatal(err)
+	}
+	if track := receive(t, "sound", s.tracks); track.Kind != rtc.Audio {
+		t.Errorf("got %s", track)
+	}
+
+	s.setRole("gallery")
+	s.wait(protocol.MethodOffer, func(f protocol.Frame) bool {
+		return strings.Contains(string(f.Params), "a=inactive") && len(tracksOf(t, f)) == 0
+	})
+	p.until("no tracks", func(st State) bool { return len(st.Tracks) == 0 && st.LocalPeer().RoleName == "gallery" })
+
+	s.setRole("host") // the connection is still there, and is used again
+	s.wait(protocol.MethodOffer, func(f protocol.Frame) bool {
+		return len(tracksOf(t, f)) == 2 && tracksOf(t, f)[p.State().LocalPeer().AudioTrack].TrackID != ""
+	})
+}
+
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	p.join(s)
+	s.notify(protocol.OnPeerJoin, protocol.Peer{PeerID: "gone", Role: "host", Groups: []string{}, Realtime: true})
+	p.until("a peer", func(st State) bool { return len(st.Peers) == 2 })
+	offers := s.count(protocol.MethodOffer)
+	s.drop()
+	p.told(NotifyReconnecting)
+	p.told(NotifyReconnected)
+	s.wait(protocol.MethodTrackUpdate, func(f protocol.Frame) bool { return len(tracksOf(t, f)) == 2 })
+	if s.count(protocol.MethodJoin) != 1 || s.count(protocol.MethodOffer) != offers+1 {
+		t.Errorf("%d joins, %d offers, %d before", s.count(protocol.MethodJoin), s.count(protocol.MethodOffer), offers)
+	}
+	s.notify(protocol.OnPeerList, protocol.PeerList{Peers: map[string]protocol.Peer{}})
+	p.told(NotifyPeerLeft)
+	if st := p.State(); st.Room.RoomState != Connected || len(st.Peers) != 1 {
+		t.Errorf("%s, %d peers", st.Room.RoomState, len(st.Peers))
+	}
+}
+
+func TestReconnectGivesUp(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"refused": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"code":401,"message":"token expired"}`))
+		},
+		"never comes back": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusBadGateway) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newTestServer(t, "gallery")
+			p := newParticipant(t, nil)
+			p.timing.reconnectFor = 200 * time.Millisecond
+			p.join(s)
+			s.set(func() { s.initDo = answer })
+			s.drop()
+			st := p.until("failed", func(st State) bool { return st.Room.RoomState == Failed })
+			if e := st.Errors[len(st.Errors)-1]; !e.IsTerminal {
+				t.Errorf("error %+v", e)
+			}
+		})
+	}
+}
+
+// A server that stops answering is left for a new socket.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.timing.pingEvery, p.timing.pongTimeout = 10*time.Millisecond, 100*time.Millisecond
+	p.join(s)
+	s.set(func() { s.mutes = true })
+	p.told(NotifyReconnecting)
+	s.set(func() { s.mutes = false })
+	p.told(NotifyReconnected)
+}
+
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.join(s)
+	ctx := context.Background()
+
+	s.set(func() { s.refuse[protocol.MethodBroadcast] = []protocol.Error{{Code: 503}, {Code: 429}} })
+	m, err := p.Send(ctx, "hello", "", nil, "")
+	if err != nil || m.Type != "chat" || m.SenderName != "Ann" {
+		t.Fatalf("message %+v: %v", m, err)
+	}
+	if n := s.count(protocol.MethodBroadcast); n != 3 {
+		t.Errorf("sent %d times", n)
+	}
+	if st := p.State(); len(st.Messages) != 1 || st.Messages[0].ID != m.ID || !st.Messages[0].Read {
+		t.Errorf("messages %+v", st.Messages)
+	}
+	s.set(func() { s.refuse[protocol.MethodBroadcast] = []protocol.Error{{Code: 403, Message: "quiet"}} })
+	if _, err := p.Send(ctx, "hello", "", nil, ""); code(err) != 403 {
+		t.Errorf("a refusal: %v", err)
+	}
+	if n := s.count(protocol.MethodBroadcast); n != 4 {
+		t.Errorf("a refusal was sent again: %d", n)
+	}
+	if _, err := p.Send(ctx, "", "", nil, ""); code(err) != codeValidationFailed {
+		t.Errorf("an empty message: %v", err)
+	}
+
+	// A request that loses its socket is sent again on the next.
+	s.set(func() { s.mutes = true })
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.Send(ctx, "again", "", []string{"host"}, "")
+		done <- err
+	}()
+	s.wait(protocol.MethodBroadcast, func(f protocol.Frame) bool { return strings.Contains(string(f.Params), "again") })
+	s.set(func() { s.mutes = false })
+	s.drop()
+	if err := receive(t, "an answer", done); err != nil {
+		t.Error(err)
+	}
+}
+
+// What every action puts on the wire.
+func TestActionsOnTheWire(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.join(s)
+	s.notify(protocol.OnRoleChangeRequest, protocol.RoleChange{RequestedBy: "bo", Role: "host", Token: "rt"})
+	p.until("a request", func(st State) bool { return len(st.RoleChangeRequests) == 1 })
+	for _, tc := range []struct{ call, args, method, params string }{
+		{"sendMessage", `{"message":"a","roles":["host"]}`, "broadcast", `{"info":{"message":"a","type":"chat"},"roles":["host"]}`},
+		{"sendMessage", `{"message":"b","type":"EMOJI","peerId":"bo"}`, "broadcast", `{"info":{"message":"b","type":"EMOJI"},"peer_id":"bo"}`},
+		{"changeRoleOfPeer", `{"peerId":"bo","role":"host","force":true}`, "role-change-request", `{"requested_for":"bo","role":"host","force":true}`},
+		{"changeRoleOfPeersWithRoles", `{"roles":["a"],"role":"b"}`, "role-change-request", `{"roles":["a"],"role":"b","force":true}`},
+		{"acceptChangeRole", `{"token":"rt"}`, "role-change", `{"requested_by":"bo","role":"host","token":"rt"}`},
+		{"removePeer", `{"peerId":"bo","reason":"spam"}`, "peer-leave-request", `{"requested_for":"bo","reason":"spam"}`},
+		{"setRemoteTracksEnabled", `{"enabled":false,"type":"audio","roles":["host"]}`, "change-track-mute-state-request", `{"type":"audio","roles":["host"],"value":true}`},
+		{"changeName", `{"name":"Bee"}`, "peer-update", `{"name":"Bee"}`},
+		{"changeMetadata", `{"metadata":"{}"}`, "peer-update", `{"data":"{}"}`},
+		{"setHand", `{"raised":true}`, "group-join", `{"name":"_handraise"}`},
+		{"setHand", `{"raised":false}`, "group-leave", `{"name":"_handraise"}`},
+		{"setHand", `{"peerId":"bo","raised":true}`, "group-add", `{"name":"_handraise","peer_id":"bo"}`},
+		{"setHand", `{"peerId":"bo","raised":false}`, "group-remove", `{"name":"_handraise","peer_id":"bo"}`},
+		{"startHLSStreaming", `{}`, "hls-start", `{}`},
+		{"startHLSStreaming", `{"variants":[{"meetingURL":"u"}],"recording":{"hlsVod":true}}`, "hls-start", `{"variants":[{"url":"","meeting_url":"u"}],"hls_recording":{"single_file_per_layer":false,"hls_vod":true}}`},
+		{"stopHLSStreaming", `{}`, "hls-stop", `{}`},
+		{"sendHLSTimedMetadata", `{"metadataList":[{"payload":"x","duration":5}]}`, "hls-timed-metadata", `{"metadata_objs":[{"payload":"x","duration":5}]}`},
+		{"endRoom", `{"lock":true,"reason":"over"}`, "end-room", `{"lock":true,"reason":"over"}`},
+	} {
+		s.set(func() { s.frames = nil })
+		if _, err := p.Call(context.Background(), tc.call, []byte(tc.args)); err != nil {
+			t.Errorf("%s: %v", tc.call, err)
+			continue
+		}
+		if got := string(s.wait(tc.method, nil).Params); got != tc.params {
+			t.Errorf("%s: %s, want %s", tc.call, got, tc.params)
+		}
+	}
+	for _, tc := range []struct {
+		call, args string
+		code       int
+	}{
+		{"noSuchAction", `{}`, codeValidationFailed},
+		{"sendMessage", `[`, codeValidationFailed},
+		{"sendMessage", `{"message":"x"}`, codeNotConnected}, // the room has ended
+		{"setLocalEnabled", `{"type":"audio","enabled":true}`, codeNotConnected},
+		{"join", `{"authToken":"a.b"}`, codeBadToken},
+	} {
+		if _, err := p.Call(context.Background(), tc.call, []byte(tc.args)); code(err) != tc.code {
+			t.Errorf("%s %s: %v", tc.call, tc.args, err)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	refuse := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		}
+	}
+	for name, tc := range map[string]struct {
+		init http.HandlerFunc
+		join protocol.Error
+		role string
+		code int
+	}{
+		"token refused":       {init: refuse(403, `{"code":403,"message":"room disabled"}`), code: 403},
+		"not found":           {init: refuse(404, `{"code":404,"message":"?"}`), code: codeUnreachable},
+		"no JSON":             {init: refuse(200, `<html>`), code: codeUnreachable},
+		"no endpoint":         {init: refuse(200, `{}`), code: codeUnreachable},
+		"endpoint is no URL":  {init: refuse(200, `{"endpoint":"::"}`), code: codeSocketFailed},
+		"room is locked":      {join: protocol.Error{Code: 410, Message: "ended"}, code: 410},
+		"role is not defined": {role: "stranger", code: codeInvalidRole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newTestServer(t, "gallery")
+			p := newParticipant(t, nil)
+			s.set(func() {
+				s.initDo = tc.init
+				if tc.role != "" {
+					s.role = tc.role
+				}
+				if tc.join.Code != 0 {
+					s.refuse[protocol.MethodJoin] = []protocol.Error{tc.join}
+				}
+			})
+			err := p.Join(context.Background(), p.config(s))
+			if code(err) != tc.code {
+				t.Errorf("%v, want code %d", err, tc.code)
+			}
+			st := p.until("failed", func(st State) bool { return st.Room.RoomState == Failed })
+			if len(st.Errors) != 1 || !st.Errors[0].IsTerminal {
+				t.Errorf("errors %+v", st.Errors)
+			}
+			// It can be tried again.
+			s.set(func() { s.initDo, s.role = nil, "gallery" })
+			p.join(s)
+		})
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	s.http.Close()
+	if err := p.Join(context.Background(), p.config(s)); code(err) != codeUnreachable {
+		t.Error(err)
+	}
+}
+
+func TestRemoved(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		event protocol.PeerLeaveEvent
+		kind  NotificationType
+	}{
+		{protocol.PeerLeaveEvent{RequestedBy: "bo", Reason: "spam"}, NotifyRemovedFromRoom},
+		{protocol.PeerLeaveEvent{RequestedBy: "bo", RoomEnd: true}, NotifyRoomEnded},
+		{protocol.PeerLeaveEvent{Reason: "by the API"}, NotifyRoomEnded},
+	} {
+		s := newTestServer(t, "gallery")
+		p := newParticipant(t, nil)
+		p.join(s)
+		s.notify(protocol.OnPeerJoin, protocol.Peer{PeerID: "bo", Role: "host", Groups: []string{}, Realtime: true, Info: protocol.PeerInfo{Name: "Bo"}})
+		s.notify(protocol.OnPeerLeaveRequest, tc.event)
+		if n := p.told(tc.kind); n.Data.(LeaveRequest).Reason != tc.event.Reason {
+			t.Errorf("%+v", n)
+		}
+		p.until("disconnected", func(st State) bool { return st.Room.RoomState == Disconnected })
+		if s.count(protocol.MethodLeave) != 0 {
+			t.Error("who was removed said leave")
+		}
+	}
+}
+
+func TestOnErrorEndsTheCall(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.join(s)
+	s.notify(protocol.OnError, protocol.Error{Code: 403, Message: "token revoked"})
+	n := p.told(NotifyError)
+	if e := n.Data.(*Error); e.Code != 403 || !e.IsTerminal {
+		t.Errorf("%+v", e)
+	}
+	s.wait(protocol.MethodLeave, func(f protocol.Frame) bool { return strings.Contains(string(f.Params), "sdk request") })
+}
+
+func TestMuteRequests(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	p.join(s)
+	local := p.State().LocalPeer()
+	s.notify(protocol.OnTrackUpdateRequest, protocol.TrackUpdateRequest{RequestedBy: "bo", TrackID: local.AudioTrack, Mute: true})
+	p.until("muted", func(st State) bool { return !st.Tracks[local.AudioTrack].Enabled })
+	n := p.told(NotifyChangeTrackState)
+	if r := n.Data.(TrackStateRequest); r.Enabled || r.Track.ID != local.AudioTrack {
+		t.Errorf("%+v", r)
+	}
+	s.wait(protocol.MethodTrackUpdate, func(f protocol.Frame) bool { return tracksOf(t, f)[local.AudioTrack].Mute })
+	// Unmuting is for the application to ask; muting all only meets the camera.
+	p.forget()
+	s.notify(protocol.OnTrackUpdateRequest, protocol.TrackUpdateRequest{TrackID: local.AudioTrack})
+	if r := p.told(NotifyChangeTrackState).Data.(TrackStateRequest); !r.Enabled || p.State().Tracks[local.AudioTrack].Enabled {
+		t.Errorf("%+v", r)
+	}
+	s.notify(protocol.OnChangeTrackMute, protocol.ChangeTrackMute{Value: true})
+	if r := p.told(NotifyChangeTrackStates).Data.(TracksStateRequest); len(r.Tracks) != 1 || r.Tracks[0].ID != local.VideoTrack {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestPreviewThenJoin(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	ctx := context.Background()
+	if err := p.Preview(ctx, p.config(s)); err != nil {
+		t.Fatal(err)
+	}
+	st := p.State()
+	if st.Room.RoomState != Preview || st.Preview == nil || st.Preview.VideoTrack == "" || st.Tracks[st.Preview.VideoTrack].IsPublished {
+		t.Errorf("%+v, preview %+v", st.Room, st.Preview)
+	}
+	if err := p.SetLocalEnabled(ctx, rtc.Video, false); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count(protocol.MethodJoin) + s.count(protocol.MethodTrackUpdate); n != 0 {
+		t.Errorf("%d messages from preview", n)
+	}
+	config := p.config(s)
+	config.UserName = "Ann of the preview"
+	if err := p.Join(ctx, config); err != nil {
+		t.Fatal(err)
+	}
+	offer := s.wait(protocol.MethodOffer, func(f protocol.Frame) bool { return len(tracksOf(t, f)) == 2 })
+	if !tracksOf(t, offer)[st.Preview.VideoTrack].Mute {
+		t.Errorf("the camera that was off in preview is not muted: %s", offer.Params)
+	}
+	s.mu.Lock()
+	conns := s.conns
+	s.mu.Unlock()
+	if conns != 1 || p.State().LocalPeer().Name != "Ann of the preview" {
+		t.Errorf("%d sockets, peer %+v", conns, p.State().LocalPeer())
+	}
+}
+
+func TestScreenShare(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	p.join(s)
+	ctx := context.Background()
+	if err := p.StartScreenShare(ctx, ScreenShare{}); err != nil {
+		t.Fatal(err)
+	}
+	offer := s.wait(protocol.MethodOffer, func(f protocol.Frame) bool { return len(tracksOf(t, f)) == 3 })
+	if !strings.Contains(string(offer.Params), `"source":"screen"`) {
+		t.Errorf("offer %s", offer.Params)
+	}
+	st := p.State()
+	if aux := st.LocalPeer().AuxiliaryTracks; len(aux) != 1 || st.Tracks[aux[0]].Source != "screen" {
+		t.Errorf("peer %+v", st.LocalPeer())
+	}
+	if err := p.StartScreenShare(ctx, ScreenShare{}); code(err) != codeValidationFailed {
+		t.Errorf("a second share: %v", err)
+	}
+	if err := p.StopScreenShare(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if st := p.State(); len(st.LocalPeer().AuxiliaryTracks) != 0 || len(st.Tracks) != 2 {
+		t.Errorf("peer %+v", st.LocalPeer())
+	}
+}
+
+// A camera that cannot be had does not keep anybody out.
+func TestJoinWithoutDevices(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, &rtc.Capture{Audio: rtc.Silence})
+	p.join(s)
+	if e := p.told(NotifyError).Data.(*Error); e.Code != codeNoDevice || e.TrackType != "video" || e.IsTerminal {
+		t.Errorf("%+v", e)
+	}
+	st := p.State()
+	if st.Room.RoomState != Connected || st.Tracks[st.LocalPeer().VideoTrack].Enabled || !st.Tracks[st.LocalPeer().AudioTrack].Enabled {
+		t.Errorf("tracks %+v", st.Tracks)
+	}
+}
+
+func TestMigration(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	p.join(s)
+	receive(t, "answer", s.answered)
+	for range 2 {
+		receive(t, "media", s.tracks)
+	}
+	var old []*rtc.Conn
+	s.set(func() { old, s.pub, s.sub, s.frames = []*rtc.Conn{s.pub, s.sub}, nil, nil, nil })
+	s.notify(protocol.OnNodeInfo, map[string]string{"sfu_node_id": "node-2"})
+	first := s.wait(protocol.MethodOffer, nil)
+	if len(tracksOf(t, first)) != 0 || !strings.Contains(string(first.Params), `"sfu_node_id":"node-2"`) {
+		t.Errorf("first offer %s", first.Params)
+	}
+	for range 2 {
+		receive(t, "media at the new node", s.tracks)
+	}
+	for _, c := range old {
+		_ = c.Close()
+	}
+}
+
+func TestTokenByRoomCode(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	s.initDo = func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Code, User_ID string }
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		if body.Code != "abc-defg-hij" {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"code":404,"message":"no such code"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"token":"t-` + body.User_ID + `"}`))
+	}
+	ctx := context.Background()
+	if token, err := TokenByRoomCode(ctx, s.http.URL+"/init", "abc-defg-hij", "u1"); err != nil || token != "t-u1" {
+		t.Errorf("%q %v", token, err)
+	}
+	if _, err := TokenByRoomCode(ctx, s.http.URL+"/init", "wrong", ""); code(err) != 404 {
+		t.Error(err)
+	}
+}
+
+// FuzzServerMessages: whatever a server says, the client neither panics nor
+// hangs, and can still be closed.
+func FuzzServerMessages(f *testing.F) {
+	for method, params := range map[string]string{
+		"on-policy-change": `{"name":"host","known_roles":{"host":{"publishParams":{"allowed":["audio"]}}}}`,
+		"peer-list":        `{"peers":{"a":{"peer_id":"b","role":"x","tracks":{"t":null}}},"room":{"streaming":{"hls":{"enabled":true,"variants":[{"state":"started"}]}}}}`,
+		"room-state":       `{"peer_count":0,"room":{}}`, "on-track-add": `{"tracks":{"t":{"type":"video"}},"peer":{"peer_id":"a"}}`,
+		"on-track-update": `{"tracks":{"":{}},"peer":{"peer_id":"q"}}`, "on-track-remove": `{"tracks":{"t":{}}}`,
+		"on-peer-update": `{"peer_id":"a","realtime":false}`, "on-broadcast": `{"info":{}}`, "active-speakers": `{"speaker-list":null}`,
+		"offer": `{"sdp":"v=0"}`, "trickle": `{"target":7,"candidate":{"candidate":"x"}}`, "node-info": `{"sfu_node_id":"z"}`,
+		"on-hls-update": `{"variants":null,"error":{"code":5}}`, "on-record-update": `{"type":"HLS"}`,
+		"on-role-change-request": `{"role":"host","token":""}`, "on-track-update-request": `{"track_id":"t","mute":true}`,
+		"on-change-track-mute-state-request": `{"value":true}`, "on-track-layer-update": `{"tracks":{"t":{}}}`,
+		"on-connection-quality-update": `{"peers":[{}]}`, "session-info": `{}`, "room-info": `[]`, "on-peer-join": `{"peer_id":""}`,
+		"on-peer-leave": `null`, "": `{}`,
+	} {
+		f.Add(method, params)
+	}
+	f.Fuzz(func(t *testing.T, method, params string) {
+		c := New(Config{})
+		defer c.Close()
+		s := newSession(c, JoinConfig{InitEndpoint: "http://127.0.0.1:1"}, claims{RoomID: "r"})
+		c.mu.Lock()
+		c.session = s
+		c.mu.Unlock()
+		c.store.update(func(t *tx) {
+			t.setRoom(func(r *Room) { r.LocalPeer = s.peerID })
+			t.setPeer(Peer{ID: s.peerID, IsLocal: true, RoleName: "gallery"})
+			t.setPeer(Peer{ID: "a"})
+		})
+		s.handle(protocol.OnPolicyChange, json.RawMessage(`{"name":"gallery","known_roles":{"gallery":{}}}`))
+		for range 2 { // the second time things are known
+			s.handle(method, json.RawMessage(params))
+		}
+		frame, _ := json.Marshal(map[string]any{"method": method, "params": params})
+		s.link.receive(frame)
+		s.link.receive([]byte(params))
+		s.sub.message([]byte(params))
+		if _, err := json.Marshal(c.State()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
