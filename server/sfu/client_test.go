@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
@@ -40,19 +40,36 @@ func eventually(t testing.TB, what string, f func() bool) {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+// testTiming has the patience of a busy machine, hastyTiming none.
 var testTiming = timing{
-	answer:       300 * time.Millisecond,
-	disconnected: 600 * time.Millisecond,
-	failed:       time.Second,
-	keepalive:    100 * time.Millisecond,
-	restart:      300 * time.Millisecond,
-	giveUp:       3 * time.Second,
+	answer:       time.Minute,
+	disconnected: 10 * time.Second,
+	failed:       20 * time.Second,
+	keepalive:    200 * time.Millisecond,
+	restart:      20 * time.Second,
+	giveUp:       time.Minute,
+	renew:        10 * time.Second,
+	settle:       5 * time.Second,
 	tick:         50 * time.Millisecond,
 }
 
-func testSFU(t testing.TB) *SFU {
+var hastyTiming = timing{
+	answer:       300 * time.Millisecond,
+	disconnected: 500 * time.Millisecond,
+	failed:       time.Second,
+	keepalive:    100 * time.Millisecond,
+	restart:      300 * time.Millisecond,
+	giveUp:       2 * time.Second,
+	renew:        5 * time.Second,
+	settle:       time.Second,
+	tick:         50 * time.Millisecond,
+}
+
+func testSFU(t testing.TB) *SFU { return timedSFU(t, testTiming) }
+
+func timedSFU(t testing.TB, tm timing) *SFU {
 	t.Helper()
-	s, err := newSFU(Config{Loopback: true, KeyFrameInterval: 100 * time.Millisecond, Log: quiet()}, testTiming)
+	s, err := newSFU(Config{Loopback: true, KeyFrameInterval: 100 * time.Millisecond, Log: quiet()}, tm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +90,8 @@ type client struct {
 
 	// loss, if set, decides which RTP packets of the client get lost.
 	loseOut, loseIn atomic.Pointer[func(*rtp.Header) bool]
-	mute            atomic.Bool // do not answer subscribe offers
+	mute            atomic.Bool  // do not answer subscribe offers
+	think           atomic.Int64 // ns before answering one
 
 	mu       sync.Mutex
 	pub, sub *webrtc.PeerConnection
@@ -152,7 +170,7 @@ func newClient(t testing.TB, s *SFU, id string, options ...func(*webrtc.MediaEng
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.SetICETimeouts(600*time.Millisecond, 2*time.Second, 100*time.Millisecond)
+	e.SetICETimeouts(10*time.Second, 20*time.Second, 200*time.Millisecond)
 	c.api = webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(e))
 	c.peer = s.NewPeer(id, c)
 	c.newPub()
@@ -252,6 +270,7 @@ func (c *client) answerAll() {
 		if c.mute.Load() {
 			continue
 		}
+		time.Sleep(time.Duration(c.think.Load()))
 		if err := c.answer(sdp); err != nil {
 			c.t.Logf("answer: %v", err)
 		}
@@ -345,7 +364,7 @@ type inbound struct {
 	packets   int
 	torn      int // frames whose checksum is wrong
 	seq       uint16
-	back      int // sequence numbers that went on by other than 1
+	gaps      int // sequence numbers that went on by other than 1
 	lastTS    uint32
 	stream    string
 	firstAt   time.Time
@@ -425,7 +444,7 @@ func (c *client) track(r *webrtc.TrackRemote, rec *webrtc.RTPReceiver) {
 			in.levels++
 		}
 		if in.started && p.SequenceNumber != in.seq+1 {
-			in.back++
+			in.gaps++
 			if testing.Verbose() {
 				c.t.Logf("%s: %d after %d", r.ID(), p.SequenceNumber, in.seq)
 			}

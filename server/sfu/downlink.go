@@ -191,7 +191,7 @@ func (d *downlink) take(box mailbox) {
 			d.reset()
 			return
 		}
-		d.renewUntil = now.Add(d.peer.sfu.timing.answer)
+		d.renewUntil = now.Add(d.peer.sfu.timing.renew)
 	}
 	if d.link == nil {
 		for _, a := range box.answers {
@@ -248,7 +248,7 @@ func (d *downlink) takeCandidate(c webrtc.ICECandidateInit) {
 // changes wait for its answer.
 func (d *downlink) negotiate(first bool) {
 	l := d.link
-	if l == nil || l.offer != "" || d.broken() {
+	if l == nil || l.offer != "" || d.broken() || d.settling(time.Now()) {
 		return
 	}
 	desired := d.desired
@@ -274,6 +274,14 @@ func (d *downlink) negotiate(first bool) {
 	d.peer.signals.Offer(l.offer)
 }
 
+// settling says that the connection is about to come up. Nothing could flow
+// yet, so changes wait and go into one offer. It also spares clients built on
+// pion, which lose streams when sections change hands before the connection
+// is up.
+func (d *downlink) settling(now time.Time) bool {
+	return d.link.answered && !d.link.cameUp && now.Sub(d.link.answeredAt) < d.peer.sfu.timing.settle
+}
+
 func (d *downlink) broken() bool {
 	return d.link != nil && d.link.pc.ConnectionState() == webrtc.PeerConnectionStateClosed
 }
@@ -288,7 +296,7 @@ func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
 	}
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
-		l.badSince, l.gaveUp = time.Time{}, false
+		l.badSince, l.gaveUp, l.cameUp = time.Time{}, false, true
 		if !l.connected.Swap(true) {
 			d.peer.sfu.stats.subConnected.Add(1)
 		}
@@ -333,6 +341,7 @@ func (d *downlink) housekeep(now time.Time) {
 		d.peer.sfu.stats.unanswered.Add(1)
 		d.log.Warn("subscribe offer is unanswered", "for", now.Sub(l.offeredAt).Round(time.Second))
 	}
+	d.negotiate(false) // what waited for the connection that does not come up
 	if l.badSince.IsZero() || !l.answered {
 		return
 	}

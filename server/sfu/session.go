@@ -29,8 +29,10 @@ type session struct {
 
 	offer       string // the outstanding one, "" if none
 	offeredAt   time.Time
-	unanswered  bool   // the delay was reported
-	answered    bool   // at least once
+	unanswered  bool // the delay was reported
+	answered    bool // at least once
+	answeredAt  time.Time
+	cameUp      bool   // connected at least once
 	remote      string // the client's session id and
 	fingerprint string // its certificate's, from the first answer on
 	candidates  int
@@ -267,7 +269,8 @@ func (l *session) takeAnswer(a *description) error {
 		return badSDP("%v", err)
 	}
 	l.offer = ""
-	l.answered, l.remote, l.fingerprint = true, a.session, a.fingerprint
+	l.answered, l.answeredAt = true, time.Now()
+	l.remote, l.fingerprint = a.session, a.fingerprint
 	for _, n := range l.lines {
 		n.leaving = false
 		why := refused[n.transceiver.Mid()]

@@ -83,6 +83,8 @@ type timing struct {
 	keepalive    time.Duration
 	restart      time.Duration // "disconnected" for so long: restart ICE
 	giveUp       time.Duration // not connected for so long in spite of restarts: tell Signals
+	renew        time.Duration // for so long after a new publish connection the subscribe one is expected to break
+	settle       time.Duration // for so long a new subscribe connection may come up before it is renegotiated
 	tick         time.Duration // sender reports and housekeeping of a subscribe connection
 }
 
@@ -93,6 +95,8 @@ var defaultTiming = timing{
 	keepalive:    2 * time.Second,
 	restart:      5 * time.Second,
 	giveUp:       60 * time.Second,
+	renew:        15 * time.Second,
+	settle:       2 * time.Second,
 	tick:         time.Second,
 }
 
