@@ -6,7 +6,7 @@ import { levelOf, rolesAt } from './level.js';
 import { move } from './people.js';
 import type { HMSChangeTrackStateRequest, HMSException, HMSPeer } from './sdk.js';
 import {
-  HMSNotificationTypes, HMSRoomState, actions, notifications, selectLocalPeer, selectPermissions, selectRoleChangeRequest,
+  HMSNotificationTypes, HMSRoomState, actions, notifications, selectLocalPeer, selectLocalPeerRole, selectPermissions, selectRoleChangeRequest,
   selectRolesMap, selectRoomState, store,
 } from './sdk.js';
 import { toast } from './toasts.js';
@@ -17,12 +17,18 @@ import { Watch } from './watch.js';
 const declinedEvent = 'role_change_declined';
 const autoplayBlocked = 3008;
 
+type Device = 'audio' | 'video';
+
 class Alerts extends View {
   private readonly room = new Watch(this, selectRoomState);
   private readonly roleRequest = new Watch(this, selectRoleChangeRequest);
+  private readonly me = new Watch(this, selectLocalPeer);
   private unmuteRequest?: HMSChangeTrackStateRequest;
   private soundBlocked = false;
   private answering = false;
+  /** What the invited person wants to turn on: the client brings people on stage muted. */
+  private readonly wants: Record<Device, boolean> = { audio: true, video: true };
+  private readonly opening = new Set<Device>();
   private stops: (() => void)[] = [];
 
   override connectedCallback(): void {
@@ -64,13 +70,29 @@ class Alerts extends View {
       title: stage ? `${who} invites you on stage` : `${who} wants to make you ${request.role.name}`,
       testid: 'role-request', onCancel: this.decline,
       body: stage
-        ? html`<p>Everybody in the room, and whoever watches the stream, will see and hear you. Your camera and microphone turn on;
-            you can switch them off at any time.</p><p class="muted">If your browser asks, allow camera and microphone.</p>`
+        ? html`<p>Everybody in the room, and whoever watches the stream, will see and hear you. If your browser asks, allow camera and microphone.</p>
+            <div class="checks">${this.check('video', 'Turn my camera on')} ${this.check('audio', 'Turn my microphone on')}</div>`
         : html`<p>You stay in the room. Only what you see and may do changes.</p>`,
       actions: html`<button class="button" type="button" data-testid="role-request-decline" @click=${this.decline}>Not now</button>
         <button class="button button-primary" type="button" data-testid="role-request-accept" ?disabled=${this.answering}
           @click=${this.accept}>${stage ? 'Come on stage' : 'Accept'}</button>`,
     });
+  }
+
+  private check(device: Device, label: string) {
+    return html`<label class="check"><input type="checkbox" data-testid="role-request-${device}" .checked=${this.wants[device]}
+      @change=${(event: Event) => { this.wants[device] = (event.target as HTMLInputElement).checked; }} />${label}</label>`;
+  }
+
+  /** Turns on what was agreed to, once there is a track for it. */
+  protected override updated(): void {
+    const me = this.me.value;
+    for (const device of this.opening) {
+      if (!(device === 'audio' ? me?.audioTrack : me?.videoTrack)) continue;
+      this.opening.delete(device);
+      const turnOn = device === 'audio' ? actions.setLocalAudioEnabled(true) : actions.setLocalVideoEnabled(true);
+      turnOn.catch((error: unknown) => toast(explainDevice(error, device === 'audio' ? 'microphone' : 'camera').title));
+    }
   }
 
   private unmuteDialog() {
@@ -95,8 +117,13 @@ class Alerts extends View {
     this.answering = true;
     this.requestUpdate();
     try {
+      this.opening.clear();
+      if (levelOf(request.role) === 'stage' && levelOf(store.getState(selectLocalPeerRole)) !== 'stage') {
+        for (const device of ['video', 'audio'] as const) if (this.wants[device]) this.opening.add(device);
+      }
       await actions.acceptChangeRole(request);
     } catch {
+      this.opening.clear();
       toast('That did not work. Ask the host to try again.');
     } finally {
       this.answering = false;
@@ -144,7 +171,7 @@ class Alerts extends View {
     const me = store.getState(selectLocalPeer);
     if (!me || peer.id !== me.id) return;
     const level = levelOf(store.getState(selectRolesMap)[peer.roleName ?? '']);
-    toast({ stage: 'You are on stage. Everybody sees and hears you.', floor: 'You are on the floor now.', gallery: 'You are in the gallery now.' }[level]);
+    toast({ stage: 'You are on stage.', floor: 'You are on the floor now.', gallery: 'You are in the gallery now.' }[level]);
     // The wish was heard.
     if (me.isHandRaised) void actions.lowerLocalPeerHand().catch(() => {});
   }

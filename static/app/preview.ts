@@ -143,8 +143,9 @@ class Preview extends View {
     localStorage.setItem('amphi-name', name);
     const capture = this.capture;
     const settings: HMSConfigInitialSettings = capture ? {
-      isAudioMuted: !this.microphone || !capture.audio,
-      isVideoMuted: !this.camera || !capture.video,
+      // Still opening is not missing: the browser's question may be unanswered.
+      isAudioMuted: !this.microphone || (!capture.audio && !capture.opening),
+      isVideoMuted: !this.camera || (!capture.video && !capture.opening),
       audioInputDeviceId: capture.deviceOf('audio') || undefined,
       videoDeviceId: capture.deviceOf('video') || undefined,
     } : {};
