@@ -254,7 +254,7 @@ export class HMSHLSPlayer {
     }
     if (!decision) return;
     if (Math.abs(video.playbackRate - decision.rate) > 0.001) video.playbackRate = decision.rate;
-    if (!Number.isNaN(decision.seek)) video.currentTime = decision.seek;
+    if (Number.isFinite(decision.seek)) video.currentTime = decision.seek;
     const isLive = decision.state !== 'behind';
     if (isLive !== this.live) {
       this.live = isLive;

@@ -2,8 +2,10 @@ package jsbridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"syscall/js"
 )
 
@@ -44,6 +46,12 @@ func rescue(err *error) {
 		*err = newError(e.Value)
 	case *js.ValueError:
 		*err = e // a method of undefined: as much the page's fault as an exception
+	case string:
+		// That is how syscall/js says that there is no such method.
+		if !strings.HasPrefix(e, "syscall/js:") {
+			panic(e)
+		}
+		*err = errors.New(e)
 	default:
 		panic(e)
 	}

@@ -180,7 +180,11 @@ func (c *Capture) WatchDevices(fn func()) (stop func()) {
 }
 
 func mediaDevices() (js.Value, error) {
-	media := js.Global().Get("navigator").Get("mediaDevices")
+	navigator := js.Global().Get("navigator")
+	if !navigator.Truthy() {
+		return js.Undefined(), fmt.Errorf("%w: this is no browser", ErrNoDevice)
+	}
+	media := navigator.Get("mediaDevices")
 	if !media.Truthy() {
 		return media, fmt.Errorf("%w: the page is not secure (https or localhost)", ErrDenied)
 	}
