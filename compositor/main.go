@@ -43,7 +43,9 @@ func main() {
 		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	runtime.GOMAXPROCS(2) // one for the clock and the encoder, one for the decoders
+	// Two cores are enough, but a goroutine inside a decoder or encoder holds its place: the clock
+	// of the sound must not wait for one.
+	runtime.GOMAXPROCS(4)
 	confine(log)
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

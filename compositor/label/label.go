@@ -23,7 +23,8 @@ const (
 	maxRunes    = 128      // of a name, after cleaning
 	cacheBudget = 16 << 20 // bytes of bitmaps kept by a Renderer
 	entryCost   = 256      // bytes that an entry costs besides its pixels
-	minHeight   = 12       // pixels of a label
+	minHeight   = 12       // pixels of a label or badge
+	maxHeight   = 256
 )
 
 // Bitmap is a picture with transparency in the layout that the media worker takes: I420 (BT.601,
@@ -58,7 +59,8 @@ type Hand struct {
 
 // Renderer draws bitmaps and keeps the latest. It is safe for concurrent use.
 type Renderer struct {
-	log *slog.Logger
+	log    *slog.Logger
+	budget int // bytes of bitmaps kept
 
 	mu    sync.Mutex // guards all below: shaping and font lookup share state
 	fonts *fonts
@@ -90,16 +92,17 @@ func New(c Config) *Renderer {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Renderer{
-		log:   log,
-		fonts: newFonts(c, log),
-		cache: make(map[any]*list.Element),
-		order: list.New(),
+		log:    log,
+		budget: cacheBudget,
+		fonts:  newFonts(c, log),
+		cache:  make(map[any]*list.Element),
+		order:  list.New(),
 	}
 }
 
 // Name draws a name label. It is as wide as the name needs.
 func (r *Renderer) Name(n Name) Bitmap {
-	n.Height = clampEven(n.Height, minHeight, MaxSide)
+	n.Height = clampEven(n.Height, minHeight, maxHeight)
 	n.MaxWidth = clampEven(n.MaxWidth, n.Height, MaxSide)
 	n.Text = clean(n.Text)
 	return r.cached(n, func() *image.RGBA { return r.drawName(n) })
@@ -115,7 +118,7 @@ func (r *Renderer) Avatar(a Avatar) Bitmap {
 
 // Hand draws the badge of a raised hand.
 func (r *Renderer) Hand(h Hand) Bitmap {
-	h.Size = clampEven(h.Size, minHeight, MaxSide)
+	h.Size = clampEven(h.Size, minHeight, maxHeight)
 	return r.cached(h, func() *image.RGBA { return drawHand(h) })
 }
 
@@ -129,7 +132,7 @@ func (r *Renderer) cached(key any, draw func() *image.RGBA) Bitmap {
 	b := toI420A(draw())
 	r.cache[key] = r.order.PushFront(&entry{key, b})
 	r.bytes += len(b.Pix) + entryCost
-	for r.bytes > cacheBudget && r.order.Len() > 1 {
+	for r.bytes > r.budget && r.order.Len() > 1 {
 		old := r.order.Remove(r.order.Back()).(*entry)
 		delete(r.cache, old.key)
 		r.bytes -= len(old.bitmap.Pix) + entryCost

@@ -196,7 +196,7 @@ func TestSizes(t *testing.T) {
 		{r.Name(Name{Text: "A", Height: 31, MaxWidth: 300}), 300, 30},
 		{r.Name(Name{Text: "A", Height: 32, MaxWidth: 0}), 32, 32},
 		{r.Name(Name{Text: "A", Muted: true, Height: -5, MaxWidth: -5}), 12, 12},
-		{r.Name(Name{Text: "A", Height: 1 << 30, MaxWidth: 1 << 30}), MaxSide, MaxSide},
+		{r.Name(Name{Text: "A", Height: 1 << 30, MaxWidth: 1 << 30}), MaxSide, maxHeight},
 		{r.Avatar(Avatar{Name: "A", W: 1 << 30, H: 0, Radius: 1 << 30}), MaxSide, 2},
 		{r.Hand(Hand{Size: 0}), 12, 12},
 	} {
@@ -208,18 +208,19 @@ func TestSizes(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	r := builtin(t)
-	a := r.Avatar(Avatar{Name: "Ada", W: 628, H: 348})
-	if b := r.Avatar(Avatar{Name: " Ada ", W: 629, H: 349}); &a.Pix[0] != &b.Pix[0] {
+	r.budget = 200 << 10
+	a := r.Avatar(Avatar{Name: "Ada", W: 128, H: 72})
+	if b := r.Avatar(Avatar{Name: " Ada ", W: 129, H: 73}); &a.Pix[0] != &b.Pix[0] {
 		t.Error("the same tile was drawn twice")
 	}
 	for i := range 40 {
-		r.Avatar(Avatar{Name: string(rune('a' + i)), W: 1280, H: 720})
-		r.Avatar(Avatar{Name: "Ada", W: 628, H: 348}) // in use, so it stays
+		r.Avatar(Avatar{Name: string(rune('a' + i)), W: 128, H: 72})
+		r.Avatar(Avatar{Name: "Ada", W: 128, H: 72}) // in use, so it stays
 	}
-	if r.bytes > cacheBudget || len(r.cache) != r.order.Len() {
+	if r.bytes > r.budget || len(r.cache) != r.order.Len() || len(r.cache) < 5 {
 		t.Errorf("cache of %d bytes, %d keys, %d entries", r.bytes, len(r.cache), r.order.Len())
 	}
-	if b := r.Avatar(Avatar{Name: "Ada", W: 628, H: 348}); &a.Pix[0] != &b.Pix[0] {
+	if b := r.Avatar(Avatar{Name: "Ada", W: 128, H: 72}); &a.Pix[0] != &b.Pix[0] {
 		t.Error("a tile in use was dropped")
 	}
 }

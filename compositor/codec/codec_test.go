@@ -1,0 +1,351 @@
+//go:build cgo
+
+package codec
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"amphi/compositor/internal/clip"
+)
+
+var clips = sync.OnceValues(func() (all struct{ vp8, h264, opus, largeVP8, largeH264 *clip.Clip }, err error) {
+	const source = "testsrc2=s=320x180:r=30"
+	if err = clip.Missing(); err != nil {
+		return all, err
+	}
+	for _, c := range []struct {
+		into   **clip.Clip
+		encode func() (*clip.Clip, error)
+	}{
+		{&all.vp8, func() (*clip.Clip, error) { return clip.VP8(source, 200_000, time.Second) }},
+		{&all.h264, func() (*clip.Clip, error) { return clip.H264(source, 200_000, time.Second) }},
+		{&all.opus, func() (*clip.Clip, error) { return clip.Opus("sine=f=440,volume=4", time.Second) }},
+		{&all.largeVP8, func() (*clip.Clip, error) { return clip.VP8("color=s=2048x1152:r=30", 200_000, 100*time.Millisecond) }},
+		{&all.largeH264, func() (*clip.Clip, error) { return clip.H264("color=s=2048x1152:r=30", 200_000, 100*time.Millisecond) }},
+	} {
+		if *c.into, err = c.encode(); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+})
+
+func need(t testing.TB) (vp8, h264, opus, largeVP8, largeH264 *clip.Clip) {
+	t.Helper()
+	all, err := clips()
+	if err != nil {
+		t.Skip("no clips: ", err)
+	}
+	return all.vp8, all.h264, all.opus, all.largeVP8, all.largeH264
+}
+
+func decoder(t testing.TB, c VideoCodec) *VideoDecoder {
+	t.Helper()
+	d, err := NewVideoDecoder(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+func TestDecode(t *testing.T) {
+	vp8, h264, _, _, _ := need(t)
+	for _, c := range []struct {
+		codec VideoCodec
+		clip  *clip.Clip
+	}{{VP8, vp8}, {H264, h264}} {
+		d := decoder(t, c.codec)
+		if n := len(c.clip.Frames); n != 30 {
+			t.Fatalf("clip of %d frames", n)
+		}
+		for i, f := range c.clip.Frames {
+			p, err := d.Decode(f.Data)
+			if err != nil || p == nil {
+				t.Fatalf("codec %d, frame %d: %v, %v", c.codec, i, p, err)
+			}
+			if p.W != 320 || p.H != 180 || len(p.Y) < 320*180 || len(p.U) < 160*90 || len(p.V) < 160*90 {
+				t.Fatalf("codec %d: %dx%d, planes of %d, %d, %d bytes", c.codec, p.W, p.H, len(p.Y), len(p.U), len(p.V))
+			}
+			if mean := average(p.Y); mean < 60 || mean > 190 {
+				t.Fatalf("codec %d, frame %d: mean brightness %v", c.codec, i, mean)
+			}
+			p.Close()
+			p.Close()
+		}
+	}
+}
+
+func average(pix []byte) float64 {
+	sum := 0
+	for _, v := range pix {
+		sum += int(v)
+	}
+	return float64(sum) / float64(len(pix))
+}
+
+func TestTooLarge(t *testing.T) {
+	vp8, h264, _, largeVP8, largeH264 := need(t)
+	for _, c := range []struct {
+		codec        VideoCodec
+		large, small *clip.Clip
+	}{{VP8, largeVP8, vp8}, {H264, largeH264, h264}} {
+		d := decoder(t, c.codec)
+		for _, f := range c.large.Frames {
+			p, err := d.Decode(f.Data)
+			if p != nil || err == nil {
+				t.Fatalf("codec %d: %v, %v", c.codec, p, err)
+			}
+			if f.Key && c.codec == VP8 && !errors.Is(err, ErrTooLarge) {
+				t.Errorf("codec %d: %v", c.codec, err)
+			}
+		}
+		// The decoder lives on.
+		p, err := d.Decode(c.small.Frames[0].Data)
+		if err != nil || p == nil {
+			t.Fatalf("codec %d, after that: %v, %v", c.codec, p, err)
+		}
+		p.Close()
+	}
+	for _, s := range []struct {
+		w, h int
+		want bool
+	}{{1920, 1080, true}, {1080, 1920, true}, {1920, 1088, true}, {1922, 16, false}, {1280, 1280, false}, {0, 16, false}, {16383, 16383, false}} {
+		if fits(s.w, s.h) != s.want {
+			t.Errorf("%dx%d: %v", s.w, s.h, !s.want)
+		}
+	}
+}
+
+// TestDamage feeds flipped, cut and made-up frames: nothing may crash, and a key frame heals.
+func TestDamage(t *testing.T) {
+	vp8, h264, _, _, _ := need(t)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for _, c := range []struct {
+		codec VideoCodec
+		clip  *clip.Clip
+	}{{VP8, vp8}, {H264, h264}} {
+		d := decoder(t, c.codec)
+		refused := 0
+		for i := range 600 {
+			b := append([]byte(nil), c.clip.At(i).Data...)
+			switch rnd.IntN(4) {
+			case 0:
+				for range 1 + rnd.IntN(8) {
+					b[rnd.IntN(len(b))] ^= 1 << rnd.IntN(8)
+				}
+			case 1:
+				b = b[:rnd.IntN(len(b))]
+			case 2:
+				for k := range b {
+					b[k] = byte(rnd.Uint32())
+				}
+			}
+			p, err := d.Decode(b)
+			if err != nil {
+				refused++
+			}
+			p.Close()
+		}
+		if refused == 0 {
+			t.Errorf("codec %d took everything", c.codec)
+		}
+		p, err := d.Decode(c.clip.Frames[0].Data)
+		if err != nil || p == nil || p.W != 320 {
+			t.Fatalf("codec %d does not heal: %v, %v", c.codec, p, err)
+		}
+		p.Close()
+	}
+}
+
+func TestH264Encoder(t *testing.T) {
+	const w, h = 320, 180
+	e, err := NewH264Encoder(H264Config{Width: w, Height: h, FPS: 30, Bitrate: 500_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	d := decoder(t, H264)
+	y, c := make([]byte, w*h), make([]byte, w*h/4)
+	for i := range int64(90) {
+		for k := range y {
+			y[k] = byte(16 + (k%w+int(i)*2)%200)
+		}
+		for k := range c {
+			c[k] = byte(100 + i)
+		}
+		force := i%30 == 0 || i == 47
+		unit, key, err := e.Encode(y, c, c, w, w/2, i*33, force)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key != force {
+			t.Errorf("picture %d: key %v, forced %v", i, key, force)
+		}
+		p, err := d.Decode(unit)
+		if err != nil || p == nil {
+			t.Fatalf("picture %d: %v, %v", i, p, err)
+		}
+		// One in, the same one out: no delay.
+		if got := int(p.U[40*p.CStride+80]); got < 98+int(i) || got > 102+int(i) {
+			t.Errorf("picture %d: chroma %d", i, got)
+		}
+		p.Close()
+	}
+	if _, _, err := e.Encode(y[:100], c, c, w, w/2, 0, false); err == nil {
+		t.Error("a short plane was taken")
+	}
+	if _, err := NewH264Encoder(H264Config{Width: -2, Height: 180, FPS: 30, Bitrate: 1000}); err == nil {
+		t.Error("a negative width was taken")
+	}
+}
+
+func TestOpus(t *testing.T) {
+	_, _, opus, _, _ := need(t)
+	d, err := NewOpusDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	pcm := make([]float32, MaxOpus*Channels)
+	level := func(n int) float64 {
+		sum := 0.0
+		for _, v := range pcm[:n*Channels] {
+			sum += float64(v) * float64(v)
+		}
+		return math.Sqrt(sum / float64(n*Channels))
+	}
+	for i, f := range opus.Frames[:40] {
+		if n := OpusSamples(f.Data); n != 960 {
+			t.Fatalf("packet %d of %d samples", i, n)
+		}
+		n, err := d.Decode(f.Data, pcm)
+		if err != nil || n != 960 {
+			t.Fatalf("packet %d: %d, %v", i, n, err)
+		}
+		if l := level(n); i > 5 && (l < 0.2 || l > 0.6) {
+			t.Fatalf("packet %d: level %v", i, l)
+		}
+	}
+	if n, err := d.Conceal(pcm, 960); err != nil || n != 960 || level(n) < 0.05 {
+		t.Errorf("concealed %d, %v, level %v", n, err, level(n))
+	}
+	if n, err := d.Recover(opus.Frames[20].Data, pcm, 960); err != nil || n != 960 {
+		t.Errorf("recovered %d, %v", n, err)
+	}
+	for name, bad := range map[string][]byte{"empty": nil, "huge": make([]byte, opusPacket+1), "odd": {0xff, 0xff, 0xff}} {
+		if _, err := d.Decode(bad, pcm); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s packet: %v", name, err)
+		}
+		if n := OpusSamples(bad); n < 0 || n > MaxOpus || name != "odd" && n != 0 {
+			t.Errorf("%s packet of %d samples", name, n)
+		}
+	}
+	if _, err := d.Decode(opus.Frames[0].Data, pcm[:10]); err == nil {
+		t.Error("decoded into too little room")
+	}
+}
+
+func TestAAC(t *testing.T) {
+	e, err := NewAACEncoder(128_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	config, err := e.Config()
+	if err != nil || len(config) < 2 || config[0] != 0x11 || config[1] != 0x90 { // AAC-LC, 48 kHz, stereo
+		t.Fatalf("config % x, %v", config, err)
+	}
+	pcm := make([]float32, AACSamples*Channels)
+	want := int64(-AACSamples)
+	for i := range int64(50) {
+		for k := range pcm {
+			pcm[k] = float32(math.Sin(float64(i*AACSamples+int64(k/2)) * 0.05))
+		}
+		unit, pts, err := e.Encode(pcm, i*AACSamples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if unit == nil {
+			continue
+		}
+		if pts != want {
+			t.Fatalf("unit of call %d begins at %d, want %d", i, pts, want)
+		}
+		want += AACSamples
+	}
+	if want < 45*AACSamples {
+		t.Errorf("only %d samples came out", want)
+	}
+	if _, _, err := e.Encode(pcm[:8], 0); err == nil {
+		t.Error("a short frame was taken")
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for _, name := range []string{"libavcodec", "libopenh264", "libopus"} {
+		if !strings.Contains(Versions(), name) {
+			t.Errorf("%q does not name %s", Versions(), name)
+		}
+	}
+}
+
+func fuzzVideo(f *testing.F, codec VideoCodec, pick func() *clip.Clip) {
+	if c := pick(); c != nil {
+		for _, frame := range c.Frames[:3] {
+			f.Add(c.Frames[0].Data, frame.Data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		d, err := NewVideoDecoder(codec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		for _, b := range [][]byte{first, second} {
+			p, err := d.Decode(b)
+			if p != nil && (err != nil || !fits(p.W, p.H)) {
+				t.Fatalf("%dx%d, %v", p.W, p.H, err)
+			}
+			if p != nil {
+				average(p.Y)
+				average(p.U)
+				average(p.V)
+			}
+			p.Close()
+		}
+	})
+}
+
+func FuzzVP8(f *testing.F) {
+	fuzzVideo(f, VP8, func() *clip.Clip { all, _ := clips(); return all.vp8 })
+}
+
+func FuzzH264(f *testing.F) {
+	fuzzVideo(f, H264, func() *clip.Clip { all, _ := clips(); return all.h264 })
+}
+
+func FuzzOpus(f *testing.F) {
+	if all, err := clips(); err == nil {
+		f.Add(all.opus.Frames[10].Data)
+	}
+	d, err := NewOpusDecoder()
+	if err != nil {
+		f.Fatal(err)
+	}
+	pcm := make([]float32, MaxOpus*Channels)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n, err := d.Decode(b, pcm); err == nil && n != OpusSamples(b) {
+			t.Fatalf("%d samples decoded, %d announced", n, OpusSamples(b))
+		}
+		if n, err := d.Recover(b, pcm, 960); err == nil && n != 960 {
+			t.Fatalf("%d samples recovered", n)
+		}
+	})
+}
