@@ -66,7 +66,7 @@ class Gallery extends View {
     const said = cover[state];
     const shows = state === 'playing' || state === 'paused' || state === 'blocked';
     return html`<div class="player" data-testid="stream-state" data-state=${state} data-latency=${Number.isFinite(this.latency) ? this.latency.toFixed(2) : ''}>
-      <video playsinline data-testid="hls-video" aria-label="Live stream" ?hidden=${!shows && state !== 'loading'}></video>
+      <video playsinline data-testid="hls-video" aria-label="Live stream" @resize=${this.shape} ?hidden=${!shows && state !== 'loading'}></video>
       ${when(shows, () => html`<div class="player-top">
         <span class="live-badge" data-testid="live-badge">LIVE</span>
         ${when(Number.isFinite(this.latency) && state === 'playing', () => html`<span class="player-delay" data-testid="stream-delay"
@@ -142,6 +142,11 @@ class Gallery extends View {
     void this.player?.seekToLivePosition();
     void this.player?.play();
     this.requestUpdate();
+  };
+
+  private readonly shape = () => {
+    const { videoWidth, videoHeight } = this.video!;
+    if (videoHeight) this.querySelector<HTMLElement>('.player')?.style.setProperty('--ratio', String(videoWidth / videoHeight));
   };
 
   private readonly toggleSound = () => {
