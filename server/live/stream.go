@@ -68,6 +68,7 @@ type stream struct {
 	current   *worker // talks; nil between two workers
 	begun     time.Time
 	producing bool // a picture of the current worker was packaged
+	condemned bool // the current worker was killed because it hung
 	restarts  []time.Time
 	restartAt time.Time
 	forced    time.Time // last ForceKey

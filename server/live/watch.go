@@ -15,6 +15,10 @@ const (
 	// first picture: on a quiet machine 0.2 s, but it loads 30 MB of libraries.
 	startLimit = 5 * time.Second
 
+	// starvedLimit is for both when the worker waits for a processor: on an overloaded machine
+	// another worker would only add to the load.
+	starvedLimit = 15 * time.Second
+
 	// stopLimit is how long a worker may take to end by itself.
 	stopLimit = 2 * time.Second
 
@@ -35,7 +39,7 @@ func (s *stream) launch() error {
 		return err
 	}
 	s.m.counters.workers.Add(1)
-	s.current, s.begun, s.producing = w, time.Now(), false
+	s.current, s.begun, s.producing, s.condemned = w, time.Now(), false, false
 	clear(s.pictured)
 	s.log.Info("media worker started", "pid", w.process.Pid)
 	return nil
@@ -90,8 +94,9 @@ func (s *stream) look(now time.Time) (ending, bool) {
 		if err := s.relaunch(); err != nil {
 			return ending{failure: err.Error()}, true
 		}
-	case s.current != nil && s.hangs(now):
+	case s.current != nil && !s.condemned && s.hangs(now):
 		s.log.Warn("media worker hangs", "silent", s.current.silent(), "producing", s.producing)
+		s.condemned = true
 		s.current.kill() // its messages end, and so workerLost is called
 	}
 	if s.out != nil && !s.producing {
@@ -119,10 +124,11 @@ func (s *stream) look(now time.Time) (ending, bool) {
 
 // hangs says whether the worker must be given up.
 func (s *stream) hangs(now time.Time) bool {
+	silent, limit := s.current.silent(), silenceLimit
 	if !s.producing {
-		return now.Sub(s.begun) > startLimit
+		silent, limit = now.Sub(s.begun), startLimit
 	}
-	return s.current.silent() > silenceLimit
+	return silent > starvedLimit || silent > limit && !starved(s.current.process.Pid)
 }
 
 // dismiss lets the worker finish, and packages what it still says, until stopLimit.
