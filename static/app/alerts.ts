@@ -1,7 +1,6 @@
 // What the room wants the local person to know or to answer: banners above the picture, questions over it.
 import { html, nothing } from 'lit';
 import { dialog } from './dialog.js';
-import { explainDevice } from './errors.js';
 import { levelOf, rolesAt } from './level.js';
 import { move } from './people.js';
 import type { HMSChangeTrackStateRequest, HMSException, HMSPeer } from './sdk.js';
@@ -9,7 +8,7 @@ import {
   HMSNotificationTypes, HMSRoomState, actions, notifications, selectLocalPeer, selectLocalPeerRole, selectPermissions, selectRoleChangeRequest,
   selectRolesMap, selectRoomState, store,
 } from './sdk.js';
-import { toast } from './toasts.js';
+import { toast, toastDevice } from './toasts.js';
 import { View, icon, when } from './view.js';
 import { Watch } from './watch.js';
 
@@ -91,7 +90,7 @@ class Alerts extends View {
       if (!(device === 'audio' ? me?.audioTrack : me?.videoTrack)) continue;
       this.opening.delete(device);
       const turnOn = device === 'audio' ? actions.setLocalAudioEnabled(true) : actions.setLocalVideoEnabled(true);
-      turnOn.catch((error: unknown) => toast(explainDevice(error, device === 'audio' ? 'microphone' : 'camera').title));
+      turnOn.catch((error: unknown) => toastDevice(error, device === 'audio' ? 'microphone' : 'camera'));
     }
   }
 
@@ -106,7 +105,7 @@ class Alerts extends View {
       actions: html`<button class="button" type="button" @click=${close}>Not now</button>
         <button class="button button-primary" type="button" data-testid="unmute-accept" @click=${() => {
           close();
-          actions.setEnabledTrack(request.track.id, true).catch((error: unknown) => toast(explainDevice(error, what).title));
+          actions.setEnabledTrack(request.track.id, true).catch((error: unknown) => toastDevice(error, what));
         }}>Turn on</button>`,
     });
   }
@@ -152,8 +151,7 @@ class Alerts extends View {
       this.requestUpdate();
     } else if (error.code >= 3000 && error.code < 4000) {
       const device = error.trackType === 'audio' ? 'microphone' : error.trackType === 'video' ? 'camera' : 'camera and microphone';
-      const { title, text } = explainDevice(error, device);
-      toast(`${title}. ${text}`);
+      toastDevice(error, device);
     }
   }
 

@@ -1,13 +1,12 @@
 // The bar below the picture: what the local person can do.
 import { html, nothing } from 'lit';
-import { explainDevice } from './errors.js';
 import { menu, toggleMenu } from './menu.js';
 import { reactionPicker } from './reactions.js';
 import {
   actions, selectIsAllowedToPublish, selectIsLocalAudioEnabled, selectIsLocalScreenShared, selectIsLocalVideoDisplayEnabled,
   selectIsLocalVideoEnabled, selectLocalPeer, selectPermissions,
 } from './sdk.js';
-import { toast } from './toasts.js';
+import { toast, toastDevice } from './toasts.js';
 import { View, icon, when } from './view.js';
 import type { IconName } from './view.js';
 import { Watch } from './watch.js';
@@ -79,12 +78,12 @@ class Controls extends View {
   private readonly openChat = () => this.tell('chat');
 
   private readonly toggleMicrophone = () => {
-    actions.setLocalAudioEnabled(!this.microphone.value).catch((error: unknown) => toast(explainDevice(error, 'microphone').title));
+    actions.setLocalAudioEnabled(!this.microphone.value).catch((error: unknown) => toastDevice(error, 'microphone'));
   };
 
   private readonly toggleCamera = () => {
     const on = this.cameraShown.value ?? this.camera.value;
-    actions.setLocalVideoEnabled(!on).catch((error: unknown) => toast(explainDevice(error, 'camera').title));
+    actions.setLocalVideoEnabled(!on).catch((error: unknown) => toastDevice(error, 'camera'));
   };
 
   private readonly toggleScreen = () => {

@@ -49,8 +49,10 @@ export function explain(error: unknown): Explanation {
   };
 }
 
+export type Device = 'camera' | 'microphone' | 'camera and microphone';
+
 /** Why camera or microphone gave nothing. Takes getUserMedia's errors and the client's. */
-export function explainDevice(error: unknown, device: 'camera' | 'microphone' | 'camera and microphone'): Explanation {
+export function explainDevice(error: unknown, device: Device): Explanation {
   const name = String((error as { name?: unknown } | null)?.name ?? '');
   const code = codeOf(error);
   if (code === 3011 || /system/i.test(messageOf(error))) {

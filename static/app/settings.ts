@@ -2,10 +2,9 @@
 import { html } from 'lit';
 import { deviceList } from './devices.js';
 import { dialog } from './dialog.js';
-import { explainDevice } from './errors.js';
 import { actions, selectDevices, selectIsAllowedToPublish, selectLocalMediaSettings } from './sdk.js';
 import { toggleTheme } from './theme.js';
-import { toast } from './toasts.js';
+import { toastDevice } from './toasts.js';
 import { View, icon, when } from './view.js';
 import { Watch } from './watch.js';
 
@@ -37,7 +36,7 @@ class Settings extends View {
   }
 
   private use(device: 'camera' | 'microphone', change: Promise<void>): void {
-    change.catch((error: unknown) => toast(explainDevice(error, device).title));
+    change.catch((error: unknown) => toastDevice(error, device));
   }
 
   private readonly close = () => this.dispatchEvent(new CustomEvent('close'));

@@ -1,6 +1,8 @@
 // Short news at the edge of the picture, read out by screen readers.
 import { html } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
+import { explainDevice } from './errors.js';
+import type { Device } from './errors.js';
 import { when, View } from './view.js';
 
 interface Toast {
@@ -22,6 +24,12 @@ export function toast(text: string, action?: Toast['action']): void {
   toasts = [...toasts.filter((toast) => toast.text !== text), { id, text, action }].slice(-mostAtOnce);
   panel?.requestUpdate();
   setTimeout(() => dismiss(id), action ? shownMs * 2 : shownMs);
+}
+
+/** Says why a device gives nothing. The client tells it twice, as an event and to who asked: it is shown once. */
+export function toastDevice(error: unknown, device: Device): void {
+  const { title, text } = explainDevice(error, device);
+  toast(`${title}. ${text}`);
 }
 
 function dismiss(id: number): void {
