@@ -59,9 +59,6 @@ const (
 	// maxHeld bounds the audio units that wait for video: two seconds.
 	maxHeld = 94
 
-	// gapMin is the distance between two pictures that makes a gap: three pictures at 30 fps.
-	gapMin = 100 * time.Millisecond
-
 	// maxFill is the longest gap that is filled. Beyond it the stream is packaged anew.
 	maxFill = time.Minute
 
@@ -102,6 +99,7 @@ type StreamStats struct {
 	VideoUnits uint64 // access units packaged
 	AudioUnits uint64
 	Late       uint64 // access units refused: at or before one already packaged, or not decodable yet
+	Moved      uint64 // pictures shown a little early, to end a part in time
 	Filled     uint64 // pictures repeated to fill gaps
 	Renewed    uint64 // packagers made after the first
 }

@@ -322,6 +322,42 @@ func assertNoHole(t *testing.T, csv string, most time.Duration) {
 	}
 }
 
+// An encoder that leaves out pictures because it is overloaded changes no part's duration.
+func TestMissingPictures(t *testing.T) {
+	s := newTestStream(t)
+	for i := range 30 * 12 {
+		n := i % len(small.video)
+		at := time.Duration(i) * time.Second / 30
+		// Any four in a row, also those at which parts and segments end. What is left cannot all
+		// be decoded, which is none of this test's business.
+		if i > 60 && i%17 < 4 && !small.keys[n] {
+			continue
+		}
+		if err := s.WriteVideo(at, small.keys[n], small.video[n]); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.WriteAudio(at, small.audio[i%len(small.audio)]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, video, audio, _ := lists(t, s)
+	for _, list := range []playlist.Media{video, audio} {
+		if list.TargetDuration != 1 || list.PartInf.PartTarget != partDuration {
+			t.Errorf("target %d s, parts %v", list.TargetDuration, list.PartInf.PartTarget)
+		}
+		for _, seg := range list.Segments {
+			for _, part := range seg.Parts {
+				if part.Duration != partDuration {
+					t.Errorf("%s: %v", part.URI, part.Duration)
+				}
+			}
+		}
+	}
+	if st := s.Stats(); st.Filled > 0 || st.Moved == 0 || st.Late > 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // What an encoder sends late, and deltas to pictures that nobody has, are counted and dropped.
 func TestLateUnits(t *testing.T) {
 	s := newTestStream(t)

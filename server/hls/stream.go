@@ -125,7 +125,16 @@ func (s *Stream) WriteVideo(pts time.Duration, key bool, au []byte) error {
 			return err
 		}
 	}
-	s.fill(pts)
+	if t := w.beat.part + ticks(partDuration, videoClockRate); w.beat.began && t < dts && w.lastVideo < t {
+		// The picture at which the part should have ended is missing. One that is not much too
+		// late takes its place, so that parts keep their duration; otherwise there is a gap.
+		if dts-t <= ticks(partDuration, videoClockRate) {
+			dts = t
+			w.stats.Moved++
+		} else {
+			s.fill(pts)
+		}
+	}
 	if !key && w.needKey {
 		w.stats.Late++
 		if err := s.pump(); err != nil {
@@ -188,9 +197,6 @@ func (s *Stream) fill(until time.Duration) {
 	}
 	part := ticks(partDuration, videoClockRate)
 	end := ticks(until, videoClockRate)
-	if end-w.lastVideo < ticks(gapMin, videoClockRate) {
-		return
-	}
 	for t := w.beat.part + part; t < end; t += part {
 		if t <= w.lastVideo {
 			continue
