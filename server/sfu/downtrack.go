@@ -103,9 +103,7 @@ func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters,
 		}
 	}
 	d.out.Store(b)
-	if d.wanted.Load() {
-		d.track.RequestKeyFrame()
-	}
+	d.askKey()
 	return codec, nil
 }
 
@@ -117,7 +115,15 @@ func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
 
 // want turns forwarding on or off.
 func (d *downTrack) want(on bool) {
-	if d.wanted.Swap(on) != on && on {
+	if d.wanted.Swap(on) != on {
+		d.askKey()
+	}
+}
+
+// askKey asks for a key frame to start with, if one could be sent now. Asked
+// for earlier it would be lost, and the next one is throttled.
+func (d *downTrack) askKey() {
+	if d.wanted.Load() && d.out.Load() != nil && d.link.connected.Load() {
 		d.track.RequestKeyFrame()
 	}
 }

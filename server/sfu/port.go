@@ -67,7 +67,7 @@ func addressesFor(local, route []netip.Addr, cfg Config) ([]address, error) {
 		translated[node.Is4()] = true
 		found := false
 		for _, l := range slices.Concat(route, local) {
-			if l.Is4() == node.Is4() && !l.IsLoopback() && !found {
+			if l.Is4() == node.Is4() && !l.IsLoopback() && slices.Contains(local, l) && !found {
 				add(l, node)
 				found = true
 			}

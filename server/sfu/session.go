@@ -342,8 +342,6 @@ func (l *session) reportSoon() {
 // start with a key frame.
 func (l *session) up() {
 	for _, sub := range l.subs {
-		if sub.down.wanted.Load() {
-			sub.down.track.RequestKeyFrame()
-		}
+		sub.down.askKey()
 	}
 }

@@ -1,0 +1,220 @@
+package sfu
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+)
+
+var mimes = map[Codec]string{VP8: webrtc.MimeTypeVP8, H264: webrtc.MimeTypeH264, Opus: webrtc.MimeTypeOpus}
+
+func TestTapDeliversWholeFrames(t *testing.T) {
+	for codec, mime := range mimes {
+		t.Run(codec.String(), func(t *testing.T) {
+			s := testSFU(t)
+			a := joined(t, s, "a", false)
+			o := a.publish(mime, "s", "x")
+			eventually(t, "media", func() bool { return o.sent.Load() > 5 })
+			began := time.Now()
+			tap := a.peer.Track("x").Tap(TapConfig{})
+			defer tap.Close()
+			var last Frame
+			for i := range 60 {
+				f, n := nextFrame(t, tap)
+				if f.Codec != codec {
+					t.Fatalf("codec %v", f.Codec)
+				}
+				if i == 0 {
+					if !f.Key || n == 0 {
+						t.Errorf("the first frame is number %d, key %v", n, f.Key)
+					}
+				} else {
+					step := int32(f.RTPTime - last.RTPTime)
+					if want := int32(codec.ClockRate() / 100); step%want != 0 || step <= 0 {
+						t.Errorf("frame %d is %d after the one before", n, step)
+					}
+				}
+				if age := time.Since(f.Capture); f.Capture.Before(began.Add(-10*time.Second)) || age < -time.Second {
+					t.Errorf("captured %v ago", age)
+				}
+				last = f
+			}
+			if tap.Dropped() != 0 {
+				t.Errorf("%d dropped", tap.Dropped())
+			}
+		})
+	}
+}
+
+// nextFrame returns the tap's next frame and its number.
+func nextFrame(t *testing.T, tap *Tap) (Frame, int) {
+	t.Helper()
+	select {
+	case f, ok := <-tap.Frames():
+		if !ok {
+			t.Fatal("the tap ended")
+		}
+		n, key, ok := readFrame(mimes[f.Codec], f.Data)
+		if !ok || key != f.Key {
+			t.Fatalf("torn frame of %d bytes, key %v", len(f.Data), f.Key)
+		}
+		return f, n
+	case <-time.After(patience):
+		t.Fatal("no frame")
+	}
+	return Frame{}, 0
+}
+
+func TestTapGoesOnAtAKeyFrameAfterLoss(t *testing.T) {
+	s := testSFU(t)
+	a := joined(t, s, "a", false)
+	o := a.add(webrtc.MimeTypeVP8, "s", "x")
+	a.negotiate(nil)
+	tap := a.peer.Track("x").Tap(TapConfig{Wait: 50 * time.Millisecond})
+	o.start()
+	before := 0
+	for range 10 {
+		_, before = nextFrame(t, tap)
+	}
+	// Lose five frames for good, retransmissions included.
+	var mu sync.Mutex
+	lost := map[uint32]bool{}
+	f := func(h *rtp.Header) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(lost) < 5 {
+			lost[h.Timestamp] = true
+		}
+		return lost[h.Timestamp]
+	}
+	a.loseOut.Store(&f)
+	for range 400 {
+		f, n := nextFrame(t, tap)
+		if n != before+1 {
+			if !f.Key {
+				t.Fatalf("frame %d after %d is no key frame", n, before)
+			}
+			return
+		}
+		before = n
+	}
+	t.Error("nothing was lost")
+}
+
+func TestTapOfASlowReader(t *testing.T) {
+	s := testSFU(t)
+	a := joined(t, s, "a", false)
+	a.publish(webrtc.MimeTypeOpus, "s", "x")
+	tap := a.peer.Track("x").Tap(TapConfig{Queue: 2})
+	eventually(t, "drops", func() bool { return tap.Dropped() > 5 && s.Stats().DroppedTap > 5 })
+	tap.Close()
+	tap.Close()
+	n := 0
+	for range tap.Frames() {
+		n++
+	}
+	if n > 2 {
+		t.Errorf("%d frames were waiting", n)
+	}
+	if a.peer.Track("x").watched() {
+		t.Error("the track still feeds it")
+	}
+}
+
+// FuzzAssembler: no payload makes it fail or deliver what has no marker.
+func FuzzAssembler(f *testing.F) {
+	f.Add([]byte("\x10\x00\x00\x9d"), []byte("\x00\x01"), true)
+	f.Add([]byte("\x7c\x85\x88\x88"), []byte("\x7c\x45\x88"), true)
+	f.Add([]byte("\x78\x00\x02\x67\x42\x00\x02\x68\xce"), []byte("\x65\x88"), false)
+	f.Fuzz(func(t *testing.T, first, second []byte, marker bool) {
+		for _, codec := range []Codec{VP8, H264, Opus} {
+			a := assembler{codec: codec}
+			for i, p := range [][]byte{first, second, first} {
+				fr, ok := a.push(&tapPacket{packet: packet{
+					ts: uint32(i / 2), marker: marker && i == 1, key: codec.keyStart(p, i%2 == 0), payload: p,
+				}})
+				if ok && codec != Opus && (!marker || i != 1 || len(fr.Data) == 0) {
+					t.Fatalf("%v delivered a frame of %d bytes at packet %d", codec, len(fr.Data), i)
+				}
+			}
+		}
+	})
+}
+
+// A simulcast offer must work; the best layer that comes is forwarded.
+func TestSimulcastForwardsTheBestLayer(t *testing.T) {
+	s := testSFU(t)
+	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
+	var layers []*webrtc.TrackLocalStaticRTP
+	var tr *webrtc.RTPTransceiver
+	for _, rid := range []string{"q", "h", "f"} {
+		l, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "v", "s", webrtc.WithRTPStreamID(rid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tr == nil {
+			tr, err = a.pub.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+		} else {
+			err = tr.Sender().AddEncoding(l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers = append(layers, l)
+	}
+	a.infos = append(a.infos, TrackInfo{"v", "s", Video})
+	answer := a.negotiate(nil)
+	if !strings.Contains(answer, "a=simulcast:recv q;h;f") {
+		t.Fatalf("the answer lacks simulcast:\n%s", answer)
+	}
+	b.peer.Subscribe([]*Track{a.peer.Track("v")})
+
+	stop, done := make(chan struct{}), make(chan struct{})
+	best := make(chan int, 1) // layers above it fall silent
+	go func() {
+		defer close(done)
+		ids := map[string]uint8{}
+		for _, e := range tr.Sender().GetParameters().HeaderExtensions {
+			ids[e.URI] = uint8(e.ID)
+		}
+		var ps []rtp.Packetizer
+		for range layers {
+			ps = append(ps, rtp.NewPacketizer(1200, 0, 0, &codecs.VP8Payloader{}, rtp.NewRandomSequencer(), 90000))
+		}
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		top := 2
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			case top = <-best:
+			case <-tick.C:
+			}
+			for i, l := range layers[:top+1] {
+				for _, p := range ps[i].Packetize(makeFrame(webrtc.MimeTypeVP8, 10*n+i, 300, n%20 == 0), 900) {
+					_ = p.SetExtension(ids[extMid], []byte(tr.Mid()))
+					_ = p.SetExtension(ids[extRID], []byte(l.RID()))
+					_ = l.WriteRTP(p)
+				}
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	in := b.in("v")
+	for _, layer := range []int{2, 1, 2} {
+		best <- layer
+		eventually(t, "frames of that layer", func() bool { return in.count() > 0 && in.last()%10 == layer })
+		in.more(t, 20)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.torn > 0 || in.gaps > 0 {
+		t.Errorf("%d torn, %d gaps", in.torn, in.gaps)
+	}
+}
