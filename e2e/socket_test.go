@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +81,8 @@ func (s *socket) read() {
 	}
 }
 
-// wait returns the first frame that fits, and drops those before it. what says in an error what was waited for.
+// wait takes out the first frame that fits; the others stay, in any order they may come in. what says in an error what
+// was waited for.
 func (s *socket) wait(what string, fits func(protocol.Frame) bool) protocol.Frame {
 	s.t.Helper()
 	timeout := time.After(frameTimeout)
@@ -88,12 +90,15 @@ func (s *socket) wait(what string, fits func(protocol.Frame) bool) protocol.Fram
 		s.mu.Lock()
 		for i, frame := range s.frames {
 			if fits(frame) {
-				s.frames = s.frames[i+1:]
+				s.frames = slices.Delete(s.frames, i, i+1)
 				s.mu.Unlock()
 				return frame
 			}
 		}
-		ended, waiting := s.ended, s.frames
+		ended, others := s.ended, make([]string, len(s.frames))
+		for i, frame := range s.frames {
+			others[i] = frame.Method
+		}
 		s.mu.Unlock()
 		if ended != nil {
 			s.t.Fatalf("%s: the socket ended before %s: %v", s.name, what, ended)
@@ -101,7 +106,7 @@ func (s *socket) wait(what string, fits func(protocol.Frame) bool) protocol.Fram
 		select {
 		case <-s.arrived:
 		case <-timeout:
-			s.t.Fatalf("%s: no %s; there came %+v", s.name, what, waiting)
+			s.t.Fatalf("%s: no %s; there came %q", s.name, what, others)
 		}
 	}
 }

@@ -13,27 +13,32 @@
  *   reader.reset();                                    // when the warm-up is over
  *   reader.summary();                                  // of all cameras, or summary(7) of one of them
  *
- * The panel is the top quarter of the picture: a magenta frame (it is what the reader searches for) around
- * 2 rows of 26 black and white cells. The outer columns are references, white over black on the left and
- * black over white on the right; they give the threshold, and refuse a box that is no panel. Between them
- * stand 48 bits, most significant first: camera id (8), epoch milliseconds modulo 2^32 (32), CRC-8 of those
- * five bytes. Only the luma of the middle of each cell is read: that survives VP8, VP9, AV1 and H.264 down
- * to 160x90, and scaling in a compositor.
+ * The panel stands in the middle of the picture and takes half of its width, so that it survives a compositor
+ * that crops 16:9 to anything down to a square. It is a magenta frame, which the reader searches for, around 4
+ * rows of 14 black and white cells. The outer columns are references, white and black in turn from the top on the
+ * left and the other way round on the right; they give the threshold, and refuse a box that is no panel. Between
+ * them stand 48 bits, row by row, most significant first: camera id (8), epoch milliseconds modulo 2^32 (32),
+ * CRC-8 of those five bytes. Only the luma of the middle of each cell is read: that survives VP8, VP9, AV1 and
+ * H.264 down to 160x90, and scaling.
  */
 (function (root) {
   'use strict';
 
-  const COLUMNS = 26;
-  const ROWS = 2;
-  const PANEL_HEIGHT = 1 / 4;    // of the picture's height
-  const FRAME = 1 / 40;          // thickness of the magenta frame, of the picture's width
+  const COLUMNS = 14;
+  const ROWS = 4;
+  const PANEL_WIDTH = 1 / 2;     // of the picture's width
+  const PANEL_HEIGHT = 3 / 8;    // of the picture's height
+  const FRAME = 1 / 20;          // thickness of the magenta frame, of the panel's width
   const MIN_CONTRAST = 40;       // luma steps between the darkest white and the brightest black reference
   const FREEZE_MS = 250;         // a pause between two pictures that a person sees
   const MAX_SAMPLES = 20000;     // about ten minutes at 30 pictures a second
   const CLOCK_MODULUS = 2 ** 32; // the panel has 32 bits of milliseconds
 
-  /** Epoch milliseconds, with fractions; monotonic within a page. */
-  const now = () => performance.timeOrigin + performance.now();
+  /**
+   * Epoch milliseconds of the system's clock. Not performance.timeOrigin + performance.now(): each process takes its
+   * origin at its own moment, and on a busy machine those are a tenth of a second wrong against each other.
+   */
+  const now = () => Date.now();
 
   // ---- panel: bits ----
 
@@ -65,30 +70,31 @@
 
   // ---- panel: pixels ----
 
-  /** Whether a cell is white; the reference columns are column 0 and the last one. */
-  function isWhite(column, row, bits) {
-    if (column === 0) return row === 0;
-    if (column === COLUMNS - 1) return row === 1;
-    return bits[row * (COLUMNS - 2) + column - 1] === 1;
+  /** Whether a cell of the reference columns is white; undefined for the others. */
+  function reference(column, row) {
+    if (column === 0) return row % 2 === 0;
+    if (column === COLUMNS - 1) return row % 2 === 1;
   }
 
-  /** Draws the panel over the top of a width x height canvas. */
+  /** Draws the panel into the middle of a width x height canvas. */
   function draw(context, width, height, id, time) {
     const bits = encode(id, time);
-    const border = width * FRAME;
-    const panel = height * PANEL_HEIGHT;
-    const cellWidth = (width - 2 * border) / COLUMNS;
-    const cellHeight = (panel - 2 * border) / ROWS;
+    const panel = { width: width * PANEL_WIDTH, height: height * PANEL_HEIGHT };
+    const frame = panel.width * FRAME;
+    const cell = { width: (panel.width - 2 * frame) / COLUMNS, height: (panel.height - 2 * frame) / ROWS };
+    const x = (width - panel.width) / 2;
+    const y = (height - panel.height) / 2;
     context.fillStyle = '#f0f';
-    context.fillRect(0, 0, width, panel);
+    context.fillRect(x, y, panel.width, panel.height);
     for (let row = 0; row < ROWS; row++) {
       for (let column = 0; column < COLUMNS; column++) {
         // whole pixels: a blurred edge between two cells costs contrast after scaling down
-        const left = Math.round(border + column * cellWidth);
-        const right = Math.round(border + (column + 1) * cellWidth);
-        const top = Math.round(border + row * cellHeight);
-        const bottom = Math.round(border + (row + 1) * cellHeight);
-        context.fillStyle = isWhite(column, row, bits) ? '#fff' : '#000';
+        const left = Math.round(x + frame + column * cell.width);
+        const right = Math.round(x + frame + (column + 1) * cell.width);
+        const top = Math.round(y + frame + row * cell.height);
+        const bottom = Math.round(y + frame + (row + 1) * cell.height);
+        const white = reference(column, row) ?? bits[row * (COLUMNS - 2) + column - 1] === 1;
+        context.fillStyle = white ? '#fff' : '#000';
         context.fillRect(left, top, right - left, bottom - top);
       }
     }
@@ -96,13 +102,12 @@
 
   /** Mean luma of the middle of one cell of the panel that fills the image. */
   function cellLuma({ data, width, height }, column, row) {
-    const border = width * FRAME;
-    const cellWidth = (width - 2 * border) / COLUMNS;
-    const cellHeight = (height - 2 * border) / ROWS;
-    const left = Math.floor(border + (column + 0.3) * cellWidth);
-    const right = Math.min(width - 1, border + (column + 0.7) * cellWidth);
-    const top = Math.floor(border + (row + 0.3) * cellHeight);
-    const bottom = Math.min(height - 1, border + (row + 0.7) * cellHeight);
+    const frame = width * FRAME;
+    const cell = { width: (width - 2 * frame) / COLUMNS, height: (height - 2 * frame) / ROWS };
+    const left = Math.floor(frame + (column + 0.3) * cell.width);
+    const right = Math.min(width - 1, frame + (column + 0.7) * cell.width);
+    const top = Math.floor(frame + (row + 0.3) * cell.height);
+    const bottom = Math.min(height - 1, frame + (row + 0.7) * cell.height);
     let sum = 0;
     let count = 0;
     for (let y = top; y <= bottom; y++) {
@@ -117,16 +122,22 @@
 
   /** Reads an image that a panel fills to its edges; null if it is none. */
   function readPanel(image) {
-    const last = COLUMNS - 1;
-    const white = [cellLuma(image, 0, 0), cellLuma(image, last, 1)];
-    const black = [cellLuma(image, 0, 1), cellLuma(image, last, 0)];
-    if (Math.min(...white) - Math.max(...black) < MIN_CONTRAST) return null;
-    const threshold = (white[0] + white[1] + black[0] + black[1]) / 4;
-    const bits = [];
+    const white = [];
+    const black = [];
+    const cells = [];
     for (let row = 0; row < ROWS; row++) {
-      for (let column = 1; column < last; column++) bits.push(cellLuma(image, column, row) > threshold ? 1 : 0);
+      for (let column = 0; column < COLUMNS; column++) {
+        const luma = cellLuma(image, column, row);
+        const isWhite = reference(column, row);
+        if (isWhite === undefined) cells.push(luma);
+        else (isWhite ? white : black).push(luma);
+      }
     }
-    return decode(bits);
+    const darkest = Math.min(...white);
+    const brightest = Math.max(...black);
+    if (darkest - brightest < MIN_CONTRAST) return null;
+    const threshold = (darkest + brightest) / 2;
+    return decode(cells.map((luma) => (luma > threshold ? 1 : 0)));
   }
 
   /** Bounding boxes of the connected magenta areas of an image: where panels may be. */
@@ -236,14 +247,14 @@
     const context = canvas.getContext('2d', { alpha: false });
     let n = 0;
     const shoot = () => {
-      const panel = height * PANEL_HEIGHT;
       context.fillStyle = `hsl(${(n * 2) % 360} 40% 35%)`;
-      context.fillRect(0, panel, width, height - panel);
+      context.fillRect(0, 0, width, height);
       context.fillStyle = '#fff'; // something moves, as before a real camera
-      context.fillRect(((n * width) / 90) % width, height * 0.8, width / 20, height * 0.08);
-      context.font = `${Math.round(height / 9)}px monospace`;
+      context.fillRect(((n * width) / 90) % width, height * 0.88, width / 20, height * 0.08);
+      context.font = `${Math.round(height / 12)}px monospace`;
+      context.textAlign = 'center';
       const time = now() - lateMs; // the clock is read last, right before the panel
-      context.fillText(`#${id} ${new Date(time).toISOString().slice(11, 23)}`, width * 0.04, height * 0.5);
+      context.fillText(`#${id} ${new Date(time).toISOString().slice(11, 23)}`, width / 2, height * 0.8);
       draw(context, width, height, id, time);
       n++;
     };
@@ -311,6 +322,7 @@
     #panels = [];          // where panels were last, in fractions of the picture
     #sinceSearch = Infinity; // pictures since the whole picture was searched
     #lastTime = new Map(); // camera id -> clock of its last picture: a repeated picture is no new sample
+    #grabbed = 0;          // when the last pixels were taken out of the video
     #callback = 0;
 
     constructor(video) {
@@ -330,6 +342,13 @@
       this.lastAt = 0;
     }
 
+    /** What the <video> does, for a person who looks for the reason of a failure. */
+    state() {
+      const { currentTime, paused, readyState, buffered, isConnected } = this.#video;
+      const ranges = Array.from({ length: buffered.length }, (_, i) => `${buffered.start(i).toFixed(2)} to ${buffered.end(i).toFixed(2)}`);
+      return `at ${currentTime.toFixed(2)}, paused ${paused}, ready ${readyState}, buffered ${ranges.join(', ')}, in the page ${isConnected}`;
+    }
+
     stop() {
       this.#video.cancelVideoFrameCallback(this.#callback);
     }
@@ -343,10 +362,7 @@
 
     #picture(metadata) {
       const called = now();
-      // A late callback may find a newer picture than the one it was called for, so a display time in the
-      // past does not count: the probe never flatters.
-      const due = performance.timeOrigin + metadata.expectedDisplayTime;
-      const shown = due > called && due < called + 200 ? due : called;
+      const due = called + metadata.expectedDisplayTime - performance.now();
       this.frames++;
       if (this.lastAt) this.gaps.push(called - this.lastAt);
       if (this.gaps.length > MAX_SAMPLES) this.gaps.shift();
@@ -355,20 +371,22 @@
 
       const read = this.#readPanels();
       if (!read.length) this.unreadable++;
-      for (const { id, time } of read) {
+      for (const { id, time, grabbed } of read) {
         if (this.#lastTime.get(id) === time) {
           this.duplicates++;
           continue;
         }
         this.#lastTime.set(id, time);
-        const whole = Math.floor(shown);
-        const delay = ((((whole % CLOCK_MODULUS) >>> 0) - time) | 0) + (shown - whole); // |0: signed, past the wrap
+        // A late callback finds a newer picture than the one it was called for, so a display time in the past does
+        // not count, and neither does the time of the call: the probe never flatters.
+        const shown = Math.round(due > grabbed && due < grabbed + 200 ? due : grabbed);
+        const delay = ((shown % CLOCK_MODULUS) >>> 0) - time | 0; // signed, past the wrap
         this.samples.push({ id, delay, at: called });
         if (this.samples.length > MAX_SAMPLES) this.samples.shift();
       }
     }
 
-    /** {id, time} of every panel in the picture; searches where none is known, and now and then for new ones. */
+    /** {id, time, grabbed} of every panel in the picture; searches where none is known, and now and then for new ones. */
     #readPanels() {
       let read = this.#panels.map((panel) => this.#readAt(panel)).filter(Boolean);
       const complete = read.length > 0 && read.length === this.#panels.length;
@@ -389,14 +407,16 @@
         this.#canvas.height = height;
       }
       this.#context.drawImage(this.#video, x, y, w, h, 0, 0, width, height);
+      this.#grabbed = now();
       return this.#context.getImageData(0, 0, width, height);
     }
 
     #readAt({ x, y, w, h }) {
       const { videoWidth, videoHeight } = this.#video;
-      const width = 520; // 20 pixels a cell
+      const width = 320; // about 20 pixels a cell
       const height = Math.max(16, Math.round((width * h * videoHeight) / (w * videoWidth)));
-      return readPanel(this.#pixels(x * videoWidth, y * videoHeight, w * videoWidth, h * videoHeight, width, height));
+      const panel = readPanel(this.#pixels(x * videoWidth, y * videoHeight, w * videoWidth, h * videoHeight, width, height));
+      return panel && { ...panel, grabbed: this.#grabbed };
     }
 
     #search() {

@@ -305,17 +305,15 @@ func repository() (string, error) {
 	}
 }
 
-var keyLine = regexp.MustCompile(`(?im)^\W*([a-z _-]*(?:access|secret)[a-z _-]*?)\s*[:=]?\s+(\S+)\s*$`)
-
-// parseKeys reads what amphi keys prints: lines of a name and a value.
+// parseKeys reads what amphi keys prints: lines of a name, a colon and a value.
 func parseKeys(out string) (keys Keys, err error) {
-	for _, line := range keyLine.FindAllStringSubmatch(out, -1) {
-		switch name := strings.ToLower(line[1]); {
-		case strings.Contains(name, "webhook"):
-		case strings.Contains(name, "access"):
-			keys.AccessKey = line[2]
-		default:
-			keys.Secret = line[2]
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "access key":
+			keys.AccessKey = strings.TrimSpace(value)
+		case "secret":
+			keys.Secret = strings.TrimSpace(value)
 		}
 	}
 	if keys.AccessKey == "" || keys.Secret == "" {
