@@ -15,7 +15,7 @@ const (
 	// machine. Most of it is reserved by runtimes and thread stacks, and never touched.
 	addressSpace = 4 << 30
 	openFiles    = 64
-	niceness     = 5 // packets of the live room go first
+	niceness     = 2 // packets of the live room go first
 )
 
 // confine takes from the process what it does not need.

@@ -151,6 +151,9 @@ func (r run) measure(worker string, length time.Duration, videos, sounds []*clip
 		fmt.Printf("%s.mem %.1f MiB\n", r.name, float64(peak)/(1<<20))
 		fmt.Printf("%s.ticks_dropped %d count\n", r.name, got.ticksDropped)
 		fmt.Printf("%s.frames_dropped %d count\n", r.name, got.framesDropped)
+		if share := float64(got.ticksDropped) / (30 * length.Seconds()); share > 0.01 {
+			fmt.Fprintf(os.Stderr, "bench: %s: %.0f %% of the pictures were left out as the machine was too busy: the figures are too low\n", r.name, 100*share)
+		}
 		fmt.Printf("%s.bitrate %.0f kbit/s\n", r.name, got.kbits)
 	}
 	return nil

@@ -126,8 +126,22 @@ func (f *fonts) runs(runes []rune, size int, direction di.Direction) []shaping.O
 	out := make([]shaping.Output, len(inputs))
 	for i, in := range inputs {
 		out[i] = f.shaper.Shape(in)
+		narrowSpaces(&out[i], runes)
 	}
 	return out
+}
+
+// narrowSpaces gives spaces beside emoji, which are drawn from the emoji font and there as wide
+// as a picture, the width that they have in text.
+func narrowSpaces(run *shaping.Output, runes []rune) {
+	wide := run.Size * 2 / 5
+	for i := range run.Glyphs {
+		if g := &run.Glyphs[i]; g.RuneCount == 1 && runes[g.ClusterIndex] == ' ' && g.Advance > wide {
+			g.Advance = run.Size * 7 / 25
+			g.XAdvance = g.Advance
+		}
+	}
+	run.RecomputeAdvance()
 }
 
 // draw puts the line's baseline start at a point.
