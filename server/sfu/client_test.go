@@ -105,6 +105,7 @@ type client struct {
 	overlap  bool
 	gone     []Target
 	work     chan string
+	left     chan struct{}
 	stopped  chan struct{}
 }
 
@@ -119,7 +120,10 @@ func (c *client) Offer(sdp string) {
 		c.overlap = true
 	}
 	c.mu.Unlock()
-	c.work <- sdp
+	select {
+	case c.work <- sdp:
+	case <-c.left: // Signals may be called while Close is under way
+	}
 }
 func (c *client) Disconnected(t Target) {
 	c.mu.Lock()
@@ -142,7 +146,7 @@ func newClient(t testing.TB, s *SFU, id string, options ...func(*webrtc.MediaEng
 	t.Helper()
 	c := &client{
 		t: t, sfu: s, inbound: map[string]*inbound{}, events: make(chan string, 1000),
-		dcOpen: make(chan struct{}), work: make(chan string, 1000), stopped: make(chan struct{}),
+		dcOpen: make(chan struct{}), work: make(chan string, 1000), left: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	m := &webrtc.MediaEngine{}
 	if len(options) == 0 {
@@ -182,7 +186,7 @@ func newClient(t testing.TB, s *SFU, id string, options ...func(*webrtc.MediaEng
 
 func (c *client) close() {
 	c.peer.Close()
-	close(c.work)
+	close(c.left)
 	<-c.stopped
 	c.mu.Lock()
 	pub, sub := c.pub, c.sub
@@ -266,7 +270,13 @@ func (c *client) tryNegotiate(options *webrtc.OfferOptions) (string, error) {
 // answerAll answers the subscribe offers, one after another.
 func (c *client) answerAll() {
 	defer close(c.stopped)
-	for sdp := range c.work {
+	for {
+		var sdp string
+		select {
+		case sdp = <-c.work:
+		case <-c.left:
+			return
+		}
 		if c.mute.Load() {
 			continue
 		}

@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/interceptor"
@@ -202,6 +203,16 @@ func (s *SFU) newConnection(api *webrtc.API) (*webrtc.PeerConnection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sfu: connection: %w", err)
 	}
+	// Clients open one channel on the publish connection, for the sake of its
+	// media section, and nobody reads it. More than a few are not wanted.
+	var channels atomic.Int32
+	pc.OnDataChannel(func(dc *webrtc.DataChannel) {
+		if channels.Add(1) > 4 {
+			if err := dc.Close(); err != nil {
+				s.log.Debug("closing a client's data channel", "error", err)
+			}
+		}
+	})
 	return pc, nil
 }
 

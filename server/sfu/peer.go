@@ -22,7 +22,8 @@ const (
 )
 
 // Signals is a peer's way out. It is called from the SFU's goroutines, in
-// order per connection, and must not block.
+// order per connection, and must not block. A call that is under way when the
+// peer is closed may come after Close returned.
 type Signals interface {
 	// Candidate is a local ICE candidate to trickle. Descriptions carry all
 	// candidates as long as they are host candidates, so it may never be

@@ -188,6 +188,7 @@ func (s *SFU) settings() (webrtc.SettingEngine, error) {
 	e.SetICETimeouts(s.timing.disconnected, s.timing.failed, s.timing.keepalive)
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond) // the default of 1 s makes one lost datagram a late join
 	e.SetReceiveMTU(packetSize)
+	e.SetSCTPMaxMessageSize(4 * maxMessage)
 	// Tracks are matched by media section, so nothing has to wait for the
 	// first packet, and a first packet of a wrong codec spoils nothing.
 	e.SetFireOnTrackBeforeFirstRTP(true)

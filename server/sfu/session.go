@@ -3,7 +3,6 @@ package sfu
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -153,10 +152,16 @@ func (l *session) add(t *Track, autoVideo bool) (changed bool) {
 	l.subs = append(l.subs, sub)
 	l.down.peer.sfu.stats.subscriptions.Add(1)
 	var err error
-	free := slices.ContainsFunc(l.lines, func(n *line) bool {
-		return n.sub == nil && !n.leaving && !n.dead && n.kind == t.info.Kind
-	})
-	if free {
+	// pion takes the first section that is free by its own book, where dead
+	// ones without a sender are too.
+	free, dead := false, false
+	for _, n := range l.lines {
+		if n.sub == nil && n.kind == t.info.Kind {
+			free = free || !n.leaving && !n.dead
+			dead = dead || n.dead
+		}
+	}
+	if free && !dead {
 		sub.sender, err = l.pc.AddTrack(d)
 	} else {
 		var tr *webrtc.RTPTransceiver

@@ -25,6 +25,7 @@ func joined(t testing.TB, s *SFU, id string, autoVideo bool) *client {
 }
 
 func TestTwoPeersSeeAndHearEachOther(t *testing.T) {
+	t.Parallel()
 	for _, mime := range []string{webrtc.MimeTypeVP8, webrtc.MimeTypeH264} {
 		t.Run(strings.TrimPrefix(mime, "video/"), func(t *testing.T) {
 			s := testSFU(t)
@@ -76,6 +77,7 @@ func TestTwoPeersSeeAndHearEachOther(t *testing.T) {
 // One connection gets tracks of both codecs: the section of the first must
 // not rule the second out.
 func TestBothVideoCodecsOnOneConnection(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, a2, b := joined(t, s, "a", false), joined(t, s, "a2", false), joined(t, s, "b", true)
 	a.publish(webrtc.MimeTypeVP8, "s1", "v1")
@@ -90,6 +92,7 @@ func TestBothVideoCodecsOnOneConnection(t *testing.T) {
 }
 
 func TestSubscriberWithoutTheCodec(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, a2 := joined(t, s, "a", false), joined(t, s, "a2", false)
 	b := newClient(t, s, "b", func(m *webrtc.MediaEngine) {
@@ -123,6 +126,7 @@ func TestSubscriberWithoutTheCodec(t *testing.T) {
 }
 
 func TestLateJoinGetsAKeyFrame(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a := joined(t, s, "a", false)
 	o := a.publish(webrtc.MimeTypeVP8, "s", "v")
@@ -142,6 +146,7 @@ func TestLateJoinGetsAKeyFrame(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", false)
 	o := a.add(webrtc.MimeTypeVP8, "s", "v")
@@ -196,6 +201,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestChannel(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", false)
 	a.publish(webrtc.MimeTypeOpus, "s", "a")
@@ -250,6 +256,7 @@ func TestChannel(t *testing.T) {
 }
 
 func TestRemovedSectionsAreReused(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	keep := a.publish(webrtc.MimeTypeVP8, "s0", "keep")
@@ -293,6 +300,7 @@ func TestRemovedSectionsAreReused(t *testing.T) {
 // Many wishes at once end in what was wished last, without two offers at a
 // time and without a section for every wish.
 func TestSubscriptionsRace(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a := joined(t, s, "a", false)
 	var tracks []*Track
@@ -337,6 +345,7 @@ func TestSubscriptionsRace(t *testing.T) {
 }
 
 func TestICERestarts(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	a.publish(webrtc.MimeTypeVP8, "s", "v")
@@ -368,6 +377,7 @@ func ufragOf(sdp string) string {
 
 // When the path breaks, the subscribe side restarts by itself, with an offer.
 func TestBrokenPathIsRestarted(t *testing.T) {
+	t.Parallel()
 	s := timedSFU(t, hastyTiming)
 	a := joined(t, s, "a", false)
 	a.publish(webrtc.MimeTypeOpus, "s", "a")
@@ -397,6 +407,7 @@ func TestBrokenPathIsRestarted(t *testing.T) {
 }
 
 func TestResend(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a := joined(t, s, "a", false)
 	a.publish(webrtc.MimeTypeOpus, "s", "a")
@@ -426,6 +437,7 @@ func TestResend(t *testing.T) {
 
 // A client that lost everything makes new connections (protocol: migration).
 func TestNewConnectionsOfTheClient(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	o := a.publish(webrtc.MimeTypeVP8, "s", "v")
@@ -464,6 +476,7 @@ func TestNewConnectionsOfTheClient(t *testing.T) {
 }
 
 func TestLossIsRepaired(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	o := a.add(webrtc.MimeTypeVP8, "s", "v")
@@ -512,6 +525,7 @@ func TestLossIsRepaired(t *testing.T) {
 }
 
 func TestLevel(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", false)
 	o := a.publish(webrtc.MimeTypeOpus, "s", "a")
@@ -536,6 +550,7 @@ func TestLevel(t *testing.T) {
 }
 
 func TestGarbageAtThePort(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	a.publish(webrtc.MimeTypeVP8, "s", "v")
@@ -570,6 +585,7 @@ func TestGarbageAtThePort(t *testing.T) {
 }
 
 func TestUnofferedCodecIsDropped(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	o := a.add(webrtc.MimeTypeVP8, "s", "v")
@@ -623,6 +639,7 @@ func (r *rawTrack) write(pt uint8, frame []byte) {
 }
 
 func TestBadInputLeavesTheConnectionAlone(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	a.publish(webrtc.MimeTypeVP8, "s", "v")
@@ -669,6 +686,7 @@ func TestBadInputLeavesTheConnectionAlone(t *testing.T) {
 }
 
 func TestCandidateFlood(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	c := newClient(t, s, "c")
 	flood := func(target Target) (refused int) {
@@ -694,6 +712,7 @@ func TestCandidateFlood(t *testing.T) {
 }
 
 func TestRefusedTracks(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a := joined(t, s, "a", false)
 	a.add(webrtc.MimeTypeVP8, "s", "allowed")
@@ -721,6 +740,7 @@ func TestRefusedTracks(t *testing.T) {
 }
 
 func TestCloseEndsEverything(t *testing.T) {
+	t.Parallel()
 	s, err := newSFU(Config{Loopback: true, Log: quiet()}, testTiming)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 var mimes = map[Codec]string{VP8: webrtc.MimeTypeVP8, H264: webrtc.MimeTypeH264, Opus: webrtc.MimeTypeOpus}
 
 func TestTapDeliversWholeFrames(t *testing.T) {
+	t.Parallel()
 	for codec, mime := range mimes {
 		t.Run(codec.String(), func(t *testing.T) {
 			s := testSFU(t)
@@ -71,6 +72,7 @@ func nextFrame(t *testing.T, tap *Tap) (Frame, int) {
 }
 
 func TestTapGoesOnAtAKeyFrameAfterLoss(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a := joined(t, s, "a", false)
 	o := a.add(webrtc.MimeTypeVP8, "s", "x")
@@ -107,6 +109,7 @@ func TestTapGoesOnAtAKeyFrameAfterLoss(t *testing.T) {
 }
 
 func TestTapOfASlowReader(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a := joined(t, s, "a", false)
 	a.publish(webrtc.MimeTypeOpus, "s", "x")
@@ -148,6 +151,7 @@ func FuzzAssembler(f *testing.F) {
 
 // A simulcast offer must work; the best layer that comes is forwarded.
 func TestSimulcastForwardsTheBestLayer(t *testing.T) {
+	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
 	var layers []*webrtc.TrackLocalStaticRTP
