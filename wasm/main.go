@@ -142,6 +142,7 @@ func newPlayer() any {
 			})
 			return map[string]any{
 				"rate": d.Rate, "seek": d.Seek, "state": string(d.State), "latency": d.Latency, "target": d.Target,
+				"reload": d.Reload,
 			}
 		}),
 		"seekToLive": add(func([]js.Value) any {

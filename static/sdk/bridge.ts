@@ -19,7 +19,7 @@ export interface GoClient {
 export interface GoPlayer {
   /** One observation of the media element in, what to do out; see wasm/player. */
   tick(now: number, position: number, bufferEnd: number, liveEdge: number, wallLatency: number,
-    paused: boolean, seeking: boolean, starved: boolean): { rate: number; seek: number; state: string; latency: number; target: number };
+    paused: boolean, seeking: boolean, starved: boolean): { rate: number; seek: number; state: string; latency: number; target: number; reload: boolean };
   seekToLive(): void;
   release(): void;
 }

@@ -75,7 +75,6 @@ export class HMSHLSPlayer {
   private timer = 0;
   private ticks = 0;
   private retries = 0;
-  private starved = false;
   private live = true;
   private stopped = false;
   private fired = new Set<string>();
@@ -90,8 +89,6 @@ export class HMSHLSPlayer {
     listen('play', () => this.emit('playback-state', { state: HLSPlaybackState.playing }));
     listen('pause', () => this.emit('playback-state', { state: HLSPlaybackState.paused }));
     listen('timeupdate', () => this.emit('current-time', this.video.currentTime));
-    listen('waiting', () => (this.starved = true));
-    listen('playing', () => (this.starved = false));
     this.start().catch((error: unknown) => this.fail('load', error, true));
   }
 
@@ -247,14 +244,15 @@ export class HMSHLSPlayer {
     const end = bufferEnd(video);
     let decision;
     try {
-      decision = this.policy?.tick(now, video.currentTime, end, this.liveEdge(), this.wallLatency(), video.paused,
-        video.seeking, this.starved && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA);
+      decision = this.policy?.tick(now, video.currentTime, end, this.liveEdge(), this.wallLatency(), video.paused || video.ended,
+        video.seeking, !video.seeking && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA);
     } catch {
       this.policy = undefined; // the Go program ended: the stream plays on at rate 1
     }
     if (!decision) return;
     if (Math.abs(video.playbackRate - decision.rate) > 0.001) video.playbackRate = decision.rate;
     if (Number.isFinite(decision.seek)) video.currentTime = decision.seek;
+    if (decision.reload) this.hls?.recoverMediaError();
     const isLive = decision.state !== 'behind';
     if (isLive !== this.live) {
       this.live = isLive;

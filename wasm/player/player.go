@@ -41,6 +41,7 @@ type Decision struct {
 	State   State
 	Latency float64 // estimate of the viewer's delay in seconds; NaN while unknown
 	Target  float64 // buffer that is aimed at, in seconds
+	Reload  bool    // jumping did not help: the engine should start anew
 }
 
 // Config tunes a Policy. Zero fields get the defaults.
@@ -75,7 +76,9 @@ const (
 	calmAfter = 20.0 // seconds without a stall until the target shrinks
 	shrink    = 0.01 // of the target, per second
 	settle    = 1.0  // seconds of playing before a stall counts: start and jumps stall too
-	gapAfter  = 2.0  // seconds starved before it jumps over what is missing
+	stuckFor  = 2.0  // seconds without progress before it jumps; twice as long each time
+	stuckMost = 3    // such jumps in a row; then the engine starts anew
+	landing   = 1.0  // seconds before the live edge where a jump out of the buffer lands at most
 )
 
 // Policy is the decision maker for one element. It is not safe for concurrent use.
@@ -87,6 +90,9 @@ type Policy struct {
 	played   float64 // since when it has been playing without a break; NaN while not
 	calm     float64 // time of the last stall or shrinking
 	starved  float64 // since when; NaN while not
+	moved    float64 // time when the position last changed
+	position float64 // then
+	stuck    int     // jumps since
 	jumped   float64 // time of our last jump
 	catching bool    // the rate is above 1 until the target is met
 	behind   bool    // by the viewer's will
@@ -111,9 +117,15 @@ func (p *Policy) Tick(s Sample) Decision {
 	elapsed := s.Now - p.last
 	if !(elapsed >= 0) { // the first sample
 		elapsed = 0
-		p.calm = s.Now
+		p.calm, p.moved = s.Now, s.Now
 	}
 	p.last = s.Now
+	if math.Abs(s.Position-p.position) > 0.01 || s.Paused {
+		p.moved, p.position = s.Now, s.Position
+		if s.Now-p.played > settle {
+			p.stuck = 0
+		}
+	}
 
 	p.noteWill(s)
 	switch {
@@ -129,12 +141,37 @@ func (p *Policy) Tick(s Sample) Decision {
 	default:
 		p.play(s, elapsed, &d)
 	}
+	p.unstick(s, &d)
 	if p.toLive && !s.Paused && !math.IsNaN(s.LiveEdge) {
 		p.toLive = false
-		p.jump(s, &d, s.LiveEdge-p.target)
+		p.jump(s, &d, p.edge(s))
 	}
 	d.Target = p.target
 	return d
+}
+
+// edge is where a jump lands that leaves the buffer: what is newest may not be
+// loaded by the time it is wanted.
+func (p *Policy) edge(s Sample) float64 { return s.LiveEdge - max(p.target, landing) }
+
+// unstick helps an element that does not move though it should: over a gap in
+// what was loaded, out of a seek that never ends, or after an outage back to
+// live.
+func (p *Policy) unstick(s Sample, d *Decision) {
+	if s.Paused || p.behind || math.IsNaN(s.LiveEdge) || s.Now-p.moved < stuckFor*float64(int(1)<<p.stuck) {
+		return
+	}
+	to := p.edge(s)
+	if to < s.Position+0.1 {
+		return // there is nothing newer to go to
+	}
+	p.moved = s.Now
+	if p.stuck++; p.stuck > stuckMost {
+		p.stuck, d.Reload = 0, true
+		p.jumped = s.Now
+		return
+	}
+	p.jump(s, d, to)
 }
 
 // noteWill notices that the viewer chose to be elsewhere than live: by a seek
@@ -162,10 +199,6 @@ func (p *Policy) starve(s Sample, d *Decision) {
 		}
 	}
 	p.ahead, p.played, p.catching = math.NaN(), math.NaN(), false
-	if s.Now-p.starved > gapAfter && s.LiveEdge-s.Position > p.target+1 && !p.behind {
-		p.starved = s.Now // once per gapAfter
-		p.jump(s, d, s.LiveEdge-p.target)
-	}
 }
 
 func (p *Policy) play(s Sample, elapsed float64, d *Decision) {

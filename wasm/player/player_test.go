@@ -150,6 +150,36 @@ func TestLongOutageReturnsToLive(t *testing.T) {
 	}
 }
 
+// An element that does not move is helped: by jumps, ever more slowly, and then
+// by starting anew.
+func TestStuckElement(t *testing.T) {
+	p := New(Config{})
+	var jumps, reloads int
+	position := 7.0
+	for i := range 400 {
+		now := float64(i) * 0.1
+		d := p.Tick(Sample{Now: now, Position: position, BufferEnd: nan, LiveEdge: 9 + now, WallLatency: nan})
+		if !math.IsNaN(d.Seek) {
+			jumps++
+			position = d.Seek
+		}
+		if d.Reload {
+			reloads++
+			break
+		}
+	}
+	if jumps != stuckMost || reloads != 1 {
+		t.Errorf("%d jumps, %d reloads", jumps, reloads)
+	}
+	// Without anything newer there is nothing to do.
+	p = New(Config{})
+	for i := range 400 {
+		if d := p.Tick(Sample{Now: float64(i) * 0.1, Position: 9, BufferEnd: 9, LiveEdge: 9, WallLatency: nan, Starved: true}); d.Reload || !math.IsNaN(d.Seek) {
+			t.Fatalf("%+v", d)
+		}
+	}
+}
+
 // Whatever an element reports, rates and jumps are such that it can obey.
 func FuzzTick(f *testing.F) {
 	f.Add(1.0, 1.0, 2.0, 3.0, 0.5, false, false, false)
