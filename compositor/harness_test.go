@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"go.uber.org/goleak"
 
 	"amphi/compositor/codec"
 	"amphi/compositor/internal/clip"
@@ -38,7 +39,12 @@ func TestMain(m *testing.M) {
 			fmt.Fprintf(os.Stderr, "%v: %s", err, out)
 			return 1
 		}
-		return m.Run()
+		code := m.Run()
+		if err := goleak.Find(); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		return code
 	}())
 }
 

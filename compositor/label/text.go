@@ -136,8 +136,9 @@ func (f *fonts) runs(runes []rune, size int, direction di.Direction) []shaping.O
 func narrowSpaces(run *shaping.Output, runes []rune) {
 	wide := run.Size * 2 / 5
 	for i := range run.Glyphs {
-		if g := &run.Glyphs[i]; g.RuneCount == 1 && runes[g.ClusterIndex] == ' ' && g.Advance > wide {
+		if g := &run.Glyphs[i]; g.RunesCount() == 1 && runes[g.TextIndex()] == ' ' && g.Advance > wide {
 			g.Advance = run.Size * 7 / 25
+			//lint:ignore SA1019 go-text/render v0.2.0 goes by it
 			g.XAdvance = g.Advance
 		}
 	}
