@@ -89,7 +89,7 @@ func keep(t *testing.T, name string, data []byte) {
 // room makes a room of the Starter Kit with a code for each role.
 func (l *lab) room() *testserver.Room {
 	l.t.Helper()
-	room, err := l.server.NewRoom(l.t.Context(), strings.ToLower(l.t.Name())+time.Now().Format("-150405"))
+	room, err := l.server.NewRoom(l.t.Context(), strings.ReplaceAll(strings.ToLower(l.t.Name()), "/", "-")+time.Now().Format("-150405"))
 	if err != nil {
 		l.t.Fatal(err)
 	}
