@@ -50,9 +50,10 @@ type Peer struct {
 	groups    []string // never nil
 	info      protocol.PeerInfo
 	joinedAt  time.Time
-	tracks    []*track // in the order of publishing
-	autoVideo bool     // forward video without being asked for it
-	hidden    bool     // socket lost for so long that the others saw it leave
+	tracks    []*track        // in the order of publishing
+	withdrawn map[string]bool // ids of tracks that a role change ended and the client still lists
+	autoVideo bool            // forward video without being asked for it
+	hidden    bool            // socket lost for so long that the others saw it leave
 	timer     *time.Timer
 }
 
@@ -99,7 +100,7 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 		p = &Peer{
 			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
 			chat:      rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
-			tokenHash: id.TokenHash, role: role, groups: []string{},
+			tokenHash: id.TokenHash, role: role, groups: []string{}, withdrawn: map[string]bool{},
 			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 		}
 		p.sink.Store(&sinkRef{sink})

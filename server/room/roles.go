@@ -109,6 +109,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 			return false
 		}
 		removed[t.TrackID] = t.Track
+		p.withdrawn[t.TrackID] = true
 		return true
 	})
 	if len(removed) > 0 {

@@ -37,12 +37,14 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 		default:
 			return errLeft
 		}
-		if !p.role.WebRTC() {
+		// A demoted client renegotiates to unpublish, even when nothing is left to it.
+		if !p.role.WebRTC() && p.media.Load() == nil {
 			return errNotAllowed
 		}
 		if err := p.checkTracks(req.Tracks); err != nil {
 			return err
 		}
+		p.forgetWithdrawn(req.Tracks)
 		for _, t := range req.Tracks {
 			kind := sfu.Audio
 			if t.Kind == protocol.Video {
@@ -66,6 +68,7 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 		for id, t := range req.Tracks {
 			if !p.role.MayPublish(string(t.Kind), t.Source) {
 				delete(req.Tracks, id)
+				p.withdrawn[id] = true
 			}
 		}
 		p.setTracks(req.Tracks, media)
@@ -75,6 +78,19 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 		r.stageDirty = true
 		return nil
 	})
+}
+
+// forgetWithdrawn takes tracks that a role change ended off the list that the
+// client offers: it unpublishes one track at a time and still lists the others.
+// What it lists no more, it may not list again.
+func (p *Peer) forgetWithdrawn(tracks map[string]protocol.Track) {
+	for id := range p.withdrawn {
+		if t, listed := tracks[id]; !listed || p.role.MayPublish(string(t.Kind), t.Source) {
+			delete(p.withdrawn, id)
+		} else {
+			delete(tracks, id)
+		}
+	}
 }
 
 // checkTracks refuses a list of tracks that is malformed or that the role does
@@ -91,7 +107,7 @@ func (p *Peer) checkTracks(tracks map[string]protocol.Track) error {
 			return protocol.Errorf(protocol.CodeBadRequest, "track type must be audio or video")
 		case len(t.Source) > maxSourceBytes || len(t.Description) > p.room.limits.NameBytes:
 			return protocol.Errorf(protocol.CodeTooLarge, "track source or description too long")
-		case !p.role.MayPublish(string(t.Kind), t.Source):
+		case !p.role.MayPublish(string(t.Kind), t.Source) && !p.withdrawn[id]:
 			return protocol.Errorf(protocol.CodeForbidden, "role %s may not publish %s (%s)", p.role.Name, t.Kind, t.Source)
 		}
 	}
