@@ -109,7 +109,11 @@ func Opus(source string, length time.Duration) (*Clip, error) {
 		if bytes.HasPrefix(page, []byte("OpusTags")) {
 			continue
 		}
-		c.add(time.Duration(i)*20*time.Millisecond, true, page)
+		at := time.Duration(i) * 20 * time.Millisecond
+		if at >= length { // the encoder flushes a packet more than fits
+			return c, nil
+		}
+		c.add(at, true, page)
 		i++
 	}
 }
