@@ -22,13 +22,14 @@ var doors = map[string][]string{
 	// The server speaks to its worker in the worker's language, and decides who stands where in the picture.
 	"server/live": {"compositor/wire", "compositor/layout", "compositor/label"},
 	// The pages are components, and their scripts are embedded.
-	"server":     {"static"},
+	"server":     {"static", "compositor/label"}, // it makes all parts, the drawer of names too
 	"server/web": {"templates", "static"},
 	"templates":  {"server/policy", "server/protocol"},
 
 	// The worker: a program without network over its parts.
 	"compositor":        {"compositor/codec", "compositor/canvas", "compositor/mix", "compositor/wire"},
-	"compositor/canvas": {"compositor/layout", "compositor/wire"}, // it draws the scene that the server sent
+	"compositor/canvas": {"compositor/layout", "compositor/wire"},                     // it draws the scene that the server sent
+	"compositor/bench":  {"compositor/layout", "compositor/label", "compositor/wire"}, // it plays the server
 	"compositor/layout": {},
 	"compositor/label":  {},
 	"compositor/wire":   {"compositor/layout"},
@@ -59,7 +60,7 @@ func mayImport(from, to string) bool {
 	if slices.Contains(doors[from], to) {
 		return true
 	}
-	if strings.HasPrefix(to, from+"/internal/") {
+	if house, _, internal := strings.Cut(to, "/internal/"); internal && strings.HasPrefix(from+"/", house+"/") {
 		return true
 	}
 	above, below := floor(from), floor(to)
