@@ -46,18 +46,18 @@ const (
 	maxSegmentBytes = 16 << 20
 
 	// videoLead and audioLead are how far one medium may be packaged ahead of the other. The
-	// muxer puts an audio unit into whichever part is being filled, so their sum, with one
-	// audio unit, must be less than a part: then no part is without sound, which players refuse.
+	// muxer puts an audio unit into whichever part is being filled, so their sum, with two
+	// audio units, must be less than a part: then no part is without sound, which players refuse.
 	// Encoders give audio some 60 ms after the video of the same time, hence the difference.
-	videoLead = 150 * time.Millisecond
+	videoLead = 130 * time.Millisecond
 	audioLead = 20 * time.Millisecond
 
-	// starvation is how long video waits for audio that does not come. Then silence takes its
-	// place.
+	// starvation is how long one medium waits for the other one when that does not come. Then
+	// silence takes its place, or the last key picture.
 	starvation = 500 * time.Millisecond
 
-	// maxHeld bounds the audio units that wait for video: two seconds.
-	maxHeld = 94
+	// maxStumbles is how often the first segment is begun anew because of missing pictures.
+	maxStumbles = 5
 
 	// maxFill is the longest gap that is filled. Beyond it the stream is packaged anew.
 	maxFill = time.Minute
@@ -100,6 +100,7 @@ type StreamStats struct {
 	AudioUnits uint64
 	Late       uint64 // access units refused: at or before one already packaged, or not decodable yet
 	Moved      uint64 // pictures shown a little early, to end a part in time
+	Stumbled   uint64 // times that the first segment was begun anew
 	Filled     uint64 // pictures repeated to fill gaps
 	Renewed    uint64 // packagers made after the first
 }

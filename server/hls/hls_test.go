@@ -358,6 +358,37 @@ func TestMissingPictures(t *testing.T) {
 	}
 }
 
+// A picture that is missing in the first segment would make all parts longer.
+func TestMissingPictureAtTheStart(t *testing.T) {
+	s := newTestStream(t)
+	var needed int
+	for i := range 30 * 3 {
+		if i == 12 || i == 13 || i == 14 {
+			continue
+		}
+		n := i % len(small.video)
+		at := time.Duration(i) * time.Second / 30
+		switch err := s.WriteVideo(at, small.keys[n], small.video[n]); err {
+		case nil:
+		case ErrNeedKey:
+			needed++
+		default:
+			t.Fatal(err)
+		}
+		if err := s.WriteAudio(at, small.audio[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if needed != 15 {
+		t.Errorf("%d pictures refused, want those up to the next key picture", needed)
+	}
+	_, video, _, _ := lists(t, s)
+	last := video.Segments[len(video.Segments)-1]
+	if want := testStart.Add(time.Second); last.DateTime == nil || !last.DateTime.Equal(want) || video.PartInf.PartTarget != partDuration {
+		t.Errorf("date %v, want %v; parts %v", last.DateTime, want, video.PartInf.PartTarget)
+	}
+}
+
 // What an encoder sends late, and deltas to pictures that nobody has, are counted and dropped.
 func TestLateUnits(t *testing.T) {
 	s := newTestStream(t)

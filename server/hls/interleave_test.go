@@ -15,11 +15,13 @@ func TestPartsHaveBothMedia(t *testing.T) {
 		name         string
 		video, audio time.Duration // most that is written at a time
 		lateAudio    bool          // none before 2 s
+		stall        bool          // no video for 3 s
 	}{
 		{name: "in step", video: 33 * time.Millisecond, audio: 21 * time.Millisecond},
 		{name: "bursts of video", video: 400 * time.Millisecond, audio: 21 * time.Millisecond},
 		{name: "bursts of audio", video: 33 * time.Millisecond, audio: 900 * time.Millisecond},
 		{name: "both", video: 300 * time.Millisecond, audio: 700 * time.Millisecond},
+		{name: "video stalls", video: 33 * time.Millisecond, audio: 21 * time.Millisecond, stall: true},
 		{name: "audio comes late", video: 33 * time.Millisecond, audio: 21 * time.Millisecond, lateAudio: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -33,6 +35,9 @@ func TestPartsHaveBothMedia(t *testing.T) {
 			for video < 30*9 {
 				for until := at(video, 1, 30) + burst(tt.video); at(video, 1, 30) < until; video++ {
 					n := video % len(small.video)
+					if tt.stall && video >= 90 && video < 180 {
+						continue
+					}
 					if err := s.WriteVideo(at(video, 1, 30), small.keys[n], small.video[n]); err != nil {
 						t.Fatal(err)
 					}

@@ -149,3 +149,26 @@ func TestManyReaders(t *testing.T) {
 	s.Close()
 	readers.Wait()
 }
+
+// BenchmarkSecond is the cost of packaging one second of a stream.
+func BenchmarkSecond(b *testing.B) {
+	s := newTestStream(b)
+	small.write(b, s, 0, 20*time.Second)
+	at := 20 * time.Second
+	b.ReportAllocs()
+	for b.Loop() {
+		small.write(b, s, at, at+time.Second)
+		at += time.Second
+	}
+}
+
+// BenchmarkReload is the cost of answering a player's reload of a playlist.
+func BenchmarkReload(b *testing.B) {
+	s := newTestStream(b)
+	small.write(b, s, 0, 20*time.Second)
+	master, _, _, _ := lists(b, s)
+	b.ReportAllocs()
+	for b.Loop() {
+		get(s, "/"+master.Variants[0].URI)
+	}
+}

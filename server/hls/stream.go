@@ -120,6 +120,9 @@ func (s *Stream) WriteVideo(pts time.Duration, key bool, au []byte) error {
 		w.needKey = true
 		return ErrNeedKey
 	}
+	if s.stumbles(dts) && !key {
+		return ErrNeedKey
+	}
 	if key {
 		if err := s.adoptParameters(dts, nalus); err != nil {
 			return err
@@ -150,6 +153,24 @@ func (s *Stream) WriteVideo(pts time.Duration, key bool, au []byte) error {
 	return s.pump()
 }
 
+// stumbles begins anew, at the next key picture, when a picture is missing in the first segment:
+// from that the muxer learns how long parts must be, and nobody has seen it yet. It gives up
+// after some attempts, with parts that are not all alike.
+func (s *Stream) stumbles(dts int64) bool {
+	w := &s.write
+	if s.cfg.FrameRate <= 0 || !w.beat.began || w.packager.playable || w.stats.Stumbled >= maxStumbles {
+		return false
+	}
+	if float64(dts-w.lastVideo) < 1.5*videoClockRate/s.cfg.FrameRate {
+		return false
+	}
+	w.stats.Stumbled++
+	w.packager.close()
+	w.packager, w.keyUnit, w.needKey = nil, nil, true
+	w.beat, w.order, w.hasAudio = beat{}, interleaver{}, false
+	return true
+}
+
 // WriteAudio packages one AAC-LC access unit (a raw data block, no ADTS header). Units before
 // the first picture are dropped: a stream begins with a picture.
 func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
@@ -167,11 +188,14 @@ func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
 		w.stats.Late++
 		return nil
 	}
-	if w.hasAudio && t > w.lastAudio+4*aacFrame {
+	if w.hasAudio && t > w.lastAudio+2*aacFrame {
 		s.fillAudio(t)
 	}
 	w.stats.AudioUnits++
 	s.acceptAudio(t, au)
+	if pts-duration(w.lastVideo, videoClockRate) > 2*starvation {
+		s.fill(pts - starvation)
+	}
 	return s.pump()
 }
 
@@ -231,10 +255,6 @@ func (s *Stream) acceptVideo(dts int64, key bool, nalus [][]byte) {
 func (s *Stream) acceptAudio(pts int64, au []byte) {
 	w := &s.write
 	w.order.sounds = append(w.order.sounds, sound{pts, au})
-	if len(w.order.sounds) > maxHeld && len(w.order.pictures) == 0 {
-		w.order.sounds = w.order.sounds[1:]
-		w.stats.Late++
-	}
 	w.lastAudio, w.hasAudio = pts, true
 }
 

@@ -51,9 +51,8 @@ func (s *stream) brief() {
 	if s.out != nil {
 		start.Offset = onGrid(time.Since(s.epoch), fps)
 	}
-	s.current.outgoing.push(start)
 	s.worker.Store(s.current)
-	s.present()
+	s.show(start)
 	for _, f := range s.feeds {
 		f.media.RequestKeyFrame()
 	}

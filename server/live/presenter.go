@@ -27,6 +27,8 @@ type presenter struct {
 // showing is a selection for a worker.
 type showing struct {
 	worker *worker
+	start  *wire.Start // goes before the scene: its first. A worker begins with it at once, so
+	// it is sent when the scene is painted, and no stream begins with an empty picture.
 	sel    selection
 	inputs map[string]shownInput // by track id
 }
@@ -48,8 +50,12 @@ func startPresenter(p *painter) *presenter {
 func (pr *presenter) show(s showing, gone ...uint32) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
-	if pr.next != nil && pr.next.worker != s.worker {
+	switch {
+	case pr.next == nil:
+	case pr.next.worker != s.worker:
 		pr.gone = nil
+	case s.start == nil:
+		s.start = pr.next.start
 	}
 	pr.next = &s
 	pr.gone = append(pr.gone, gone...)
@@ -96,6 +102,9 @@ func (pr *presenter) messages(s *showing, gone []uint32) []wire.Message {
 	}
 	sc := pr.painter.paint(s.sel, s.inputs)
 	var ms []wire.Message
+	if s.start != nil {
+		ms = append(ms, s.start)
+	}
 	for id, b := range sc.bitmaps {
 		if !pr.sent[id] {
 			pr.sent[id] = true

@@ -28,6 +28,7 @@ type queue struct {
 	bytes  int
 	frames int
 	closed bool
+	open   bool          // Start is on its way: frames may follow
 	wake   chan struct{} // one slot
 
 	// gates are the inputs that the worker was told of.
@@ -59,7 +60,10 @@ func (q *queue) push(ms ...wire.Message) bool {
 		return false
 	}
 	for _, m := range ms {
-		if m, ok := m.(*wire.RemoveInput); ok {
+		switch m := m.(type) {
+		case *wire.Start:
+			q.open = true
+		case *wire.RemoveInput:
 			delete(q.gates, m.ID)
 		}
 		q.items = append(q.items, m)
@@ -75,6 +79,10 @@ func (q *queue) pushFrame(in wire.AddInput, f *wire.Frame) (wantKey bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
+		return false
+	}
+	if !q.open {
+		q.stats.dropped++
 		return false
 	}
 	g := q.gates[in.ID]
@@ -127,6 +135,13 @@ func (q *queue) take() []wire.Message {
 		}
 		<-q.wake
 	}
+}
+
+// opened says whether Start was pushed.
+func (q *queue) opened() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.open
 }
 
 // close lets take return and drops what waits.

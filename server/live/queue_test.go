@@ -72,6 +72,11 @@ func typeOf(m wire.Message) string {
 // control.
 func TestQueueIsFull(t *testing.T) {
 	q := newQueue()
+	if q.pushFrame(camera, frame(camera, true, 1)); q.frames > 0 || q.opened() {
+		t.Error("a frame before Start")
+	}
+	q.push(&wire.Start{})
+	q.take()
 	q.pushFrame(camera, frame(camera, true, queueBytes-100))
 	if q.pushFrame(camera, frame(camera, false, 200)) {
 		t.Error("a key frame is asked for while there is no room")
@@ -89,7 +94,7 @@ func TestQueueIsFull(t *testing.T) {
 	}
 	q.pushFrame(camera, frame(camera, true, 10))
 	q.pushFrame(camera, frame(camera, false, 10))
-	if st := q.read(); st != (queueStats{queued: 4, dropped: 3}) {
+	if st := q.read(); st != (queueStats{queued: 4, dropped: 4}) {
 		t.Errorf("%+v", st)
 	}
 

@@ -46,12 +46,12 @@ func (s *stream) setStage(stage *room.Stage) {
 			s.feeds[t.ID] = startFeed(s, wire.AddInput{ID: s.nextInput, Codec: codecOf(t.Media.Codec()), Sync: s.syncs[t.peer]}, t.Media)
 		}
 	}
-	s.present(gone...)
+	s.show(nil, gone...)
 }
 
-// present has the current scene sent to the current worker, if that knows already what to make.
+// show has the current scene sent to the current worker, after start when it is its first.
 // Inputs that are gone are removed after it.
-func (s *stream) present(gone ...uint32) {
+func (s *stream) show(start *wire.Start, gone ...uint32) {
 	w := s.worker.Load()
 	if w == nil {
 		return
@@ -60,7 +60,7 @@ func (s *stream) present(gone ...uint32) {
 	for track, f := range s.feeds {
 		inputs[track] = shownInput{id: f.input.ID, pictured: s.pictured[f.input.ID]}
 	}
-	s.presenter.show(showing{worker: w, sel: s.sel, inputs: inputs}, gone...)
+	s.presenter.show(showing{worker: w, start: start, sel: s.sel, inputs: inputs}, gone...)
 }
 
 // takeStats keeps a worker's counters, and takes the stand-ins away below inputs that have a
@@ -75,6 +75,6 @@ func (s *stream) takeStats(m *wire.Stats) {
 		}
 	}
 	if changed {
-		s.present()
+		s.show(nil)
 	}
 }

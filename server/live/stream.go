@@ -23,8 +23,10 @@ const (
 	// fillLag keeps what is filled behind the present, where the next worker goes on.
 	fillLag = 300 * time.Millisecond
 
-	// storeLimit bounds each write of a record.
-	storeLimit = 5 * time.Second
+	// storeLimit bounds the write of a record. That of the end is tried for longer: without it
+	// the room counts as streaming.
+	storeLimit    = 5 * time.Second
+	storeEndLimit = 30 * time.Second
 
 	audioRate     = wire.AudioClock
 	audioChannels = 2
@@ -283,7 +285,7 @@ func (s *stream) close(end ending) {
 		s.m.cfg.Origin.Remove(s.key, s.out)
 	}
 
-	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), storeEndLimit)
 	defer cancel()
 	now := time.Now()
 	var err error

@@ -133,7 +133,7 @@ func (s *stream) hangs(now time.Time) bool {
 
 // dismiss lets the worker finish, and packages what it still says, until stopLimit.
 func (s *stream) dismiss() {
-	if s.worker.Load() == nil { // it was never told what to make: there is nothing to finish
+	if !s.current.outgoing.opened() { // it was never told what to make: there is nothing to finish
 		_ = s.bury()
 		return
 	}

