@@ -34,6 +34,34 @@ func TestMuteRequests(t *testing.T) {
 	}
 }
 
+// Whoever leaves stops playing what was received.
+func TestLeavingEndsMedia(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "viewer")
+	p := newParticipant(t, nil)
+	p.join(s)
+	receive(t, "answer", s.answered)
+	track := clips().Microphone(rtc.NewStream(), rtc.AudioConstraints{})
+	defer track.Close()
+	if err := track.SetEnabled(context.Background(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.side(protocol.TargetSubscribe).Publish(context.Background(), track, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.notify(protocol.OnTrackAdd, protocol.TrackEvent{
+		Tracks: map[string]protocol.Track{track.ID: {TrackID: track.ID, Kind: protocol.Audio}}, Peer: protocol.Peer{PeerID: "bo"},
+	})
+	s.notify(protocol.OnPeerJoin, protocol.Peer{PeerID: "bo", Role: "host", Groups: []string{}, Realtime: true})
+	s.offer()
+	e := receive(t, "media", p.media)
+	e.Remote.Discard()
+	s.notify(protocol.OnPeerLeaveRequest, protocol.PeerLeaveEvent{RoomEnd: true})
+	if gone := receive(t, "end of media", p.media); gone.TrackID != track.ID || gone.Remote != nil {
+		t.Errorf("%+v", gone)
+	}
+}
+
 func TestPreviewThenJoin(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, "host")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -318,6 +320,11 @@ func (s *session) end(e *Error, reason string) {
 				t.Close()
 				s.c.localMedia(t, true)
 			}
+		}
+		var received []*rtc.RemoteTrack
+		s.c.store.read(func(*State) { received = slices.Collect(maps.Values(s.red.media)) })
+		for _, t := range received {
+			s.c.remoteMedia(t.ID, t.Kind, nil)
 		}
 		s.c.ended(s, e)
 	})
