@@ -80,15 +80,15 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 	})
 }
 
-// forgetWithdrawn takes tracks that a role change ended off the list that the
-// client offers: it unpublishes one track at a time and still lists the others.
-// What it lists no more, it may not list again.
+// forgetWithdrawn keeps in mind only those of the tracks which a role change
+// ended that the client still offers: it unpublishes one at a time and lists the
+// others. What it has left out it may not list again. The SFU goes on taking the
+// media meanwhile, for nobody: if the answer made a section inactive before the
+// client does, the client would wait for ever for its own change to negotiate.
 func (p *Peer) forgetWithdrawn(tracks map[string]protocol.Track) {
 	for id := range p.withdrawn {
 		if t, listed := tracks[id]; !listed || p.role.MayPublish(string(t.Kind), t.Source) {
 			delete(p.withdrawn, id)
-		} else {
-			delete(tracks, id)
 		}
 	}
 }
