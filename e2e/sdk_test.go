@@ -49,9 +49,9 @@ func (u sdkUser) does(call string) {
 func (u sdkUser) waits(expression string, atMost time.Duration) {
 	u.t.Helper()
 	if err := u.Wait(expression, atMost); err != nil {
-		var errors []string
-		_ = u.Eval("SDK.errors()", &errors)
-		u.fatal(err, "waits; the SDK's errors: %q;", errors)
+		var reported []string
+		_ = u.Eval("SDK.errors()", &reported)
+		u.fatal(err, "waits (errors that the SDK reported: %q)", reported)
 	}
 }
 
@@ -121,7 +121,8 @@ func TestSDK(t *testing.T) {
 	ann.moves("Sam", "bring-on-stage")
 	sam.waits(fmt.Sprintf("SDK.roleRequest() === %q", broadcaster), 5*time.Second)
 	sam.does("acceptRole()")
-	sam.waits(fmt.Sprintf("SDK.role() === %q", broadcaster), 5*time.Second)
+	sam.waits(fmt.Sprintf("SDK.role() === %q && SDK.publishes()", broadcaster), 10*time.Second)
+	sam.does("unmute()")
 	t.Logf("Ann sees Sam back on stage: %+v", ann.watches("Sam", samCamera))
 
 	// a raised hand, and leaving
@@ -130,8 +131,8 @@ func TestSDK(t *testing.T) {
 	sam.does("leave()")
 	ann.seesNot(tile("Sam"), 5*time.Second)
 
-	var errors []string
-	if err := sam.Eval("SDK.errors()", &errors); err != nil || len(errors) > 0 {
-		t.Errorf("the SDK reported errors: %q, %v", errors, err)
+	var reported []string
+	if err := sam.Eval("SDK.errors()", &reported); err != nil || len(reported) > 0 {
+		t.Errorf("the SDK reported errors: %q, %v", reported, err)
 	}
 }

@@ -1,7 +1,7 @@
 // A client made of the unmodified 100ms SDK: what its user's app would do, as functions of the global SDK.
 import {
-  HMSReactiveStore, selectHLSState, selectHMSMessages, selectIsConnectedToRoom, selectLocalPeer, selectPeers, selectRoleChangeRequest,
-  selectVideoTrackByPeerID,
+  HMSReactiveStore, selectHLSState, selectHMSMessages, selectIsConnectedToRoom, selectLocalAudioTrackID, selectLocalPeer,
+  selectLocalVideoTrackID, selectPeers, selectRoleChangeRequest, selectVideoTrackByPeerID,
 } from '@100mslive/hms-video-store';
 
 const hms = new HMSReactiveStore();
@@ -46,6 +46,12 @@ globalThis.SDK = {
 
   changeRole: (name, role) => actions.changeRoleOfPeer(peer(name).id, role, true),
   roleRequest: () => store.getState(selectRoleChangeRequest)?.role?.name,
+  publishes: () => Boolean(store.getState(selectLocalAudioTrackID) && store.getState(selectLocalVideoTrackID)),
+  /** The SDK publishes what a promoted person may, but muted. */
+  async unmute() {
+    await actions.setLocalVideoEnabled(true);
+    await actions.setLocalAudioEnabled(true);
+  },
   acceptRole: () => actions.acceptChangeRole(store.getState(selectRoleChangeRequest)),
 
   goLive: () => actions.startHLSStreaming(),

@@ -284,12 +284,9 @@ func (p *Page) point(selector string) (x, y float64, err error) {
 // returns one summary for each camera id that it saw.
 func (p *Page) Measure(selector string, warmUp, length time.Duration) (map[int]probe.Summary, error) {
 	quoted, _ := json.Marshal(selector)
-	video := fmt.Sprintf("E2E.all(%s).find((video) => video.videoWidth > 0)", quoted)
-	if err := p.Wait(video, timeout); err != nil {
+	start := fmt.Sprintf(`((video) => video && (E2E.reader = LatencyProbe.read(video)))(E2E.all(%s).find((video) => video.videoWidth > 0))`, quoted)
+	if err := p.Wait(start, timeout); err != nil {
 		return nil, fmt.Errorf("no picture: %w", err)
-	}
-	if err := p.Eval(fmt.Sprintf("void (globalThis.E2E.reader = LatencyProbe.read(%s))", video), nil); err != nil {
-		return nil, err
 	}
 	if err := sleep(p.ctx, warmUp); err != nil {
 		return nil, err
