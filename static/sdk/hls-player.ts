@@ -57,6 +57,13 @@ export interface HMSHLSPlayerEventData {
   stats: HMSHLSStats;
 }
 
+const loadEngine = () => import(assetURL('hls')) as Promise<{ Hls: typeof HlsType }>;
+
+/** Loads the engine before there is anything to play. */
+export function preloadPlayer(): void {
+  loadEngine().catch(() => {}); // who plays tries again, and hears of it
+}
+
 type EventName = keyof HMSHLSPlayerEventData;
 type Listener<E extends EventName> = (data: HMSHLSPlayerEventData[E], name: E) => void;
 
@@ -183,7 +190,7 @@ export class HMSHLSPlayer {
   }
 
   private async start(): Promise<void> {
-    const { Hls } = (await import(assetURL('hls'))) as { Hls: typeof HlsType };
+    const { Hls } = await loadEngine();
     if (this.stopped) return;
     if (!Hls.isSupported()) {
       this.video.src = this.url; // Apple's own player

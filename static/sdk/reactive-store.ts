@@ -2,6 +2,8 @@ import { HMSActions } from './actions.js';
 import { Bridge } from './bridge.js';
 import type { MediaInfo } from './media.js';
 import { Media } from './media.js';
+import { preloadPlayer } from './hls-player.js';
+import { selectLocalPeerRole } from './selectors.js';
 import { Notifications } from './notifications.js';
 import type { IHMSNotifications } from './notifications.js';
 import { Store } from './store.js';
@@ -27,6 +29,10 @@ export class HMSReactiveStore {
       }),
     );
     this.actions = new HMSActions(this.bridge, this.media, this.store);
+    // Who can neither publish nor subscribe will watch the stream: its player is there when it starts.
+    this.store.subscribe((role) => {
+      if (role && !role.publishParams.allowed.length && !role.subscribeParams.subscribeToRoles.length) preloadPlayer();
+    }, selectLocalPeerRole);
     // A closed tab says goodbye, so that the others need not wait for a timeout.
     window.addEventListener('pagehide', () => void this.bridge.call('pageHidden').catch(() => {}));
     const online = () => void this.bridge.call('setOnline', { online: navigator.onLine }).catch(() => {});
