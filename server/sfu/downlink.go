@@ -31,6 +31,7 @@ type downlink struct {
 	autoVideo  bool
 	desired    []*Track
 	restart    bool
+	lastState  webrtc.PeerConnectionState
 	renewUntil time.Time // until then a connection that breaks is replaced
 }
 
@@ -45,18 +46,13 @@ type mailbox struct {
 	renewed    bool // the client has a new publish connection
 	answers    []answer
 	candidates []webrtc.ICECandidateInit
-	states     []stateChange
+	state      bool // of a connection changed
 	closed     bool
 }
 
 type answer struct {
 	sdp  *description
 	done chan error
-}
-
-type stateChange struct {
-	link  *session
-	state webrtc.PeerConnectionState
 }
 
 func newDownlink(p *Peer) *downlink {
@@ -87,13 +83,9 @@ func (d *downlink) post(change func(*mailbox)) bool {
 	return open
 }
 
-func (d *downlink) stateChanged(l *session, state webrtc.PeerConnectionState) {
-	d.post(func(b *mailbox) {
-		if len(b.states) < 64 {
-			b.states = append(b.states, stateChange{l, state})
-		}
-	})
-}
+// stateChanged only says that there is something to look at: pion reports
+// each state on a goroutine of its own, in any order.
+func (d *downlink) stateChanged() { d.post(func(b *mailbox) { b.state = true }) }
 
 // answer hands over an answer and waits for the verdict.
 func (d *downlink) answer(a *description) error {
@@ -164,6 +156,7 @@ func (d *downlink) reset() {
 		return
 	}
 	d.link = link
+	d.lastState = webrtc.PeerConnectionStateNew
 	d.renewUntil = time.Time{}
 	d.current.Store(link)
 	d.negotiate(true)
@@ -174,10 +167,8 @@ func (d *downlink) take(box mailbox) {
 	if box.changed {
 		d.desired = box.desired
 	}
-	for _, s := range box.states {
-		if s.link == d.link {
-			d.stateIs(s.state, now)
-		}
+	if state := d.connectionState(); box.state && state != d.lastState {
+		d.stateIs(state, now)
 	}
 	switch {
 	case box.start != nil && (d.link == nil || d.broken()):
@@ -283,36 +274,45 @@ func (d *downlink) settling(now time.Time) bool {
 }
 
 func (d *downlink) broken() bool {
-	return d.link != nil && d.link.pc.ConnectionState() == webrtc.PeerConnectionStateClosed
+	return d.connectionState() == webrtc.PeerConnectionStateClosed
+}
+
+func (d *downlink) connectionState() webrtc.PeerConnectionState {
+	if d.link == nil {
+		return webrtc.PeerConnectionStateNew
+	}
+	return d.link.pc.ConnectionState()
 }
 
 func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
 	l := d.link
+	d.lastState = state
 	d.state.Store(int32(state))
 	if state != webrtc.PeerConnectionStateConnected && now.Before(d.renewUntil) &&
 		state != webrtc.PeerConnectionStateConnecting {
 		d.reset()
 		return
 	}
+	l.count(state == webrtc.PeerConnectionStateConnected)
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
 		l.badSince, l.gaveUp, l.cameUp = time.Time{}, false, true
-		if !l.connected.Swap(true) {
-			d.peer.sfu.stats.subConnected.Add(1)
-		}
+		l.connected.Store(true)
 		l.up()
-	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
+	case webrtc.PeerConnectionStateDisconnected:
+		// Packets may still get through.
 		if l.badSince.IsZero() {
 			l.badSince = now
 		}
-		if state == webrtc.PeerConnectionStateFailed {
-			d.recover(now)
+	case webrtc.PeerConnectionStateFailed:
+		if l.badSince.IsZero() {
+			l.badSince = now
 		}
+		l.connected.Store(false)
+		d.recover(now)
 	case webrtc.PeerConnectionStateClosed:
 		// By the client: its DTLS said goodbye.
-		if l.connected.Swap(false) {
-			d.peer.sfu.stats.subConnected.Add(-1)
-		}
+		l.connected.Store(false)
 		d.peer.signals.Disconnected(Subscribe)
 	}
 }

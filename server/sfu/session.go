@@ -40,6 +40,7 @@ type session struct {
 	badSince    time.Time // not connected since, zero if connected
 	lastRestart time.Time
 	gaveUp      bool
+	counted     bool
 }
 
 // subscription is a track on a session.
@@ -70,7 +71,7 @@ func newSession(d *downlink) (*session, error) {
 		s.discard(pc)
 		return nil, err
 	}
-	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) { d.stateChanged(l, state) })
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { d.stateChanged() })
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {}) // all are in the description, see settle
 	return l, nil
 }
@@ -80,10 +81,22 @@ func (l *session) close() {
 		l.release(sub)
 	}
 	l.subs = nil
-	if l.connected.Swap(false) {
-		l.down.peer.sfu.stats.subConnected.Add(-1)
-	}
+	l.connected.Store(false)
+	l.count(false)
 	l.down.peer.sfu.discard(l.pc)
+}
+
+// count keeps the gauge of connected sessions.
+func (l *session) count(connected bool) {
+	if l.counted == connected {
+		return
+	}
+	l.counted = connected
+	n := int64(-1)
+	if connected {
+		n = 1
+	}
+	l.down.peer.sfu.stats.subConnected.Add(n)
 }
 
 // release ends a subscription's packets.

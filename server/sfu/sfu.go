@@ -95,7 +95,7 @@ var defaultTiming = timing{
 	keepalive:    2 * time.Second,
 	restart:      5 * time.Second,
 	giveUp:       60 * time.Second,
-	renew:        15 * time.Second,
+	renew:        3 * time.Second,
 	settle:       2 * time.Second,
 	tick:         time.Second,
 }

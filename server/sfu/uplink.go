@@ -51,7 +51,7 @@ func newUplink(p *Peer) (*uplink, error) {
 		types: map[uint8]string{}, published: map[string]published{}, sources: map[*source]string{},
 	}
 	pc.OnTrack(u.onTrack)
-	pc.OnConnectionStateChange(u.stateChanged)
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { u.stateChanged() })
 	return u, nil
 }
 
@@ -172,9 +172,12 @@ func (u *uplink) onTrack(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 // whose state tells.
 func (u *uplink) write(p rtcp.Packet) { _ = u.pc.WriteRTCP([]rtcp.Packet{p}) }
 
-func (u *uplink) stateChanged(state webrtc.PeerConnectionState) {
+// stateChanged looks at the state itself: pion reports each one on a goroutine
+// of its own, in any order.
+func (u *uplink) stateChanged() {
 	u.mu.Lock()
-	if u.gone {
+	state := u.pc.ConnectionState()
+	if u.gone || state == webrtc.PeerConnectionState(u.state.Load()) {
 		u.mu.Unlock()
 		return
 	}
