@@ -109,7 +109,7 @@ func MeetingPage(page Page, meeting Meeting) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = layout(page, "app.js").Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = layout(page, "app.js", true).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
