@@ -204,15 +204,12 @@ func packages(t *testing.T) map[string]*goPackage {
 
 func hasText(doc *ast.CommentGroup) bool { return doc != nil && strings.TrimSpace(doc.Text()) != "" }
 
-// untested are packages whose only use is in tests and measurements: they are tested by these.
-var untested = []string{"compositor/bench", "compositor/internal/clip"}
-
 func TestPackages(t *testing.T) {
 	for dir, p := range packages(t) {
 		if !p.doc && !onlyTests(p) {
 			t.Errorf("%s has no package comment", dir)
 		}
-		if !p.tests && !slices.Contains(untested, dir) {
+		if !p.tests {
 			t.Errorf("%s has no tests", dir)
 		}
 	}

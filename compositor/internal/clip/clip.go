@@ -57,7 +57,9 @@ func VP8(source string, bitrate int, length time.Duration) (*Clip, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := time.Duration(frame.Timestamp) * time.Second * time.Duration(head.TimebaseNumerator) / time.Duration(head.TimebaseDenominator)
+		// Timestamp is the frame's count of time bases, which the reader has multiplied by the rate.
+		count := frame.Timestamp * uint64(head.TimebaseNumerator) / uint64(head.TimebaseDenominator)
+		t := time.Duration(count) * time.Second * time.Duration(head.TimebaseNumerator) / time.Duration(head.TimebaseDenominator)
 		c.add(t, data[0]&1 == 0, data)
 	}
 }
