@@ -44,6 +44,7 @@ amphi_h264 *amphi_h264_new(int width, int height, float fps, int bitrate) {
 	p.bEnableLongTermReference = false;
 	p.bEnableDenoise = false;
 	p.bEnableAdaptiveQuant = false;
+	p.bEnableBackgroundDetection = false; // costs a twelfth of the worker's time
 	p.iMultipleThreadIdc = 1;
 	p.iTemporalLayerNum = 1;
 	p.iSpatialLayerNum = 1;
