@@ -223,6 +223,9 @@ func (s *session) join(ctx context.Context) error {
 	s.joined, s.applied = true, role.Name
 	s.mu.Unlock()
 	s.c.store.update(func(t *tx) {
+		if s.isEnding() {
+			return
+		}
 		t.setRoom(func(r *Room) { r.RoomState, r.IsConnected, r.JoinedAt = Connected, true, now })
 		if local, ok := t.Peers[s.peerID]; ok {
 			local.JoinedAt = now
@@ -256,6 +259,11 @@ func (s *session) trouble(cause string, e *Error) {
 	joined := s.joined
 	s.mu.Unlock()
 	s.c.store.update(func(t *tx) {
+		// An ending closes its socket too. What it writes last comes after this or
+		// has been written already, and must stay.
+		if s.isEnding() {
+			return
+		}
 		if cause == "socket" {
 			s.red.reconnected = true
 		}
@@ -266,18 +274,27 @@ func (s *session) trouble(cause string, e *Error) {
 	})
 }
 
+func (s *session) isEnding() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
+}
+
 // calm removes a reason again; without any left the state is Connected.
 func (s *session) calm(cause string) {
 	s.mu.Lock()
 	_, was := s.troubles[cause]
 	delete(s.troubles, cause)
 	last := was && len(s.troubles) == 0
-	joined := s.joined && !s.ending
+	joined := s.joined
 	s.mu.Unlock()
 	if !last || !joined {
 		return
 	}
 	s.c.store.update(func(t *tx) {
+		if s.isEnding() {
+			return
+		}
 		t.setRoom(func(r *Room) { r.RoomState = Connected })
 		t.notify(info(NotifyReconnected, nil))
 	})
@@ -370,7 +387,11 @@ func (s *session) dispatch(method string, params json.RawMessage) error {
 	}
 	var known bool
 	var err error
-	s.c.store.update(func(t *tx) { known, err = s.red.apply(t, method, params) })
+	s.c.store.update(func(t *tx) {
+		if !s.isEnding() {
+			known, err = s.red.apply(t, method, params)
+		}
+	})
 	if !known {
 		s.c.log.Debug("unknown message", "method", method)
 	}
