@@ -28,6 +28,7 @@ type lab struct {
 	t       *testing.T
 	server  *testserver.Server
 	browser *testbrowser.Browser
+	page    testbrowser.PageConfig // of everybody who joins, but for the camera
 }
 
 // startServer runs a server until the test ends. It must stop cleanly.
@@ -126,7 +127,9 @@ type person struct {
 // probe's clock under the given id.
 func (l *lab) join(room *testserver.Room, role, name string, camera int) *person {
 	l.t.Helper()
-	p := &person{Page: l.open(name, testbrowser.PageConfig{Camera: camera}), t: l.t, name: name}
+	cfg := l.page
+	cfg.Camera = camera
+	p := &person{Page: l.open(name, cfg), t: l.t, name: name}
 	code := room.Codes[role]
 	if code == "" {
 		l.t.Fatalf("the room has no code for %s: %v", role, room.Codes)
