@@ -170,6 +170,7 @@ func act(part, clipPath string) {
 		panic(fmt.Sprintf("%T before Start", m))
 	}
 	told := make([]atomic.Uint64, len(kinds))
+	var force atomic.Bool
 	go func() {
 		for {
 			m, err := in.Next()
@@ -179,6 +180,9 @@ func act(part, clipPath string) {
 			if err != nil {
 				return
 			}
+			if _, ok := m.(*wire.ForceKey); ok {
+				force.Store(true)
+			}
 			if i := slices.Index(kinds, reflect.TypeOf(m).Elem().Name()); i >= 0 {
 				told[i].Add(1)
 			}
@@ -187,13 +191,17 @@ func act(part, clipPath string) {
 	began := time.Now()
 	say(&wire.Started{Epoch: began.Add(-start.Offset).UnixNano()})
 	offset := start.Offset.Milliseconds()
+	skipped := int64(0) // pictures of the clip
 	for i, a := int64(0), int64(0); ; i++ {
 		at := time.Duration(i) * time.Second / 30
 		time.Sleep(time.Until(began.Add(at)))
 		if part == "hang" && at > 3*time.Second {
 			time.Sleep(time.Minute)
 		}
-		n := int(i) % len(c.Video)
+		if force.Swap(false) {
+			skipped += (30 - (i+skipped)%30) % 30 // on to the next key picture
+		}
+		n := int(i+skipped) % len(c.Video)
 		say(&wire.Video{PTS: offset*90 + i*3000, Key: n%30 == 0, Data: c.Video[n]})
 		for ; a*1024*30 <= i*48000; a++ {
 			say(&wire.Audio{PTS: offset*48 + a*1024, Data: c.Audio[int(a)%len(c.Audio)]})

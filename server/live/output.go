@@ -50,6 +50,7 @@ func (s *stream) brief() {
 	}
 	if s.out != nil {
 		start.Offset = onGrid(time.Since(s.epoch), fps)
+		s.resumeAt = start.Offset
 	}
 	s.worker.Store(s.current)
 	s.show(start)

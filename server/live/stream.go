@@ -23,6 +23,10 @@ const (
 	// fillLag keeps what is filled behind the present, where the next worker goes on.
 	fillLag = 300 * time.Millisecond
 
+	// resumeLimit is how long a gap stays open for a worker that was told where to go on.
+	// Players are about two seconds behind, which its start has used a part of.
+	resumeLimit = time.Second
+
 	// storeLimit bounds the write of a record. That of the end is tried for longer: without it
 	// the room counts as streaming.
 	storeLimit    = 5 * time.Second
@@ -69,8 +73,9 @@ type stream struct {
 
 	current   *worker // talks; nil between two workers
 	begun     time.Time
-	producing bool // a picture of the current worker was packaged
-	condemned bool // the current worker was killed because it hung
+	producing bool          // a picture of the current worker was packaged
+	resumeAt  time.Duration // where the current worker was told to go on; zero when it was not
+	condemned bool          // the current worker was killed because it hung
 	restarts  []time.Time
 	restartAt time.Time
 	forced    time.Time // last ForceKey

@@ -40,6 +40,7 @@ func (s *stream) launch() error {
 	}
 	s.m.counters.workers.Add(1)
 	s.current, s.begun, s.producing, s.condemned = w, time.Now(), false, false
+	s.resumeAt = 0
 	clear(s.pictured)
 	s.log.Info("media worker started", "pid", w.process.Pid)
 	return nil
@@ -100,7 +101,7 @@ func (s *stream) look(now time.Time) (ending, bool) {
 		s.current.kill() // its messages end, and so workerLost is called
 	}
 	if s.out != nil && !s.producing {
-		if err := s.out.Fill(now.Sub(s.epoch) - fillLag); err != nil {
+		if err := s.out.Fill(s.fillUntil(now)); err != nil {
 			s.log.Error("gap could not be filled", "err", err)
 		}
 	}
@@ -120,6 +121,17 @@ func (s *stream) look(now time.Time) (ending, bool) {
 		return ending{reason: store.StoppedLastPeer}, true
 	}
 	return ending{}, false
+}
+
+// fillUntil is how far a gap is filled by now. What is filled may not pass the place where a
+// worker that was told to go on there does so, or its first key picture would come too late,
+// and all up to the next with it. A worker that keeps players waiting loses that place.
+func (s *stream) fillUntil(now time.Time) time.Duration {
+	until := now.Sub(s.epoch) - fillLag
+	if s.resumeAt > 0 && now.Sub(s.epoch)-s.resumeAt < resumeLimit {
+		until = min(until, s.resumeAt)
+	}
+	return until
 }
 
 // hangs says whether the worker must be given up.
