@@ -32,7 +32,7 @@ func (t *tx) event(room Room, at time.Time, kind string, data any) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false) // it is no HTML, and people read it
-	err = enc.Encode(envelope{Version: "2.0", ID: id, AccountID: w.ID, AppID: w.AppID,
+	err = enc.Encode(envelope{Version: versionOf(kind), ID: id, AccountID: w.ID, AppID: w.AppID,
 		Timestamp: at.UTC().Truncate(time.Second), Type: kind, Data: data})
 	if err != nil {
 		return err
@@ -50,6 +50,14 @@ func (t *tx) event(room Room, at time.Time, kind string, data any) error {
 	return nil
 }
 
+// versionOf returns the version of an event's form.
+func versionOf(kind string) string {
+	if kind == "recording.success" || kind == "recording.failed" {
+		return "1.0"
+	}
+	return "2.0"
+}
+
 // roomRef begins the data of most events.
 type roomRef struct {
 	RoomID     string `json:"room_id"`
@@ -62,12 +70,17 @@ func refTo(r Room, s Session) roomRef {
 	return roomRef{RoomID: r.ID, RoomName: r.Name, SessionID: s.ID, TemplateID: r.TemplateID}
 }
 
-// sessionEvent is the data of session.open.success and session.close.success.
+// sessionEvent is the data of session.open.success.
 type sessionEvent struct {
 	roomRef
-	SessionStartedAt time.Time  `json:"session_started_at"`
-	SessionStoppedAt *time.Time `json:"session_stopped_at,omitempty"`
-	SessionDuration  int        `json:"session_duration,omitempty"`
+	SessionStartedAt time.Time `json:"session_started_at"`
+}
+
+// closeEvent is the data of session.close.success.
+type closeEvent struct {
+	sessionEvent
+	SessionStoppedAt time.Time `json:"session_stopped_at"`
+	SessionDuration  int       `json:"session_duration"` // seconds
 }
 
 // peerEvent is the data of peer.join.success, and begins that of other events about a peer.

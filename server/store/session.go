@@ -120,8 +120,8 @@ func (t *tx) closeSession(id string, at time.Time) error {
 	if _, err := t.exec(`UPDATE sessions SET ended_at = ?, updated_at = ? WHERE id = ?`, millis(at), millis(at), id); err != nil {
 		return err
 	}
-	return t.event(room, at, "session.close.success", sessionEvent{roomRef: refTo(room, v), SessionStartedAt: v.CreatedAt,
-		SessionStoppedAt: &at, SessionDuration: seconds(v.CreatedAt, at)})
+	return t.event(room, at, "session.close.success", closeEvent{sessionEvent: sessionEvent{refTo(room, v), v.CreatedAt},
+		SessionStoppedAt: at, SessionDuration: seconds(v.CreatedAt, at)})
 }
 
 // PeerJoined records that somebody joined. data is the peer's metadata. A peer that left and returns to the session
@@ -220,13 +220,9 @@ func (s *Store) RoomEnded(ctx context.Context, sessionID string, e RoomEnd) erro
 		if err != nil {
 			return err
 		}
-		d := endEvent{roomRef: refTo(room, v), PeerID: e.PeerID, LockRoom: e.Lock, Reason: e.Reason, Source: "api", SessionStartedAt: v.CreatedAt}
-		if e.PeerID != "" {
-			p, err := t.peer(sessionID, e.PeerID)
-			if err != nil {
-				return err
-			}
-			d.Source, d.UserID, d.UserName, d.Role = "peer", p.UserID, p.Name, p.Role
+		d, err := t.newEndEvent(room, v, e)
+		if err != nil {
+			return err
 		}
 		at := trunc(e.At)
 		if e.Lock {
