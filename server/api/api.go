@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -72,68 +73,38 @@ func (a *API) Register(mux *http.ServeMux) {
 	}, func() float64 { return float64(a.limiter.refused.Load()) }))
 
 	a.mux = http.NewServeMux()
-	for _, r := range a.routes() {
-		a.mux.Handle(r.path, a.endpoint(r))
+	paths := make(map[string]path)
+	for _, e := range a.endpoints() {
+		p := paths[e.path]
+		if p.methods == nil {
+			p = path{pattern: e.path, access: e.access, methods: make(map[string]endpoint)}
+		}
+		p.methods[e.method] = e
+		paths[e.path] = p
 	}
-	a.mux.Handle("/", a.endpoint(route{path: "/", methods: nil}))
-	for _, path := range []string{"/v2/", "/init", "/init/", "/healthz", "/readyz", "/metrics"} {
-		mux.Handle(path, a)
+	for _, p := range paths {
+		a.mux.Handle(p.pattern, a.serve(p))
+	}
+	a.mux.Handle("/", a.serve(path{pattern: "/"}))
+	for _, prefix := range prefixes {
+		mux.Handle(prefix, a)
 	}
 }
+
+// prefixes are the paths below which everything is the API's.
+var prefixes = []string{"/v2/", "/init", "/init/", "/healthz", "/readyz", "/metrics"}
 
 // Drain makes /readyz fail, so that load balancers send nobody new.
 func (a *API) Drain() { a.draining.Store(true) }
 
-// route is a path with what answers it, by method.
-type route struct {
-	path    string
-	client  bool // called by web pages of any origin: CORS
-	probe   bool // called by the operator's tools: no rate limit
-	methods map[string]handler
-}
-
-// handler answers a request with a value that becomes the JSON body, or with an error.
-type handler func(w http.ResponseWriter, r *http.Request) (any, error)
-
-func (a *API) routes() []route {
-	get := func(h handler) map[string]handler { return map[string]handler{http.MethodGet: h} }
-	post := func(h handler) map[string]handler { return map[string]handler{http.MethodPost: h} }
-	both := func(g, p handler) map[string]handler {
-		return map[string]handler{http.MethodGet: g, http.MethodPost: p}
-	}
-	return []route{
-		{path: "/v2/rooms", methods: both(a.managed(a.listRooms), a.managed(a.createRoom))},
-		{path: "/v2/rooms/{room_id}", methods: both(a.managed(a.getRoom), a.managed(a.updateRoom))},
-
-		{path: "/v2/room-codes/room/{room_id}", methods: both(a.managed(a.listCodes), a.managed(a.completeCodes))},
-		{path: "/v2/room-codes/room/{room_id}/role/{role}", methods: post(a.managed(a.addCode))},
-		{path: "/v2/room-codes/code", methods: post(a.managed(a.enableCode))},
-
-		{path: "/v2/live-streams", methods: get(a.managed(a.listStreams))},
-		{path: "/v2/live-streams/room/{room_id}/start", methods: post(a.managed(a.startStream))},
-		{path: "/v2/live-streams/room/{room_id}/stop", methods: post(a.managed(a.stopRoomStream))},
-		{path: "/v2/live-streams/{stream_id}", methods: get(a.managed(a.getStream))},
-		{path: "/v2/live-streams/{stream_id}/stop", methods: post(a.managed(a.stopStream))},
-
-		{path: "/init", client: true, methods: get(a.init)},
-		{path: "/v2/token", client: true, methods: post(a.token)},
-		{path: "/v2/layouts/ui", client: true, methods: get(a.layouts)},
-		{path: "/v2/client/report", client: true, methods: post(a.discard)},
-		{path: "/v2/client/feedback", client: true, methods: post(a.discard)},
-
-		{path: "/healthz", probe: true, methods: get(a.healthy)},
-		{path: "/readyz", probe: true, methods: get(a.ready)},
-		{path: "/metrics", probe: true, methods: get(a.metrics)},
-	}
-}
-
-// managed lets a handler be called with a management token only, and tells it whose workspace that opens.
-func (a *API) managed(h func(r *http.Request, workspaceID string) (any, error)) handler {
-	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
-		workspaceID, err := a.verifier.Management(r.Context(), bearer(r))
-		if err != nil {
-			return nil, err
-		}
-		return h(r, workspaceID)
-	}
+// endpoints is the table of everything that the API answers. What is mounted, how it is described and what tests walk
+// through is all made from it.
+func (a *API) endpoints() []endpoint {
+	return slices.Concat(
+		a.roomEndpoints(),
+		a.codeEndpoints(),
+		a.liveStreamEndpoints(),
+		a.clientEndpoints(),
+		a.probeEndpoints(),
+	)
 }

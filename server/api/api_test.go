@@ -247,22 +247,20 @@ func TestManagementAuth(t *testing.T) {
 	refusal := func(detail string) string {
 		return `{"code":401,"message":"Token validation error","details":["` + detail + `"]}`
 	}
-	for _, rt := range b.routes() {
-		if !strings.HasPrefix(rt.path, "/v2/") || rt.client {
+	for _, e := range b.endpoints() {
+		if e.access != byServer {
 			continue
 		}
-		path := strings.NewReplacer("{room_id}", b.seed.Room.ID, "{role}", "broadcaster", "{stream_id}", store.NewID()).Replace(rt.path)
-		for method := range rt.methods {
-			resp := b.want(401, noToken, method, path, "", "")
-			if resp.Header.Get("WWW-Authenticate") != "Bearer" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
-				t.Errorf("%s: %v", path, resp.Header)
-			}
-			b.want(401, refusal("token is of the wrong type"), method, path, b.app("broadcaster", time.Hour), "")
-			b.want(401, refusal("access key not found"), method, path, foreign, "")
-			b.want(401, refusal("token is expired"), method, path, expired, "")
-			b.want(401, refusal("token is malformed"), method, path, "abc", "")
-			b.want(401, noToken, method, path, "", "", "Authorization", "Basic "+b.admin)
+		path := strings.NewReplacer("{room_id}", b.seed.Room.ID, "{role}", "broadcaster", "{stream_id}", store.NewID()).Replace(e.path)
+		resp := b.want(401, noToken, e.method, path, "", "")
+		if resp.Header.Get("WWW-Authenticate") != "Bearer" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: %v", path, resp.Header)
 		}
+		b.want(401, refusal("token is of the wrong type"), e.method, path, b.app("broadcaster", time.Hour), "")
+		b.want(401, refusal("access key not found"), e.method, path, foreign, "")
+		b.want(401, refusal("token is expired"), e.method, path, expired, "")
+		b.want(401, refusal("token is malformed"), e.method, path, "abc", "")
+		b.want(401, noToken, e.method, path, "", "", "Authorization", "Basic "+b.admin)
 	}
 }
 
@@ -445,17 +443,17 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL.RawQuery = raw
-		q := queryOf(r)
-		q.boolean("enabled")
-		q.time("after")
-		q.id("room_id")
-		page := q.page(store.IsID)
-		if q.err != nil {
-			if e := asError(q.err); e.Code != 400 || len(e.Details) == 0 {
-				t.Errorf("%q: %v", raw, q.err)
+		var in struct {
+			roomQuery
+			RoomID objectID `query:"room_id"`
+		}
+		if err := read(r, &in); err != nil {
+			if e := asError(err); e.Code != 400 || len(e.Details) == 0 {
+				t.Errorf("%q: %v", raw, err)
 			}
 			return
 		}
+		page := in.page()
 		if page.Limit < minPage || page.Limit > maxPage || page.Start != "" && !store.IsID(page.Start) {
 			t.Errorf("%q: %+v", raw, page)
 		}

@@ -20,46 +20,72 @@ import (
 // maxUserIDBytes bounds the name by which a customer's server knows somebody. It travels in tokens.
 const maxUserIDBytes = 256
 
-// token exchanges a room code for an auth token.
-func (a *API) token(_ http.ResponseWriter, r *http.Request) (any, error) {
-	var in struct {
-		Code   string `json:"code"`
-		UserID string `json:"user_id"`
-	}
-	if err := decode(r, &in, false); err != nil {
-		return nil, err
-	}
+func (a *API) clientEndpoints() []endpoint {
+	return described("Clients",
+		public("GET", "/init", "Where a client finds its WebSocket; needs an auth token", a.init),
+		public("POST", "/v2/token", "Exchange a room code for an auth token", a.token),
+		public("GET", "/v2/layouts/ui", "Layouts of the prebuilt user interface; needs an auth token", a.layouts),
+		public("POST", "/v2/client/report", "Telemetry of clients, of which nothing is kept", a.discard),
+		public("POST", "/v2/client/feedback", "Feedback of clients, of which nothing is kept", a.discard),
+	)
+}
+
+// tokenInput is a room code and whom the token is for.
+type tokenInput struct {
+	Code   string `json:"code"`
+	UserID string `json:"user_id"` // absent: a random one
+}
+
+func (in *tokenInput) check() error {
 	switch {
 	case in.Code == "":
-		return nil, badParam("body", "code is missing")
+		return badParam("body", "code is missing")
 	case len(in.UserID) > maxUserIDBytes:
-		return nil, badParam("body", "user_id longer than %d bytes", maxUserIDBytes)
+		return badParam("body", "user_id longer than %d bytes", maxUserIDBytes)
 	}
+	return nil
+}
+
+// tokenObject is an auth token.
+type tokenObject struct {
+	Token string `json:"token"`
+}
+
+// token exchanges a room code for an auth token.
+func (a *API) token(r *http.Request, in tokenInput) (tokenObject, error) {
+	var none tokenObject
 	code, room, template, err := a.roomOfCode(r, in.Code)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, refuse(http.StatusNotFound, "room code not found")
+		return none, errNoCode
 	case err != nil:
-		return nil, err
+		return none, err
 	case !room.Enabled:
-		return nil, errRoomOff
+		return none, errRoomOff
 	case !code.Enabled:
-		return nil, refuse(http.StatusForbidden, "room code is disabled")
+		return none, refuse(http.StatusForbidden, "room code is disabled")
 	case template.Policy.Roles[code.Role] == nil:
-		return nil, refuse(http.StatusForbidden, "the room has no role %q any more", code.Role)
+		return none, refuse(http.StatusForbidden, "the room has no role %q any more", code.Role)
 	}
 	keys, err := a.Store.AccessKeys(r.Context(), room.WorkspaceID)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("workspace has no access key")
+		return none, errors.New("workspace has no access key")
 	}
 	token, err := auth.MintApp(keys[0], auth.Grant{RoomID: room.ID, Role: code.Role, UserID: cmp.Or(in.UserID, uuid.NewString())}, a.TokenLifetime)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return map[string]string{"token": token}, nil
+	return tokenObject{token}, nil
+}
+
+// initQuery is what clients tell when they connect.
+type initQuery struct {
+	PeerID    string `query:"peer_id"` // set when it reconnects
+	UserAgent string `query:"user_agent_v2"`
+	Region    string `query:"region"`
 }
 
 // initAnswer is where a client goes on.
@@ -75,11 +101,11 @@ type initAnswer struct {
 
 // init tells a client where its WebSocket is. The web client calls it before each attempt to connect, reconnects
 // included, and never gets over a 404 (its join hangs), so what is wrong with the room is a 400 or 403 here.
-func (a *API) init(_ http.ResponseWriter, r *http.Request) (any, error) {
-	if _, _, err := a.admit(r, r.URL.Query().Get("peer_id")); err != nil {
-		return nil, err
-	}
+func (a *API) init(r *http.Request, in initQuery) (initAnswer, error) {
 	var v initAnswer
+	if _, _, err := a.admit(r, in.PeerID); err != nil {
+		return v, err
+	}
 	v.Endpoint = a.socketURL(r)
 	v.RTCConfiguration.ICEServers = append([]config.ICEServer{}, a.ICEServers...)
 	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer"} // gallery roles join without peer connections
@@ -141,10 +167,10 @@ type screen struct {
 }
 
 // layouts answers with the layouts of the template's roles, that of the token's role first.
-func (a *API) layouts(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) layouts(r *http.Request, _ nothing) (list[layout], error) {
 	g, template, err := a.admit(r, "")
 	if err != nil {
-		return nil, err
+		return list[layout]{}, err
 	}
 	names := slices.SortedFunc(maps.Keys(template.Roles), func(x, y string) int {
 		if (x == g.Role) != (y == g.Role) {
@@ -168,9 +194,7 @@ func (a *API) layouts(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 // discard takes telemetry of clients, and keeps none of it.
-func (a *API) discard(_ http.ResponseWriter, r *http.Request) (any, error) {
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return nil, err
-	}
-	return struct{}{}, nil
+func (a *API) discard(r *http.Request, _ unread) (struct{}, error) {
+	_, err := io.Copy(io.Discard, r.Body)
+	return struct{}{}, err
 }

@@ -6,19 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"amphi/server/store"
 )
 
 // decode reads the request's body, a JSON object, into v. Nothing at all is taken as {}: many documented calls have no
-// body. The Content-Type is not looked at: browsers send text/plain when the page names none. Fields that v does not
-// have are ignored, unless strict.
+// body. Fields that v does not have are ignored, unless strict.
 func decode(r *http.Request, v any, strict bool) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -29,6 +30,20 @@ func decode(r *http.Request, v any, strict bool) error {
 		return refuse(http.StatusBadRequest, "request body could not be read")
 	}
 	return decodeJSON(body, v, strict)
+}
+
+// checkContentType refuses a body that says to be something else than JSON. One that says nothing is read as JSON, and
+// so is the text/plain of web pages that name no type: only that spares them a preflight.
+func checkContentType(r *http.Request) error {
+	given := r.Header.Get("Content-Type")
+	if given == "" || r.ContentLength == 0 {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(given)
+	if err == nil && (kind == "application/json" || kind == "text/plain" || strings.HasSuffix(kind, "+json")) {
+		return nil
+	}
+	return &Error{Code: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json"}
 }
 
 func decodeJSON(body []byte, v any, strict bool) error {
@@ -43,8 +58,11 @@ func decodeJSON(body []byte, v any, strict bool) error {
 		}
 		return refuse(http.StatusBadRequest, "Invalid JSON")
 	}
-	if body[0] != '{' {
-		return badParam("body", "a JSON object is wanted")
+	if body[0] != wants(v) {
+		return badParam("body", "a JSON %s is wanted", map[byte]string{'{': "object", '[': "list"}[wants(v)])
+	}
+	if hasNUL(body) {
+		return badParam("body", "texts cannot have the character U+0000")
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if strict {
@@ -62,6 +80,34 @@ func decodeJSON(body []byte, v any, strict bool) error {
 	}
 }
 
+// wants is the first byte of the JSON form of what v points to: an object, or a list.
+func wants(v any) byte {
+	if reflect.TypeOf(v).Elem().Kind() == reflect.Slice {
+		return '['
+	}
+	return '{'
+}
+
+// hasNUL finds \u0000 in a JSON text. Databases do not keep it in texts.
+func hasNUL(text []byte) bool {
+	const escape = `\u0000`
+	for i := bytes.Index(text, []byte(escape)); i >= 0; {
+		n := i // of backslashes before the u: an even number of them escape each other
+		for n > 0 && text[n-1] == '\\' {
+			n--
+		}
+		if (i-n)%2 == 0 {
+			return true
+		}
+		next := bytes.Index(text[i+1:], []byte(escape))
+		if next < 0 {
+			return false
+		}
+		i += 1 + next
+	}
+	return false
+}
+
 // kindName is a Go type in the words of JSON.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
@@ -71,6 +117,8 @@ func kindName(t reflect.Type) string {
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	case reflect.Pointer:
+		return kindName(t.Elem())
 	case reflect.Float64:
 		return "a number"
 	case reflect.Slice:
@@ -92,8 +140,61 @@ func queryOf(r *http.Request) *query {
 	if err != nil {
 		q.err = badParam("query", "it is not properly encoded")
 	}
+	for name, list := range values {
+		for _, v := range list {
+			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				q.bad(strconv.Quote(name), "is not text")
+			}
+		}
+	}
 	return q
 }
+
+// read reads the fields of a struct that have a query tag, the parameter's name. Structs without one are read as if
+// their fields were in it.
+func (q *query) read(v reflect.Value) {
+	for i := range v.NumField() {
+		name, tagged := v.Type().Field(i).Tag.Lookup("query")
+		if !tagged {
+			if v.Field(i).Kind() == reflect.Struct {
+				q.read(v.Field(i))
+			}
+			continue
+		}
+		switch f := v.Field(i).Addr().Interface().(type) {
+		case *objectID:
+			*f = objectID(q.id(name))
+		case *cursor:
+			*f = cursor(q.text(name))
+			if *f != "" && !store.IsID(string(*f)) {
+				q.bad(name, "must be the last of the page before")
+			}
+		case *pageLimit:
+			*f = q.limit(name)
+		case **bool:
+			*f = q.boolean(name)
+		case *int:
+			*f = q.number(name)
+		case *time.Time:
+			*f = q.time(name)
+		case *[]string:
+			*f = q.values[name]
+		case *string:
+			*f = q.text(name)
+		default:
+			panic(fmt.Sprintf("query parameter %s has the type %T", name, f))
+		}
+	}
+}
+
+// objectID is the id of an object, or empty.
+type objectID string
+
+// cursor is the id of the last object of a page, or empty.
+type cursor string
+
+// pageLimit is the number of objects on a page.
+type pageLimit int
 
 func (q *query) bad(name, format string, args ...any) {
 	if q.err == nil {
@@ -128,6 +229,19 @@ func (q *query) boolean(name string) *bool {
 	}
 }
 
+// number reads a whole number; 0 when the parameter is absent.
+func (q *query) number(name string) int {
+	v := q.values.Get(name)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		q.bad(name, "must be a whole number")
+	}
+	return n
+}
+
 // time reads an RFC 3339 time.
 func (q *query) time(name string) time.Time {
 	v := q.values.Get(name)
@@ -148,36 +262,35 @@ const (
 	maxPage = 100
 )
 
-// page reads limit, which is brought into its bounds, and start, whose form isStart checks.
-func (q *query) page(isStart func(string) bool) store.Page {
-	p := store.Page{Limit: minPage, Start: q.values.Get("start")}
-	if v := q.values.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			q.bad("limit", "must be a whole number")
-		}
-		p.Limit = min(max(n, minPage), maxPage)
+// limit reads a page's limit, which is brought into its bounds.
+func (q *query) limit(name string) pageLimit {
+	if q.values.Get(name) == "" {
+		return minPage
 	}
-	if p.Start != "" && !isStart(p.Start) {
-		q.bad("start", "must be the last of the page before")
-	}
-	return p
+	return pageLimit(min(max(q.number(name), minPage), maxPage))
 }
 
+// pageQuery is what asks for a page of a list.
+type pageQuery struct {
+	Limit pageLimit `query:"limit"`
+	Start cursor    `query:"start"` // the last of the page before
+}
+
+func (p pageQuery) page() store.Page { return store.Page{Limit: int(p.Limit), Start: string(p.Start)} }
+
 // list is a page of objects as it is answered.
-type list struct {
+type list[O any] struct {
 	Limit int    `json:"limit"`
-	Data  any    `json:"data"` // never null
+	Data  []O    `json:"data"` // never null
 	Last  string `json:"last"` // id of the last object in data
 }
 
 // listOf makes the answer of a page of records: show makes an object, id tells a record's id.
-func listOf[R, O any](limit int, records []R, show func(R) O, id func(R) string) list {
-	objects := make([]O, len(records))
+func listOf[R, O any](limit int, records []R, show func(R) O, id func(R) string) list[O] {
+	l := list[O]{Limit: limit, Data: make([]O, len(records))}
 	for i, r := range records {
-		objects[i] = show(r)
+		l.Data[i] = show(r)
 	}
-	l := list{Limit: limit, Data: objects}
 	if len(records) > 0 {
 		l.Last = id(records[len(records)-1])
 	}

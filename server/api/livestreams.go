@@ -51,23 +51,37 @@ type startInput struct {
 	Recording   *store.StreamRecording `json:"recording"`
 }
 
-func (a *API) startStream(r *http.Request, workspaceID string) (any, error) {
-	var in startInput
-	if err := decode(r, &in, false); err != nil {
-		return nil, err
+func (in *startInput) check() error { return checkMeetingURL(in.MeetingURL) }
+
+// checkMeetingURL checks the address of a page that joins a meeting. It may be absent.
+func checkMeetingURL(text string) error {
+	if text == "" {
+		return nil
 	}
-	if in.MeetingURL != "" {
-		u, err := url.Parse(in.MeetingURL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(in.MeetingURL) > maxMeetingURLBytes {
-			return nil, badParam("body", "meeting_url must be an http or https URL")
-		}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(text) > maxMeetingURLBytes {
+		return badParam("body", "meeting_url must be an http or https URL")
 	}
+	return nil
+}
+
+func (a *API) liveStreamEndpoints() []endpoint {
+	return described("Live streams",
+		managed("GET", "/v2/live-streams", "List live streams, the newest first", a.listStreams),
+		managed("POST", "/v2/live-streams/room/{room_id}/start", "Start the composed stream of a room", a.startStream),
+		managed("POST", "/v2/live-streams/room/{room_id}/stop", "Stop what runs in a room", a.stopRoomStream),
+		managed("GET", "/v2/live-streams/{stream_id}", "Get a live stream", a.getStream),
+		managed("POST", "/v2/live-streams/{stream_id}/stop", "Stop a live stream", a.stopStream),
+	)
+}
+
+func (a *API) startStream(r *http.Request, workspaceID string, in startInput) (streamObject, error) {
 	room, template, err := a.openRoom(r, workspaceID)
 	if err != nil {
-		return nil, err
+		return streamObject{}, err
 	}
 	if template.Policy.HLS(in.Destination) == nil && (in.Destination != "" || len(template.Policy.Destinations.HLS) == 0) {
-		return nil, badParam("body", "destination: the room's template has no HLS destination %q", in.Destination)
+		return streamObject{}, badParam("body", "destination: the room's template has no HLS destination %q", in.Destination)
 	}
 	o := StreamOptions{Destination: in.Destination, MeetingURL: in.MeetingURL}
 	if in.Recording != nil {
@@ -76,52 +90,42 @@ func (a *API) startStream(r *http.Request, workspaceID string) (any, error) {
 	l, err := a.Live.StartStream(r.Context(), room.ID, o)
 	var refusal *protocol.Error
 	if errors.As(err, &refusal) && refusal.Code == http.StatusConflict {
-		return nil, refuse(http.StatusBadRequest, "beam already started") // the text and status of the documented API
+		return streamObject{}, refuse(http.StatusBadRequest, "beam already started") // the text and status of the documented API
 	}
-	if err != nil {
-		return nil, err
-	}
-	return showStream(l), nil
+	return showStream(l), err
 }
 
 // stopRoomStream stops what runs in the room. It answers with a page of what it stopped, since other servers of this
 // API can run several.
-func (a *API) stopRoomStream(r *http.Request, workspaceID string) (any, error) {
-	if err := decode(r, &struct{}{}, false); err != nil {
-		return nil, err
-	}
+func (a *API) stopRoomStream(r *http.Request, workspaceID string, _ nothing) (list[streamObject], error) {
+	var none list[streamObject]
 	room, err := a.room(r, workspaceID)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	l, err := a.Store.ActiveLiveStream(r.Context(), room.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, errNoStream
+		return none, errNoStream
 	}
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if l, err = a.stop(r, l); err != nil {
-		return nil, err
+		return none, err
 	}
 	return listOf(minPage, []store.LiveStream{l}, showStream, streamID), nil
 }
 
-func (a *API) stopStream(r *http.Request, workspaceID string) (any, error) {
-	if err := decode(r, &struct{}{}, false); err != nil {
-		return nil, err
-	}
+func (a *API) stopStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
 	l, err := a.stream(r, workspaceID)
 	if err != nil {
-		return nil, err
+		return streamObject{}, err
 	}
 	if !l.Status.Active() {
-		return nil, errNoStream
+		return streamObject{}, errNoStream
 	}
-	if l, err = a.stop(r, l); err != nil {
-		return nil, err
-	}
-	return showStream(l), nil
+	l, err = a.stop(r, l)
+	return showStream(l), err
 }
 
 // stop stops an active stream and returns its record after that.
@@ -141,34 +145,35 @@ func (a *API) stream(r *http.Request, workspaceID string) (store.LiveStream, err
 	return l, err
 }
 
-func (a *API) getStream(r *http.Request, workspaceID string) (any, error) {
+func (a *API) getStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
 	l, err := a.stream(r, workspaceID)
-	if err != nil {
-		return nil, err
-	}
 	o := showStream(l)
 	o.RecordingAssets = []any{}
-	return o, nil
+	return o, err
+}
+
+// jobQuery says which live streams, external streams or recordings are listed.
+type jobQuery struct {
+	RoomID    objectID `query:"room_id"`
+	SessionID objectID `query:"session_id"`
+	Status    string   `query:"status"`
+	pageQuery
 }
 
 var statuses = []store.Status{store.StatusStarting, store.StatusRunning, store.StatusStopping, store.StatusPostProcessing,
 	store.StatusCompleted, store.StatusFailed}
 
-func (a *API) listStreams(r *http.Request, workspaceID string) (any, error) {
-	q := queryOf(r)
-	filter := store.StreamFilter{RoomID: q.id("room_id"), SessionID: q.id("session_id"), Status: store.Status(q.text("status"))}
-	if filter.Status != "" && !slices.Contains(statuses, filter.Status) {
-		q.bad("status", "must be one of %v", statuses)
+func (in *jobQuery) check() error {
+	if in.Status != "" && !slices.Contains(statuses, store.Status(in.Status)) {
+		return badParam("query", "status must be one of %v", statuses)
 	}
-	page := q.page(store.IsID)
-	if q.err != nil {
-		return nil, q.err
-	}
-	streams, err := a.Store.LiveStreams(r.Context(), workspaceID, filter, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(page.Limit, streams, showStream, streamID), nil
+	return nil
+}
+
+func (a *API) listStreams(r *http.Request, workspaceID string, in jobQuery) (list[streamObject], error) {
+	filter := store.StreamFilter{RoomID: string(in.RoomID), SessionID: string(in.SessionID), Status: store.Status(in.Status)}
+	streams, err := a.Store.LiveStreams(r.Context(), workspaceID, filter, in.page())
+	return listOf(int(in.Limit), streams, showStream, streamID), err
 }
 
 func streamID(l store.LiveStream) string { return l.ID }

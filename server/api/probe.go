@@ -6,27 +6,48 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+func (a *API) probeEndpoints() []endpoint {
+	return described("Operation",
+		probe("/healthz", "Whether the process answers", a.healthy),
+		probe("/readyz", "Whether new clients should be sent here", a.ready),
+		probe("/metrics", "Metrics in the text form of Prometheus", a.metrics),
+	)
+}
+
+// probe makes an endpoint for the operator's tools.
+func probe[Out any](path, summary string, h func(w http.ResponseWriter, r *http.Request) (Out, error)) endpoint {
+	e := makeEndpoint("GET", path, summary, func(w http.ResponseWriter, r *http.Request, _ caller, _ nothing) (Out, error) {
+		return h(w, r)
+	})
+	e.access = byProbe
+	return e
+}
+
+// probeObject is the answer of a probe that found nothing wrong.
+type probeObject struct {
+	Status string `json:"status"`
+}
+
 // healthy says that the process answers. Restarting it is right when this fails, and only then.
-func (a *API) healthy(http.ResponseWriter, *http.Request) (any, error) {
-	return map[string]string{"status": "ok"}, nil
+func (a *API) healthy(http.ResponseWriter, *http.Request) (probeObject, error) {
+	return probeObject{"ok"}, nil
 }
 
 // ready says whether new clients should be sent here.
-func (a *API) ready(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) ready(_ http.ResponseWriter, r *http.Request) (probeObject, error) {
 	if a.draining.Load() {
-		return nil, refuse(http.StatusServiceUnavailable, "shutting down")
+		return probeObject{}, refuse(http.StatusServiceUnavailable, "shutting down")
 	}
 	if err := a.Store.Ping(r.Context()); err != nil {
-		a.Log.Error("not ready", "err", err)
-		return nil, refuse(http.StatusServiceUnavailable, "the database does not answer")
+		return probeObject{}, refuse(http.StatusServiceUnavailable, "the database does not answer").because(err)
 	}
-	return map[string]string{"status": "ready"}, nil
+	return probeObject{"ready"}, nil
 }
 
-func (a *API) metrics(w http.ResponseWriter, r *http.Request) (any, error) {
+func (a *API) metrics(w http.ResponseWriter, r *http.Request) (nothing, error) {
 	if !within(a.clientAddr(r), a.MetricsFrom) {
-		return nil, refuse(http.StatusForbidden, "metrics are for the networks in http.metrics_from")
+		return nothing{}, refuse(http.StatusForbidden, "metrics are for the networks in http.metrics_from")
 	}
 	promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
-	return nil, nil
+	return nothing{}, nil
 }

@@ -33,42 +33,44 @@ func (a *API) openRoom(r *http.Request, workspaceID string) (store.Room, store.T
 	return room, template, err
 }
 
-func (a *API) completeCodes(r *http.Request, workspaceID string) (any, error) {
-	if err := decode(r, &struct{}{}, false); err != nil {
-		return nil, err
-	}
-	room, template, err := a.openRoom(r, workspaceID)
-	if err != nil {
-		return nil, err
-	}
-	codes, err := a.Store.CompleteRoomCodes(r.Context(), room.ID, slices.Sorted(maps.Keys(template.Policy.Roles)), auth.NewRoomCode)
-	if err != nil {
-		return nil, tooManyCodes(err)
-	}
-	objects := make([]codeObject, len(codes))
-	for i, c := range codes {
-		objects[i] = showCode(c)
-	}
-	return map[string]any{"data": objects}, nil
+func (a *API) codeEndpoints() []endpoint {
+	return described("Room codes",
+		managed("GET", "/v2/room-codes/room/{room_id}", "List the codes of a room", a.listCodes),
+		managed("POST", "/v2/room-codes/room/{room_id}", "Make a code for every role that has none; answers with all of the room", a.completeCodes),
+		managed("POST", "/v2/room-codes/room/{room_id}/role/{role}", "Make one more code for a role", a.addCode),
+		managed("POST", "/v2/room-codes/code", "Enable or disable a code", a.enableCode),
+	)
 }
 
-func (a *API) addCode(r *http.Request, workspaceID string) (any, error) {
-	if err := decode(r, &struct{}{}, false); err != nil {
-		return nil, err
-	}
+// codesObject is all codes of a room.
+type codesObject struct {
+	Data []codeObject `json:"data"`
+}
+
+func (a *API) completeCodes(r *http.Request, workspaceID string, _ nothing) (codesObject, error) {
 	room, template, err := a.openRoom(r, workspaceID)
 	if err != nil {
-		return nil, err
+		return codesObject{}, err
+	}
+	codes, err := a.Store.CompleteRoomCodes(r.Context(), room.ID, slices.Sorted(maps.Keys(template.Policy.Roles)), auth.NewRoomCode)
+	o := codesObject{Data: make([]codeObject, len(codes))}
+	for i, c := range codes {
+		o.Data[i] = showCode(c)
+	}
+	return o, tooManyCodes(err)
+}
+
+func (a *API) addCode(r *http.Request, workspaceID string, _ nothing) (codeObject, error) {
+	room, template, err := a.openRoom(r, workspaceID)
+	if err != nil {
+		return codeObject{}, err
 	}
 	role := r.PathValue("role")
 	if template.Policy.Roles[role] == nil {
-		return nil, refuse(http.StatusNotFound, "role not found")
+		return codeObject{}, errNoRole
 	}
 	code, err := a.Store.AddRoomCode(r.Context(), room.ID, role, auth.NewRoomCode)
-	if err != nil {
-		return nil, tooManyCodes(err)
-	}
-	return showCode(code), nil
+	return showCode(code), tooManyCodes(err)
 }
 
 func tooManyCodes(err error) error {
@@ -78,55 +80,62 @@ func tooManyCodes(err error) error {
 	return err
 }
 
-func (a *API) listCodes(r *http.Request, workspaceID string) (any, error) {
-	q := queryOf(r)
-	filter := store.CodeFilter{Role: q.text("role"), Enabled: q.boolean("enabled")}
-	page := q.page(func(s string) bool { _, ok := auth.ParseRoomCode(s); return ok })
-	if q.err != nil {
-		return nil, q.err
-	}
-	room, err := a.room(r, workspaceID)
-	if err := disabledOr(room, err); err != nil {
-		return nil, err
-	}
-	codes, err := a.Store.RoomCodes(r.Context(), room.ID, filter, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(page.Limit, codes, showCode, func(c store.RoomCode) string { return c.Code }), nil
+// codeQuery says which codes of a room are listed.
+type codeQuery struct {
+	Role    string    `query:"role"`
+	Enabled *bool     `query:"enabled"`
+	Limit   pageLimit `query:"limit"`
+	Start   string    `query:"start"` // a code: codes are their own ids
 }
 
-func (a *API) enableCode(r *http.Request, workspaceID string) (any, error) {
-	var in struct {
-		Code    *string `json:"code"`
-		Enabled *bool   `json:"enabled"`
+func (in *codeQuery) check() error {
+	if _, ok := auth.ParseRoomCode(in.Start); !ok && in.Start != "" {
+		return badParam("query", "start must be the last of the page before")
 	}
-	if err := decode(r, &in, true); err != nil {
-		return nil, err
+	return nil
+}
+
+func (a *API) listCodes(r *http.Request, workspaceID string, in codeQuery) (list[codeObject], error) {
+	room, err := a.room(r, workspaceID)
+	if err := disabledOr(room, err); err != nil {
+		return list[codeObject]{}, err
 	}
+	codes, err := a.Store.RoomCodes(r.Context(), room.ID, store.CodeFilter{Role: in.Role, Enabled: in.Enabled},
+		store.Page{Limit: int(in.Limit), Start: in.Start})
+	return listOf(int(in.Limit), codes, showCode, func(c store.RoomCode) string { return c.Code }), err
+}
+
+// codeInput enables or disables a code.
+type codeInput struct {
+	strict
+	Code    *string `json:"code"`
+	Enabled *bool   `json:"enabled"`
+}
+
+func (in *codeInput) check() error {
 	switch {
 	case in.Code == nil || *in.Code == "":
-		return nil, badParam("body", "code is missing")
+		return badParam("body", "code is missing")
 	case in.Enabled == nil:
-		return nil, badParam("body", "enabled is missing")
+		return badParam("body", "enabled is missing")
 	}
-	noCode := refuse(http.StatusNotFound, "room code not found")
+	return nil
+}
+
+func (a *API) enableCode(r *http.Request, workspaceID string, in codeInput) (codeObject, error) {
 	code, room, template, err := a.roomOfCode(r, *in.Code)
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && room.WorkspaceID != workspaceID:
-		return nil, noCode
+		return codeObject{}, errNoCode
 	case err != nil:
-		return nil, err
+		return codeObject{}, err
 	case *in.Enabled && !room.Enabled:
-		return nil, errRoomOff
+		return codeObject{}, errRoomOff
 	case *in.Enabled && template.Policy.Roles[code.Role] == nil:
-		return nil, refuse(http.StatusForbidden, "the template has no role %q any more", code.Role)
+		return codeObject{}, refuse(http.StatusForbidden, "the template has no role %q any more", code.Role)
 	}
 	code, err = a.Store.EnableRoomCode(r.Context(), code.Code, *in.Enabled)
-	if err != nil {
-		return nil, err
-	}
-	return showCode(code), nil
+	return showCode(code), err
 }
 
 // roomOfCode returns what a code leads to, in whatever state that is. A text that is no code is not found.

@@ -101,15 +101,7 @@ type recordingInfo struct {
 	} `json:"upload_info"`
 }
 
-// readRoom reads and checks a body. What depends on the room as it is, apply checks.
-func readRoom(r *http.Request) (*roomInput, error) {
-	in := new(roomInput)
-	if err := decode(r, in, false); err != nil {
-		return nil, err
-	}
-	return in, in.check()
-}
-
+// check says what is wrong whatever room it is; what depends on the room as it is, apply checks.
 func (in *roomInput) check() error {
 	switch {
 	case in.Template != nil:
@@ -222,11 +214,16 @@ func nonEmpty(s *string) *string {
 	return s
 }
 
-func (a *API) createRoom(r *http.Request, workspaceID string) (any, error) {
-	in, err := readRoom(r)
-	if err != nil {
-		return nil, err
-	}
+func (a *API) roomEndpoints() []endpoint {
+	return described("Rooms",
+		managed("GET", "/v2/rooms", "List rooms, the newest first; disabled ones only with enabled=false", a.listRooms),
+		managed("POST", "/v2/rooms", "Make a room, or change the one that has the name", a.createRoom),
+		managed("GET", "/v2/rooms/{room_id}", "Get a room", a.getRoom),
+		managed("POST", "/v2/rooms/{room_id}", "Change, enable or disable a room", a.updateRoom),
+	)
+}
+
+func (a *API) createRoom(r *http.Request, workspaceID string, in roomInput) (roomObject, error) {
 	name := uuid.NewString()
 	if in.Name != nil && *in.Name != "" {
 		name = *in.Name
@@ -235,32 +232,29 @@ func (a *API) createRoom(r *http.Request, workspaceID string) (any, error) {
 	return a.savedRoom(r, room, err)
 }
 
-func (a *API) updateRoom(r *http.Request, workspaceID string) (any, error) {
-	in, err := readRoom(r)
-	if err != nil {
-		return nil, err
-	}
+func (a *API) updateRoom(r *http.Request, workspaceID string, in roomInput) (roomObject, error) {
 	// The room is looked for first, so that what is not found later is the template.
 	old, err := a.room(r, workspaceID)
 	if err != nil {
-		return nil, err
+		return roomObject{}, err
 	}
 	room, err := a.Store.ChangeRoom(r.Context(), workspaceID, old.ID, in.apply)
 	return a.savedRoom(r, room, err)
 }
 
-func (a *API) savedRoom(r *http.Request, room store.Room, err error) (any, error) {
+// savedRoom tells the room, if it is live, what was saved of it.
+func (a *API) savedRoom(r *http.Request, room store.Room, err error) (roomObject, error) {
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		return nil, badParam("body", "name is taken by another room")
+		return roomObject{}, badParam("body", "name is taken by another room")
 	case errors.Is(err, store.ErrNotFound):
-		return nil, &Error{Code: http.StatusBadRequest, Message: "Error: template not found", Details: []string{"Error: template not found"}}
+		return roomObject{}, &Error{Code: http.StatusBadRequest, Message: "Error: template not found", Details: []string{"Error: template not found"}}
 	case err != nil:
-		return nil, err
+		return roomObject{}, err
 	}
 	w, err := a.Store.Workspace(r.Context(), room.WorkspaceID)
 	if err != nil {
-		return nil, err
+		return roomObject{}, err
 	}
 	return a.showRoom(room, w), nil
 }
@@ -274,38 +268,40 @@ func (a *API) room(r *http.Request, workspaceID string) (store.Room, error) {
 	return room, err
 }
 
-func (a *API) getRoom(r *http.Request, workspaceID string) (any, error) {
+func (a *API) getRoom(r *http.Request, workspaceID string, _ nothing) (roomObject, error) {
 	room, err := a.room(r, workspaceID)
 	if err != nil {
-		return nil, err
+		return roomObject{}, err
 	}
-	return a.savedRoom(r, room, nil)
+	w, err := a.Store.Workspace(r.Context(), room.WorkspaceID)
+	return a.showRoom(room, w), err
 }
 
-func (a *API) listRooms(r *http.Request, workspaceID string) (any, error) {
-	q := queryOf(r)
-	filter := store.RoomFilter{Enabled: q.boolean("enabled"), Name: q.text("name"), TemplateID: q.id("template_id"),
-		After: q.time("after"), Before: q.time("before")}
-	page := q.page(store.IsID)
-	if q.err != nil {
-		return nil, q.err
-	}
+// roomQuery says which rooms are listed.
+type roomQuery struct {
+	Enabled    *bool     `query:"enabled"` // absent: true, which is documented so
+	Name       string    `query:"name"`
+	TemplateID objectID  `query:"template_id"`
+	After      time.Time `query:"after"`
+	Before     time.Time `query:"before"`
+	pageQuery
+}
+
+func (a *API) listRooms(r *http.Request, workspaceID string, in roomQuery) (list[roomObject], error) {
+	filter := store.RoomFilter{Enabled: in.Enabled, Name: in.Name, TemplateID: string(in.TemplateID), After: in.After, Before: in.Before}
 	if filter.Enabled == nil {
-		filter.Enabled = ptr(true) // documented so
+		filter.Enabled = ptr(true)
 	}
-	rooms, err := a.Store.Rooms(r.Context(), workspaceID, filter, page)
+	rooms, err := a.Store.Rooms(r.Context(), workspaceID, filter, in.page())
 	if err != nil {
-		return nil, err
+		return list[roomObject]{}, err
 	}
 	w, err := a.Store.Workspace(r.Context(), workspaceID)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(page.Limit, rooms, func(room store.Room) roomObject {
+	return listOf(int(in.Limit), rooms, func(room store.Room) roomObject {
 		o := a.showRoom(room, w)
 		o.Key = fmt.Sprintf("%s:%s", w.ID, room.Name)
 		return o
-	}, func(room store.Room) string { return room.ID }), nil
+	}, func(room store.Room) string { return room.ID }), err
 }
 
 // disabledOr returns errRoomOff for a disabled room.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"amphi/server/auth"
 	"amphi/server/protocol"
@@ -22,12 +24,20 @@ type Error struct {
 	Code    int      `json:"code"` // the HTTP status
 	Message string   `json:"message"`
 	Details []string `json:"details,omitempty"`
+
+	cause error // for the log only
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%d: %s %q", e.Code, e.Message, e.Details) }
 
 func refuse(code int, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// because adds what only the log may say.
+func (e *Error) because(err error) *Error {
+	e.cause = err
+	return e
 }
 
 // badParam is a 400 about the body or the query.
@@ -38,7 +48,10 @@ func badParam(place, format string, args ...any) *Error {
 
 var (
 	errInternal    = refuse(http.StatusInternalServerError, "internal error")
+	errNoPath      = refuse(http.StatusNotFound, "no such path")
 	errNoRoom      = refuse(http.StatusNotFound, "room not found")
+	errNoCode      = refuse(http.StatusNotFound, "room code not found")
+	errNoRole      = refuse(http.StatusNotFound, "role not found")
 	errRoomOff     = refuse(http.StatusForbidden, "room is disabled")
 	errNoStream    = refuse(http.StatusNotFound, "hls not running")
 	errTooMuchBody = refuse(http.StatusRequestEntityTooLarge, "request body too large")
@@ -76,52 +89,64 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// endpoint is everything that happens around the handlers of a route.
-func (a *API) endpoint(rt route) http.Handler {
-	allow := strings.Join(append(slices.Sorted(maps.Keys(rt.methods)), http.MethodOptions), ", ")
+// path is the endpoints that share a path.
+type path struct {
+	pattern string
+	access  access
+	methods map[string]endpoint
+}
+
+// serve is everything that happens around the handlers of a path.
+func (a *API) serve(p path) http.Handler {
+	allow := strings.Join(append(slices.Sorted(maps.Keys(p.methods)), http.MethodOptions), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler {
+					panic(v)
 				}
-				a.Log.Error("request handler panicked", "route", rt.path, "panic", p, "stack", string(debug.Stack()))
+				a.Log.Error("request handler panicked", "route", p.pattern, "panic", v, "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					a.respond(rec, errInternal.Code, errInternal)
 				}
 			}
-			a.requests.WithLabelValues(rt.path, method(r), strconv.Itoa(rec.status)).Observe(time.Since(start).Seconds())
+			a.requests.WithLabelValues(p.pattern, method(r), strconv.Itoa(rec.status)).Observe(time.Since(start).Seconds())
 		}()
 
 		h := rec.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if rt.client {
+		if p.access == byClient {
 			h.Set("Access-Control-Allow-Origin", "*") // on errors too: without it a page sees a network failure
 		}
-		if !rt.probe {
+		if p.access != byProbe {
 			if ok, after := a.limiter.allow(a.clientAddr(r)); !ok {
 				h.Set("Retry-After", strconv.Itoa(after))
+				// Not logged: whoever floods the server would flood the log. amphi_http_rate_limited_total counts them.
 				a.respond(rec, http.StatusTooManyRequests, refuse(http.StatusTooManyRequests, "rate limit exceeded, retry after %d seconds", after))
 				return
 			}
 		}
-		handle := rt.methods[r.Method]
+		if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
+			a.answer(rec, r, endpoint{}, nil, errNoPath) // databases would choke on it
+			return
+		}
+		e, ok := p.methods[r.Method]
 		if r.Method == http.MethodHead {
-			handle = rt.methods[http.MethodGet]
+			e, ok = p.methods[http.MethodGet]
 		}
 		switch {
-		case len(rt.methods) == 0:
-			a.respond(rec, http.StatusNotFound, refuse(http.StatusNotFound, "no such path"))
-		case handle != nil:
+		case len(p.methods) == 0:
+			a.answer(rec, r, e, nil, errNoPath)
+		case ok:
 			r.Body = http.MaxBytesReader(rec, r.Body, int64(a.Limits.BodyBytes))
-			v, err := handle(rec, r)
-			a.answer(rec, r, v, err)
+			v, err := a.handle(rec, r, e)
+			a.answer(rec, r, e, v, err)
 		case r.Method == http.MethodOptions:
 			h.Set("Allow", allow)
-			if rt.client { // a preflight
+			if p.access == byClient { // a preflight
 				h.Set("Access-Control-Allow-Methods", allow)
 				h.Set("Access-Control-Allow-Headers", "authorization, content-type")
 				h.Set("Access-Control-Max-Age", "86400")
@@ -129,25 +154,46 @@ func (a *API) endpoint(rt route) http.Handler {
 			rec.WriteHeader(http.StatusNoContent)
 		default:
 			h.Set("Allow", allow)
-			a.respond(rec, http.StatusMethodNotAllowed, refuse(http.StatusMethodNotAllowed, "method %s is not allowed here", method(r)))
+			a.answer(rec, r, e, nil, refuse(http.StatusMethodNotAllowed, "method %s is not allowed here", method(r)))
 		}
 	})
 }
 
-// answer writes what a handler returned, unless it wrote a response itself and returned nothing.
-func (a *API) answer(w *recorder, r *http.Request, v any, err error) {
+// handle lets the endpoint answer, if the token is right for it.
+func (a *API) handle(w http.ResponseWriter, r *http.Request, e endpoint) (any, error) {
+	var c caller
+	if e.access == byServer {
+		var err error
+		if c.workspaceID, err = a.verifier.Management(r.Context(), bearer(r)); err != nil {
+			return nil, err
+		}
+	}
+	return e.handle(w, r, c)
+}
+
+// answer writes what a handler returned, unless it wrote a response itself and returned nothing. A refusal is logged
+// here and nowhere else.
+func (a *API) answer(w *recorder, r *http.Request, e endpoint, v any, err error) {
 	switch {
 	case err != nil:
-		e := asError(err)
-		if e == errInternal && r.Context().Err() == nil {
-			a.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		refusal := asError(err)
+		switch {
+		case r.Context().Err() != nil: // the client has gone
+		case refusal == errInternal:
+			a.Log.Error("request failed", "method", method(r), "path", r.URL.Path, "err", err)
+		default:
+			reason := cmp.Or(strings.Join(refusal.Details, "; "), refusal.Message)
+			if refusal.cause != nil {
+				reason += ": " + refusal.cause.Error()
+			}
+			a.Log.Info("request refused", "method", method(r), "path", r.URL.Path, "status", refusal.Code, "reason", reason)
 		}
-		if e.Code == http.StatusUnauthorized {
+		if refusal.Code == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
-		a.respond(w, e.Code, e)
+		a.respond(w, refusal.Code, refusal)
 	case v != nil:
-		a.respond(w, http.StatusOK, v)
+		a.respond(w, cmp.Or(e.status, http.StatusOK), v)
 	case w.status == 0:
 		w.WriteHeader(http.StatusNoContent)
 	}
