@@ -2,75 +2,61 @@ package store
 
 import (
 	"database/sql"
-	"errors"
-	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"strings"
+	"unicode/utf8"
 )
 
 // dialect is everything in which databases differ.
 type dialect struct {
-	serial   string                    // column type of a growing number that is the primary key
+	ddl      func(text string) string  // from the migrations' SQL to the database's
 	rebind   func(query string) string // from ? to the database's placeholders
 	isUnique func(error) bool          // a UNIQUE constraint was violated
-	check    string                    // query whose rows are all "ok" when nothing is damaged
+	// again says that a transaction failed only because of another one at the same time.
+	again func(error) bool
+	// lock ends a SELECT whose rows of that table nobody else may change, or lock, before the transaction ends.
+	lock func(table string) string
+	// exclusive is a statement that waits until no other transaction that used it is under way; "" when there are
+	// no others.
+	exclusive string
+	check     string // query whose rows are all "ok" when nothing is damaged
 }
 
-var sqliteDialect = dialect{
-	serial: "INTEGER PRIMARY KEY AUTOINCREMENT", // without the word, numbers of deleted rows come again
-	rebind: func(query string) string { return query },
-	check:  `PRAGMA integrity_check(10)`,
-	isUnique: func(err error) bool {
-		var e *sqlite.Error
-		return errors.As(err, &e) &&
-			(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-	},
+// isPostgres says whether where is the URL of a PostgreSQL database. Everything else is the path of an SQLite file.
+func isPostgres(where string) bool {
+	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
 }
 
-// sqlitePragmas apply to every connection. WAL lets readers go on during a write; with synchronous=FULL a commit is on
-// the disk when it returns, also if power fails (in WAL mode NORMAL would lose the last commits).
-var sqlitePragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"}
-
-const sqliteReaders = 4 // connections
-
-func openSQLite(path string) (read, write *sql.DB, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, err
+// Redacted is the path or URL of a database without its password, for logs and error messages.
+func Redacted(where string) string {
+	if !isPostgres(where) {
+		return where
 	}
-	// The database holds secrets. SQLite gives its -wal and -shm files the mode of the main file.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	u, err := url.Parse(where)
 	if err != nil {
-		return nil, nil, err
+		return "postgres://(not a URL)"
 	}
-	if err := f.Close(); err != nil {
-		return nil, nil, err
-	}
-	open := func(connections int, extra ...string) (*sql.DB, error) {
-		// BEGIN IMMEDIATE takes the write lock at once: a transaction that reads and then writes cannot fail half-way
-		// because another one wrote in between.
-		q := url.Values{"_txlock": {"immediate"}, "_pragma": append(append([]string(nil), sqlitePragmas...), extra...)}
-		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
-		if err != nil {
-			return nil, err
+	q := u.Query()
+	for _, secret := range []string{"password", "sslpassword"} {
+		if q.Has(secret) {
+			q.Set(secret, "xxxxx")
 		}
-		db.SetMaxOpenConns(connections)
-		db.SetMaxIdleConns(connections)
-		return db, nil
 	}
-	if write, err = open(1); err != nil {
-		return nil, nil, err
-	}
-	if err := write.Ping(); err != nil { // makes the file a WAL database before the first reader comes
-		write.Close()
-		return nil, nil, fmt.Errorf("open: %w", err)
-	}
-	if read, err = open(sqliteReaders, "query_only(ON)"); err != nil {
-		write.Close()
-		return nil, nil, err
-	}
-	return read, write, nil
+	u.RawQuery = q.Encode()
+	return u.Redacted()
 }
+
+// clean makes texts that every database takes: PostgreSQL refuses NUL and broken UTF-8, and a name that somebody chose
+// must not fail the transaction that records it.
+func clean(args []any) []any {
+	for i, arg := range args {
+		s, ok := arg.(string)
+		if ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+			args[i] = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+		}
+	}
+	return args
+}
+
+// connections is what a database is opened as; both may be the same.
+type connections struct{ read, write *sql.DB }

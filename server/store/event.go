@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,9 @@ type envelope struct {
 
 // event writes an event about a room to the outbox, if anybody wants the room's events.
 func (t *tx) event(room Room, at time.Time, kind string, data any) error {
+	if !t.rooms[room.ID] {
+		return fmt.Errorf("event %s about room %s, which the transaction has not taken", kind, room.ID)
+	}
 	w, err := t.workspace(room.WorkspaceID)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func (s *Store) LeaveFailed(ctx context.Context, roomID string, p Peer, data, me
 // tell writes an event that goes with no change of a record.
 func (s *Store) tell(ctx context.Context, roomID string, at time.Time, kind string, data func(Room) any) error {
 	return s.update(ctx, func(t *tx) error {
-		room, err := t.anyRoom(roomID)
+		room, err := t.room(roomID)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Store) RoleChangeFailed(ctx context.Context, sessionID, peerID string, 
 // room.end.failure.
 func (s *Store) RoomEndFailed(ctx context.Context, roomID, sessionID string, e RoomEnd, code int, message string) error {
 	return s.update(ctx, func(t *tx) error {
-		room, err := t.anyRoom(roomID)
+		room, err := t.room(roomID)
 		if err != nil {
 			return err
 		}

@@ -122,7 +122,7 @@ func (s *Store) LiveStreams(ctx context.Context, workspaceID string, f StreamFil
 // times are made here unless an id is given. ErrConflict when one occupies the room.
 func (s *Store) StartLiveStream(ctx context.Context, l LiveStream) (LiveStream, error) {
 	err := s.update(ctx, func(t *tx) error {
-		room, err := t.anyRoom(l.RoomID)
+		room, err := t.room(l.RoomID)
 		if err != nil {
 			return err
 		}
@@ -219,6 +219,13 @@ func (t *tx) moveLiveStream(id string, at time.Time, move func(*tx, *LiveStream)
 	if err != nil {
 		return err
 	}
+	v, room, err := t.sessionAndRoom(l.SessionID)
+	if err != nil {
+		return err
+	}
+	if l, err = t.liveStream(id); err != nil { // as it is now that the room is ours
+		return err
+	}
 	l.UpdatedAt = trunc(at)
 	if err := move(t, &l); err != nil {
 		return err
@@ -226,10 +233,6 @@ func (t *tx) moveLiveStream(id string, at time.Time, move func(*tx, *LiveStream)
 	_, err = t.exec(`UPDATE live_streams SET status = ?, stopped_by = ?, reason = ?, updated_at = ?, started_at = ?, stopped_at = ? WHERE id = ?`,
 		string(l.Status), l.StoppedBy, l.Reason, millis(l.UpdatedAt), millis(l.StartedAt), millis(l.StoppedAt), id)
 	if err != nil || event == "" {
-		return err
-	}
-	v, room, err := t.sessionAndRoom(l.SessionID)
-	if err != nil {
 		return err
 	}
 	return t.event(room, l.UpdatedAt, event, data(l, newHLSEvent(l, room, v)))

@@ -17,6 +17,9 @@ var migrations embed.FS
 // released: a change of the tables is a new file.
 func (s *Store) migrate(ctx context.Context) error {
 	err := s.update(ctx, func(t *tx) error {
+		if err := t.exclusive(); err != nil {
+			return err
+		}
 		_, err := t.exec(`CREATE TABLE IF NOT EXISTS migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)`)
 		return err
 	})
@@ -54,12 +57,15 @@ func (s *Store) migrate(ctx context.Context) error {
 
 func (s *Store) applyMigration(ctx context.Context, version int, name, text string) error {
 	return s.update(ctx, func(t *tx) error {
-		// Asked inside the write transaction: two servers may start on one database at the same moment.
+		// Two servers may start on one database at the same moment.
+		if err := t.exclusive(); err != nil {
+			return err
+		}
 		var done int
 		if err := t.row(`SELECT COUNT(*) FROM migrations WHERE version = ?`, version).Scan(&done); err != nil || done > 0 {
 			return err
 		}
-		if _, err := t.exec(strings.ReplaceAll(text, "{{serial}}", s.dialect.serial)); err != nil {
+		if _, err := t.exec(s.dialect.ddl(text)); err != nil {
 			return err
 		}
 		_, err := t.exec(`INSERT INTO migrations (version, name, applied_at) VALUES (?, ?, ?)`, version, name, time.Now().UnixMilli())

@@ -61,6 +61,18 @@ func (q querier) anyRoom(id string) (Room, error) {
 	return r, found(err, "room", id)
 }
 
+// room returns a room that no other transaction changes, or changes anything of, until this one ends. Whoever changes
+// what belongs to a room (codes, sessions, streams, …) or writes an event about it calls this first, and reads only then
+// what it is going to change. So the changes of a room, and its events, come one after the other on every database;
+// and as a transaction takes the lock of its one room first, none waits for another in a circle.
+func (t *tx) room(id string) (Room, error) {
+	r, err := scanRoom(t.row(selectRooms+` WHERE r.id = ?`+t.dialect.lock("r"), id))
+	if err == nil {
+		t.rooms[id] = true
+	}
+	return r, found(err, "room", id)
+}
+
 // RoomFilter says which rooms are listed. Zero fields do not filter; After and Before include their instant.
 type RoomFilter struct {
 	Enabled    *bool
@@ -94,7 +106,7 @@ func (s *Store) SaveRoom(ctx context.Context, workspaceID, name string, change f
 	var r Room
 	err := s.update(ctx, func(t *tx) error {
 		var err error
-		r, err = scanRoom(t.row(selectRooms+` WHERE r.workspace_id = ? AND r.name_key = ?`, workspaceID, strings.ToLower(name)))
+		r, err = scanRoom(t.row(selectRooms+` WHERE r.workspace_id = ? AND r.name_key = ?`+t.dialect.lock("r"), workspaceID, strings.ToLower(name)))
 		switch {
 		case errors.Is(err, errNoRows):
 			def, err := t.defaultTemplate(workspaceID)
@@ -102,7 +114,11 @@ func (s *Store) SaveRoom(ctx context.Context, workspaceID, name string, change f
 				return err
 			}
 			r = Room{ID: NewID(), WorkspaceID: workspaceID, TemplateID: def.ID, Name: name, Enabled: true, CreatedAt: trunc(time.Now())}
-			return t.saveRoom(&r, change, t.insertRoom)
+			err = t.saveRoom(&r, change, t.insertRoom)
+			if errors.Is(err, ErrConflict) && strings.EqualFold(r.Name, name) {
+				return errAgain // somebody has just made it
+			}
+			return err
 		case err != nil:
 			return err
 		default:
@@ -117,7 +133,7 @@ func (s *Store) ChangeRoom(ctx context.Context, workspaceID, id string, change f
 	var r Room
 	err := s.update(ctx, func(t *tx) error {
 		var err error
-		if r, err = t.anyRoom(id); err != nil {
+		if r, err = t.room(id); err != nil {
 			return err
 		}
 		if r.WorkspaceID != workspaceID {

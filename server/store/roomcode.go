@@ -33,11 +33,7 @@ func scanCode(row scanner) (c RoomCode, err error) {
 
 // RoomCode returns the record of a code.
 func (s *Store) RoomCode(ctx context.Context, code string) (RoomCode, error) {
-	return s.query(ctx).roomCode(code)
-}
-
-func (q querier) roomCode(code string) (RoomCode, error) {
-	c, err := scanCode(q.row(`SELECT `+codeColumns+` FROM room_codes WHERE code = ?`, code))
+	c, err := scanCode(s.query(ctx).row(`SELECT `+codeColumns+` FROM room_codes WHERE code = ?`, code))
 	return c, found(err, "room code", code)
 }
 
@@ -67,7 +63,10 @@ func (s *Store) RoomCodes(ctx context.Context, roomID string, f CodeFilter, p Pa
 func (s *Store) CompleteRoomCodes(ctx context.Context, roomID string, roles []string, newCode func() string) ([]RoomCode, error) {
 	var codes []RoomCode
 	err := s.update(ctx, func(t *tx) error {
-		var err error
+		_, err := t.room(roomID)
+		if err != nil {
+			return err
+		}
 		if codes, err = t.codesOf(roomID); err != nil {
 			return err
 		}
@@ -102,6 +101,9 @@ func (s *Store) CompleteRoomCodes(ctx context.Context, roomID string, roles []st
 func (s *Store) AddRoomCode(ctx context.Context, roomID, role string, newCode func() string) (RoomCode, error) {
 	var c RoomCode
 	err := s.update(ctx, func(t *tx) error {
+		if _, err := t.room(roomID); err != nil {
+			return err
+		}
 		codes, err := t.codesOf(roomID)
 		if err != nil {
 			return err
@@ -117,8 +119,9 @@ func (s *Store) EnableRoomCode(ctx context.Context, code string, enabled bool) (
 	var c RoomCode
 	err := s.update(ctx, func(t *tx) error {
 		var err error
-		if c, err = t.roomCode(code); err != nil || c.Enabled == enabled {
-			return err
+		c, err = scanCode(t.row(`SELECT `+codeColumns+` FROM room_codes WHERE code = ?`+t.dialect.lock("room_codes"), code))
+		if err != nil || c.Enabled == enabled {
+			return found(err, "room code", code)
 		}
 		c.Enabled, c.UpdatedAt = enabled, trunc(time.Now())
 		return t.updateCode(c)

@@ -29,6 +29,10 @@ const StarterRoom = "main-stage"
 func (s *Store) Seed(ctx context.Context, newCode func() string) (Seeded, error) {
 	var seed Seeded
 	err := s.update(ctx, func(t *tx) error {
+		seed = Seeded{}
+		if err := t.exclusive(); err != nil { // there is no row yet that could be locked
+			return err
+		}
 		w, err := scanWorkspace(t.row(`SELECT ` + workspaceColumns + ` FROM workspaces ORDER BY id LIMIT 1`))
 		if errors.Is(err, errNoRows) {
 			seed.First = true

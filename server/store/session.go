@@ -78,7 +78,7 @@ func (q querier) peer(sessionID, id string) (Peer, error) {
 func (s *Store) OpenSession(ctx context.Context, id, roomID string, at time.Time) (Session, error) {
 	var v Session
 	err := s.update(ctx, func(t *tx) error {
-		room, err := t.anyRoom(roomID)
+		room, err := t.room(roomID)
 		if err != nil {
 			return err
 		}
@@ -234,12 +234,17 @@ func (s *Store) RoomEnded(ctx context.Context, sessionID string, e RoomEnd) erro
 	})
 }
 
-func (q querier) sessionAndRoom(id string) (Session, Room, error) {
-	v, err := q.session(id)
+// sessionAndRoom returns a session as it is once its room is ours, see tx.room.
+func (t *tx) sessionAndRoom(id string) (Session, Room, error) {
+	v, err := t.session(id)
 	if err != nil {
 		return v, Room{}, err
 	}
-	room, err := q.anyRoom(v.RoomID)
+	room, err := t.room(v.RoomID)
+	if err != nil {
+		return v, room, err
+	}
+	v, err = t.session(id)
 	return v, room, err
 }
 

@@ -5,7 +5,9 @@
 // cut afterwards loses nothing), and the webhook event that tells about a change is written in the same transaction,
 // so that neither exists without the other. Records are values; changing one changes nothing until it is saved.
 //
-// SQLite is the database. What is particular to it is in dialect.go; everything else is SQL that PostgreSQL shares.
+// The database is SQLite, or PostgreSQL by a URL. What is particular to one is in sqlite.go and postgres.go; everything
+// else is SQL that they share. SQLite has one writer at a time. With PostgreSQL there are several, also of other
+// servers; transactions that change things of the same room wait for each other there too, see tx.room.
 package store
 
 import (
@@ -14,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -28,23 +31,32 @@ var (
 type Store struct {
 	dialect dialect
 	read    *sql.DB
-	write   *sql.DB // one connection for SQLite: writers queue in Go, fairly, instead of polling for the file's lock
+	write   *sql.DB
 
 	mu    sync.Mutex
 	fresh map[string]struct{} // rooms with events since the last FreshRooms; bounded by the number of rooms
 	wake  chan struct{}       // one slot
 }
 
-// Open opens the database at path, makes it if need be, and brings its tables up to date.
-func Open(ctx context.Context, path string) (*Store, error) {
+// Open opens a database, makes its tables if need be, and brings them up to date. Where is the path of an SQLite file,
+// which is made too, or the URL of a PostgreSQL database.
+func Open(ctx context.Context, where string) (*Store, error) {
 	s := &Store{dialect: sqliteDialect, fresh: make(map[string]struct{}), wake: make(chan struct{}, 1)}
+	var c connections
 	var err error
-	if s.read, s.write, err = openSQLite(path); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+	if isPostgres(where) {
+		s.dialect = postgresDialect
+		c, err = openPostgres(ctx, where)
+	} else {
+		c, err = openSQLite(where)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", Redacted(where), err)
+	}
+	s.read, s.write = c.read, c.write
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return nil, fmt.Errorf("database %s: %w", Redacted(where), err)
 	}
 	return s, nil
 }
@@ -73,16 +85,16 @@ type querier struct {
 func (s *Store) query(ctx context.Context) querier { return querier{ctx, s.dialect, s.read} }
 
 func (q querier) row(query string, args ...any) *sql.Row {
-	return q.on.QueryRowContext(q.ctx, q.dialect.rebind(query), args...)
+	return q.on.QueryRowContext(q.ctx, q.dialect.rebind(query), clean(args)...)
 }
 
 func (q querier) rows(query string, args ...any) (*sql.Rows, error) {
-	return q.on.QueryContext(q.ctx, q.dialect.rebind(query), args...)
+	return q.on.QueryContext(q.ctx, q.dialect.rebind(query), clean(args)...)
 }
 
 // exec runs a statement and returns the number of rows that it changed.
 func (q querier) exec(query string, args ...any) (int64, error) {
-	res, err := q.on.ExecContext(q.ctx, q.dialect.rebind(query), args...)
+	res, err := q.on.ExecContext(q.ctx, q.dialect.rebind(query), clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -92,17 +104,40 @@ func (q querier) exec(query string, args ...any) (int64, error) {
 // tx is a write transaction.
 type tx struct {
 	querier
+	rooms  map[string]bool     // rooms that are its own until it ends, see tx.room
 	events map[string]struct{} // rooms that got events in it
 }
 
-// update runs fn in a write transaction and commits unless it returns an error.
+// attempts bounds how often a transaction that loses against others is tried.
+const attempts = 10
+
+// errAgain is returned by a transaction that noticed that another one was quicker.
+var errAgain = errors.New("another transaction was quicker")
+
+// update runs fn in a write transaction and commits unless it returns an error. When the transaction fails because of
+// others at the same time, fn runs again from the start: it sets what it returns, and does nothing else but SQL.
 func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.try(ctx, fn)
+		if err == nil || attempt == attempts || !errors.Is(err, errAgain) && !s.dialect.again(err) {
+			return err
+		}
+		// The others need a moment to get out of each other's way too.
+		select {
+		case <-time.After(rand.N(time.Duration(attempt) * 5 * time.Millisecond)):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, fn func(*tx) error) error {
 	sqltx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer sqltx.Rollback() // after Commit it does nothing
-	t := &tx{querier: querier{ctx, s.dialect, sqltx}}
+	t := &tx{querier: querier{ctx, s.dialect, sqltx}, rooms: make(map[string]bool)}
 	if err := fn(t); err != nil {
 		return err
 	}
@@ -111,6 +146,15 @@ func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
 	}
 	s.announce(t.events)
 	return nil
+}
+
+// exclusive waits until it is the only transaction that asked for this.
+func (t *tx) exclusive() error {
+	if t.dialect.exclusive == "" {
+		return nil
+	}
+	_, err := t.exec(t.dialect.exclusive)
+	return err
 }
 
 // collect scans all rows with scan.

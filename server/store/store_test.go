@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"amphi/server/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -24,16 +26,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// open returns a store on a new file and the path of it.
-func open(t *testing.T) (*Store, string) {
+// open returns a store on the database there. It may be opened again after it was closed, or beside it.
+func open(t *testing.T, where string) *Store {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "data dir?#%", "amphi.db") // a path that a careless URL breaks on
-	return reopen(t, path), path
-}
-
-func reopen(t *testing.T, path string) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), path)
+	s, err := Open(t.Context(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,9 +43,9 @@ func counter() func() string {
 	return func() string { n++; return fmt.Sprintf("abc-defg-%03d", n) }
 }
 
-func seeded(t *testing.T) (*Store, Seeded) {
+func seeded(t *testing.T, where string) (*Store, Seeded) {
 	t.Helper()
-	s, _ := open(t)
+	s := open(t, where)
 	seed, err := s.Seed(t.Context(), counter())
 	if err != nil {
 		t.Fatal(err)
@@ -65,76 +61,33 @@ func check(t *testing.T, err error) {
 }
 
 func TestOpenMakesAndReopens(t *testing.T) {
-	s, path := open(t)
-	for range 2 {
-		var n int
-		check(t, s.query(t.Context()).row(`SELECT COUNT(*) FROM migrations`).Scan(&n))
-		if files, _ := migrations.ReadDir("migrations"); n != len(files) {
-			t.Errorf("%d migrations applied of %d", n, len(files))
+	storetest.Each(t, func(t *testing.T, where string) {
+		for range 2 {
+			s := open(t, where)
+			var n int
+			check(t, s.query(t.Context()).row(`SELECT COUNT(*) FROM migrations`).Scan(&n))
+			if files, _ := migrations.ReadDir("migrations"); n != len(files) {
+				t.Errorf("%d migrations applied of %d", n, len(files))
+			}
+			check(t, s.Ping(t.Context()))
+			check(t, s.Check(t.Context()))
+			check(t, s.Close())
 		}
-		check(t, s.Ping(t.Context()))
-		check(t, s.Close())
-		s = reopen(t, path)
-	}
-	for _, name := range []string{path, path + "-wal"} {
-		if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v %v; it holds secrets", filepath.Base(name), fi.Mode(), err)
-		}
-	}
+	})
 }
 
 func TestOpenRefusesNewerTables(t *testing.T) {
-	s, path := open(t)
-	check(t, s.update(t.Context(), func(t *tx) error {
-		_, err := t.exec(`INSERT INTO migrations VALUES (9999, 'from the future', 0)`)
-		return err
-	}))
-	check(t, s.Close())
-	if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "newer amphi") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "amphi.db")
-	check(t, os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o600))
-	if _, err := Open(t.Context(), path); err == nil {
-		t.Error("no error")
-	}
-	if _, err := Open(t.Context(), filepath.Join(path, "below a file", "amphi.db")); err == nil {
-		t.Error("no error for a directory that cannot be made")
-	}
-}
-
-// TestPragmas holds the settings that durability rests on against every connection.
-func TestPragmas(t *testing.T) {
-	s, _ := open(t)
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"}
-	for pragma, value := range want {
-		for i := range sqliteReaders + 1 {
-			db := s.read
-			if i == sqliteReaders {
-				db = s.write
-			}
-			// Connections are held until the test's end, so each round gets another one.
-			c, err := db.Conn(t.Context())
-			check(t, err)
-			var got string
-			check(t, c.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
-			if got != value {
-				t.Errorf("connection %d: %s = %s, want %s", i, pragma, got, value)
-			}
-			if i < sqliteReaders {
-				if _, err := c.ExecContext(t.Context(), `DELETE FROM outbox`); err == nil {
-					t.Error("a reader can write")
-				}
-			}
-			defer c.Close()
+	storetest.Each(t, func(t *testing.T, where string) {
+		s := open(t, where)
+		check(t, s.update(t.Context(), func(t *tx) error {
+			_, err := t.exec(`INSERT INTO migrations VALUES (9999, 'from the future', 0)`)
+			return err
+		}))
+		check(t, s.Close())
+		if _, err := Open(t.Context(), where); err == nil || !strings.Contains(err.Error(), "newer amphi") {
+			t.Errorf("got %v", err)
 		}
-		check(t, s.read.Close())
-		check(t, s.write.Close())
-		s, _ = open(t)
-	}
+	})
 }
 
 // writeForever is the child of TestKill: it makes templates and prints each name once it is recorded.
@@ -174,7 +127,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	if len(names) < 200 {
 		t.Fatalf("the child wrote %d rooms", len(names))
 	}
-	s := reopen(t, path)
+	s := open(t, path)
 	seed, err := s.Seed(t.Context(), counter())
 	check(t, err)
 	for _, name := range names {
@@ -187,231 +140,243 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 }
 
 func TestSeed(t *testing.T) {
-	s, path := open(t)
-	first, err := s.Seed(t.Context(), counter())
-	check(t, err)
-	if !first.First || len(first.Key.Secret) < 32 || !IsID(first.Key.AccessKey) || !IsID(first.Workspace.ID) || !strings.HasPrefix(first.Workspace.WebhookSecret, "whsec_") {
-		t.Errorf("%+v", first)
-	}
-	var roles []string
-	for _, c := range first.Codes {
-		roles = append(roles, c.Role)
-	}
-	if want := []string{"broadcaster", "viewer-realtime", "hls-viewer"}; !reflect.DeepEqual(roles, want) {
-		t.Errorf("codes for %v, want %v", roles, want)
-	}
-	check(t, s.Close())
-	s = reopen(t, path)
-	second, err := s.Seed(t.Context(), counter())
-	check(t, err)
-	if second.First {
-		t.Error("seeded twice")
-	}
-	first.First = false
-	if !reflect.DeepEqual(first, second) {
-		t.Errorf("first  %+v\nsecond %+v", first, second)
-	}
+	storetest.Each(t, func(t *testing.T, where string) {
+		s := open(t, where)
+		first, err := s.Seed(t.Context(), counter())
+		check(t, err)
+		if !first.First || len(first.Key.Secret) < 32 || !IsID(first.Key.AccessKey) || !IsID(first.Workspace.ID) || !strings.HasPrefix(first.Workspace.WebhookSecret, "whsec_") {
+			t.Errorf("%+v", first)
+		}
+		var roles []string
+		for _, c := range first.Codes {
+			roles = append(roles, c.Role)
+		}
+		if want := []string{"broadcaster", "viewer-realtime", "hls-viewer"}; !reflect.DeepEqual(roles, want) {
+			t.Errorf("codes for %v, want %v", roles, want)
+		}
+		check(t, s.Close())
+		s = open(t, where)
+		second, err := s.Seed(t.Context(), counter())
+		check(t, err)
+		if second.First {
+			t.Error("seeded twice")
+		}
+		first.First = false
+		if !reflect.DeepEqual(first, second) {
+			t.Errorf("first  %+v\nsecond %+v", first, second)
+		}
+	})
 }
 
 func TestWorkspace(t *testing.T) {
-	s, seed := seeded(t)
-	ctx := t.Context()
-	hook := Webhook{URL: "https://a.example", Headers: map[string]string{"X-Key": "v"}}
-	check(t, s.SetWebhook(ctx, seed.Workspace.ID, hook))
-	w, err := s.Workspace(ctx, seed.Workspace.ID)
-	if err != nil || !reflect.DeepEqual(w.Webhook, hook) {
-		t.Errorf("%+v %v", w, err)
-	}
-	if err := s.SetWebhook(ctx, NewID(), hook); !errors.Is(err, ErrNotFound) {
-		t.Errorf("webhook of nobody: %v", err)
-	}
-	k, err := s.AccessKey(ctx, seed.Key.AccessKey)
-	if err != nil || k != seed.Key {
-		t.Errorf("%+v %v", k, err)
-	}
-	if _, err := s.AccessKey(ctx, NewID()); !errors.Is(err, ErrNotFound) {
-		t.Errorf("unknown key: %v", err)
-	}
-	keys, err := s.AccessKeys(ctx, seed.Workspace.ID)
-	if err != nil || !reflect.DeepEqual(keys, []AccessKey{seed.Key}) {
-		t.Errorf("%+v %v", keys, err)
-	}
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx := t.Context()
+		hook := Webhook{URL: "https://a.example", Headers: map[string]string{"X-Key": "v"}}
+		check(t, s.SetWebhook(ctx, seed.Workspace.ID, hook))
+		w, err := s.Workspace(ctx, seed.Workspace.ID)
+		if err != nil || !reflect.DeepEqual(w.Webhook, hook) {
+			t.Errorf("%+v %v", w, err)
+		}
+		if err := s.SetWebhook(ctx, NewID(), hook); !errors.Is(err, ErrNotFound) {
+			t.Errorf("webhook of nobody: %v", err)
+		}
+		k, err := s.AccessKey(ctx, seed.Key.AccessKey)
+		if err != nil || k != seed.Key {
+			t.Errorf("%+v %v", k, err)
+		}
+		if _, err := s.AccessKey(ctx, NewID()); !errors.Is(err, ErrNotFound) {
+			t.Errorf("unknown key: %v", err)
+		}
+		keys, err := s.AccessKeys(ctx, seed.Workspace.ID)
+		if err != nil || !reflect.DeepEqual(keys, []AccessKey{seed.Key}) {
+			t.Errorf("%+v %v", keys, err)
+		}
+	})
 }
 
 func TestTemplates(t *testing.T) {
-	s, seed := seeded(t)
-	ctx := t.Context()
-	def, err := s.DefaultTemplate(ctx, seed.Workspace.ID)
-	check(t, err)
-	other := def
-	other.ID, other.IsDefault, other.Policy.Name = "", false, "other"
-	other, err = s.SaveTemplate(ctx, other)
-	check(t, err)
-	got, err := s.Template(ctx, seed.Workspace.ID, other.ID)
-	if err != nil || !reflect.DeepEqual(got, other) {
-		t.Errorf("got  %+v\nwant %+v %v", got, other, err)
-	}
-	other.Policy.Name = def.Policy.Name
-	if _, err := s.SaveTemplate(ctx, other); !errors.Is(err, ErrConflict) {
-		t.Errorf("a taken name: %v", err)
-	}
-	if _, err := s.Template(ctx, NewID(), other.ID); !errors.Is(err, ErrNotFound) {
-		t.Errorf("somebody else's template: %v", err)
-	}
-	other.Policy.Name, other.WorkspaceID = "x", NewID()
-	if _, err := s.SaveTemplate(ctx, other); !errors.Is(err, ErrNotFound) {
-		t.Errorf("saving somebody else's template: %v", err)
-	}
-	if got, err := s.DefaultTemplate(ctx, seed.Workspace.ID); err != nil || got.ID != def.ID {
-		t.Errorf("%v %v", got.ID, err)
-	}
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx := t.Context()
+		def, err := s.DefaultTemplate(ctx, seed.Workspace.ID)
+		check(t, err)
+		other := def
+		other.ID, other.IsDefault, other.Policy.Name = "", false, "other"
+		other, err = s.SaveTemplate(ctx, other)
+		check(t, err)
+		got, err := s.Template(ctx, seed.Workspace.ID, other.ID)
+		if err != nil || !reflect.DeepEqual(got, other) {
+			t.Errorf("got  %+v\nwant %+v %v", got, other, err)
+		}
+		other.Policy.Name = def.Policy.Name
+		if _, err := s.SaveTemplate(ctx, other); !errors.Is(err, ErrConflict) {
+			t.Errorf("a taken name: %v", err)
+		}
+		if _, err := s.Template(ctx, NewID(), other.ID); !errors.Is(err, ErrNotFound) {
+			t.Errorf("somebody else's template: %v", err)
+		}
+		other.Policy.Name, other.WorkspaceID = "x", NewID()
+		if _, err := s.SaveTemplate(ctx, other); !errors.Is(err, ErrNotFound) {
+			t.Errorf("saving somebody else's template: %v", err)
+		}
+		if got, err := s.DefaultTemplate(ctx, seed.Workspace.ID); err != nil || got.ID != def.ID {
+			t.Errorf("%v %v", got.ID, err)
+		}
+	})
 }
 
 func TestRooms(t *testing.T) {
-	s, seed := seeded(t)
-	ctx, w := t.Context(), seed.Workspace.ID
-	made, err := s.SaveRoom(ctx, w, "Town-Hall", func(r *Room) error {
-		r.Description, r.Size, r.LargeRoom, r.Polls = "d", 5000, true, []string{NewID()}
-		r.Webhook = &Webhook{URL: "https://a.example"}
-		r.Recording = []byte(`{"enabled":true}`)
-		return nil
-	})
-	check(t, err)
-	got, err := s.Room(ctx, w, made.ID)
-	if err != nil || !reflect.DeepEqual(got, made) {
-		t.Errorf("got  %+v\nwant %+v %v", got, made, err)
-	}
-	if got.TemplateID != seed.Room.TemplateID || got.TemplateName != seed.Room.TemplateName || !got.Enabled {
-		t.Errorf("%+v", got)
-	}
-	again, err := s.SaveRoom(ctx, w, "town-hall", func(r *Room) error { r.Size = 7; return nil })
-	if err != nil || again.ID != made.ID || again.Description != "d" || again.Size != 7 {
-		t.Errorf("%+v %v", again, err)
-	}
-	if _, err := s.ChangeRoom(ctx, w, made.ID, func(r *Room) error { r.Name = "MAIN-stage"; return nil }); !errors.Is(err, ErrConflict) {
-		t.Errorf("a taken name: %v", err)
-	}
-	if _, err := s.ChangeRoom(ctx, w, made.ID, func(r *Room) error { r.TemplateID = NewID(); return nil }); !errors.Is(err, ErrNotFound) {
-		t.Errorf("an unknown template: %v", err)
-	}
-	stop := errors.New("stop")
-	if _, err := s.ChangeRoom(ctx, w, made.ID, func(r *Room) error { r.Size = 8; return stop }); !errors.Is(err, stop) {
-		t.Errorf("a refused change: %v", err)
-	}
-	if got, _ := s.AnyRoom(ctx, made.ID); !reflect.DeepEqual(got, again) {
-		t.Errorf("a refused change was saved: %+v", got)
-	}
-	for _, f := range []func() error{
-		func() error { _, err := s.Room(ctx, NewID(), made.ID); return err },
-		func() error { _, err := s.Room(ctx, w, NewID()); return err },
-		func() error {
-			_, err := s.ChangeRoom(ctx, NewID(), made.ID, func(*Room) error { return nil })
-			return err
-		},
-	} {
-		if err := f(); !errors.Is(err, ErrNotFound) {
-			t.Errorf("got %v", err)
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx, w := t.Context(), seed.Workspace.ID
+		made, err := s.SaveRoom(ctx, w, "Town-Hall", func(r *Room) error {
+			r.Description, r.Size, r.LargeRoom, r.Polls = "d", 5000, true, []string{NewID()}
+			r.Webhook = &Webhook{URL: "https://a.example"}
+			r.Recording = []byte(`{"enabled":true}`)
+			return nil
+		})
+		check(t, err)
+		got, err := s.Room(ctx, w, made.ID)
+		if err != nil || !reflect.DeepEqual(got, made) {
+			t.Errorf("got  %+v\nwant %+v %v", got, made, err)
 		}
-	}
+		if got.TemplateID != seed.Room.TemplateID || got.TemplateName != seed.Room.TemplateName || !got.Enabled {
+			t.Errorf("%+v", got)
+		}
+		again, err := s.SaveRoom(ctx, w, "town-hall", func(r *Room) error { r.Size = 7; return nil })
+		if err != nil || again.ID != made.ID || again.Description != "d" || again.Size != 7 {
+			t.Errorf("%+v %v", again, err)
+		}
+		if _, err := s.ChangeRoom(ctx, w, made.ID, func(r *Room) error { r.Name = "MAIN-stage"; return nil }); !errors.Is(err, ErrConflict) {
+			t.Errorf("a taken name: %v", err)
+		}
+		if _, err := s.ChangeRoom(ctx, w, made.ID, func(r *Room) error { r.TemplateID = NewID(); return nil }); !errors.Is(err, ErrNotFound) {
+			t.Errorf("an unknown template: %v", err)
+		}
+		stop := errors.New("stop")
+		if _, err := s.ChangeRoom(ctx, w, made.ID, func(r *Room) error { r.Size = 8; return stop }); !errors.Is(err, stop) {
+			t.Errorf("a refused change: %v", err)
+		}
+		if got, _ := s.AnyRoom(ctx, made.ID); !reflect.DeepEqual(got, again) {
+			t.Errorf("a refused change was saved: %+v", got)
+		}
+		for _, f := range []func() error{
+			func() error { _, err := s.Room(ctx, NewID(), made.ID); return err },
+			func() error { _, err := s.Room(ctx, w, NewID()); return err },
+			func() error {
+				_, err := s.ChangeRoom(ctx, NewID(), made.ID, func(*Room) error { return nil })
+				return err
+			},
+		} {
+			if err := f(); !errors.Is(err, ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
 }
 
 func TestRoomList(t *testing.T) {
-	s, seed := seeded(t)
-	ctx, w := t.Context(), seed.Workspace.ID
-	want := []string{seed.Room.ID}
-	for i := range 24 {
-		r, err := s.SaveRoom(ctx, w, fmt.Sprintf("r%d", i), func(r *Room) error { r.Enabled = i%2 == 0; return nil })
-		check(t, err)
-		want = append([]string{r.ID}, want...) // newest first
-	}
-	var got []string
-	for start := ""; ; {
-		page, err := s.Rooms(ctx, w, RoomFilter{}, Page{Limit: 10, Start: start})
-		check(t, err)
-		for _, r := range page {
-			got = append(got, r.ID)
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx, w := t.Context(), seed.Workspace.ID
+		want := []string{seed.Room.ID}
+		for i := range 24 {
+			r, err := s.SaveRoom(ctx, w, fmt.Sprintf("r%d", i), func(r *Room) error { r.Enabled = i%2 == 0; return nil })
+			check(t, err)
+			want = append([]string{r.ID}, want...) // newest first
 		}
-		if len(page) < 10 {
-			break
+		var got []string
+		for start := ""; ; {
+			page, err := s.Rooms(ctx, w, RoomFilter{}, Page{Limit: 10, Start: start})
+			check(t, err)
+			for _, r := range page {
+				got = append(got, r.ID)
+			}
+			if len(page) < 10 {
+				break
+			}
+			start = page[9].ID
 		}
-		start = page[9].ID
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v\nwant %v", got, want)
-	}
-	yes, no := true, false
-	for _, tc := range []struct {
-		f RoomFilter
-		n int
-	}{
-		{RoomFilter{Enabled: &yes}, 13},
-		{RoomFilter{Enabled: &no}, 12},
-		{RoomFilter{Name: "R7"}, 1},
-		{RoomFilter{TemplateID: NewID()}, 0},
-		{RoomFilter{TemplateID: seed.Room.TemplateID}, 25},
-		{RoomFilter{After: seed.Room.CreatedAt, Before: time.Now().Add(time.Second)}, 25},
-		{RoomFilter{Before: seed.Room.CreatedAt.Add(-time.Millisecond)}, 0},
-		{RoomFilter{After: time.Now().Add(time.Hour)}, 0},
-	} {
-		if got, err := s.Rooms(ctx, w, tc.f, Page{Limit: 100}); err != nil || len(got) != tc.n {
-			t.Errorf("%+v: %d rooms, want %d; %v", tc.f, len(got), tc.n, err)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v\nwant %v", got, want)
 		}
-	}
-	if got, err := s.Rooms(ctx, NewID(), RoomFilter{}, Page{Limit: 100}); len(got) != 0 || err != nil {
-		t.Errorf("somebody else sees %d rooms, %v", len(got), err)
-	}
+		yes, no := true, false
+		for _, tc := range []struct {
+			f RoomFilter
+			n int
+		}{
+			{RoomFilter{Enabled: &yes}, 13},
+			{RoomFilter{Enabled: &no}, 12},
+			{RoomFilter{Name: "R7"}, 1},
+			{RoomFilter{TemplateID: NewID()}, 0},
+			{RoomFilter{TemplateID: seed.Room.TemplateID}, 25},
+			{RoomFilter{After: seed.Room.CreatedAt, Before: time.Now().Add(time.Second)}, 25},
+			{RoomFilter{Before: seed.Room.CreatedAt.Add(-time.Millisecond)}, 0},
+			{RoomFilter{After: time.Now().Add(time.Hour)}, 0},
+		} {
+			if got, err := s.Rooms(ctx, w, tc.f, Page{Limit: 100}); err != nil || len(got) != tc.n {
+				t.Errorf("%+v: %d rooms, want %d; %v", tc.f, len(got), tc.n, err)
+			}
+		}
+		if got, err := s.Rooms(ctx, NewID(), RoomFilter{}, Page{Limit: 100}); len(got) != 0 || err != nil {
+			t.Errorf("somebody else sees %d rooms, %v", len(got), err)
+		}
+	})
 }
 
 func TestRoomCodes(t *testing.T) {
-	s, seed := seeded(t)
-	ctx, room := t.Context(), seed.Room.ID
-	codes := func() string { return seed.Codes[0].Code } // always one that exists
-	if _, err := s.AddRoomCode(ctx, room, "broadcaster", codes); err == nil {
-		t.Error("the same code twice")
-	}
-	next := counter()
-	more, err := s.AddRoomCode(ctx, room, "broadcaster", next) // the first three exist
-	if err != nil || more.Code != "abc-defg-004" {
-		t.Errorf("%+v %v", more, err)
-	}
-	all, err := s.CompleteRoomCodes(ctx, room, []string{"broadcaster", "host"}, next)
-	check(t, err)
-	state := make(map[string]bool)
-	for _, c := range all {
-		state[c.Role] = state[c.Role] || c.Enabled
-	}
-	if want := map[string]bool{"broadcaster": true, "host": true, "viewer-realtime": false, "hls-viewer": false}; !reflect.DeepEqual(state, want) {
-		t.Errorf("got %v, want %v", state, want)
-	}
-	listed, err := s.RoomCodes(ctx, room, CodeFilter{}, Page{Limit: 100})
-	check(t, err)
-	for _, c := range all {
-		one, err := s.RoomCode(ctx, c.Code)
-		if err != nil || one != c {
-			t.Errorf("%+v read back as %+v, %v", c, one, err)
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx, room := t.Context(), seed.Room.ID
+		codes := func() string { return seed.Codes[0].Code } // always one that exists
+		if _, err := s.AddRoomCode(ctx, room, "broadcaster", codes); err == nil {
+			t.Error("the same code twice")
 		}
-	}
-	if len(listed) != len(all) {
-		t.Errorf("%d listed of %d", len(listed), len(all))
-	}
-	yes := true
-	if got, err := s.RoomCodes(ctx, room, CodeFilter{Role: "broadcaster", Enabled: &yes}, Page{Limit: 1}); err != nil || len(got) != 1 || got[0] != more {
-		t.Errorf("%+v %v", got, err)
-	}
-	off, err := s.EnableRoomCode(ctx, more.Code, false)
-	if err != nil || off.Enabled {
-		t.Errorf("%+v %v", off, err)
-	}
-	if _, err := s.EnableRoomCode(ctx, "no-such-code", true); !errors.Is(err, ErrNotFound) {
-		t.Errorf("got %v", err)
-	}
-	for i := len(all); i < MaxCodesPerRoom; i++ {
-		_, err := s.AddRoomCode(ctx, room, "host", next)
+		next := counter()
+		more, err := s.AddRoomCode(ctx, room, "broadcaster", next) // the first three exist
+		if err != nil || more.Code != "abc-defg-004" {
+			t.Errorf("%+v %v", more, err)
+		}
+		all, err := s.CompleteRoomCodes(ctx, room, []string{"broadcaster", "host"}, next)
 		check(t, err)
-	}
-	if _, err := s.AddRoomCode(ctx, room, "host", next); !errors.Is(err, ErrTooMany) {
-		t.Errorf("code 101: %v", err)
-	}
+		state := make(map[string]bool)
+		for _, c := range all {
+			state[c.Role] = state[c.Role] || c.Enabled
+		}
+		if want := map[string]bool{"broadcaster": true, "host": true, "viewer-realtime": false, "hls-viewer": false}; !reflect.DeepEqual(state, want) {
+			t.Errorf("got %v, want %v", state, want)
+		}
+		listed, err := s.RoomCodes(ctx, room, CodeFilter{}, Page{Limit: 100})
+		check(t, err)
+		for _, c := range all {
+			one, err := s.RoomCode(ctx, c.Code)
+			if err != nil || one != c {
+				t.Errorf("%+v read back as %+v, %v", c, one, err)
+			}
+		}
+		if len(listed) != len(all) {
+			t.Errorf("%d listed of %d", len(listed), len(all))
+		}
+		yes := true
+		if got, err := s.RoomCodes(ctx, room, CodeFilter{Role: "broadcaster", Enabled: &yes}, Page{Limit: 1}); err != nil || len(got) != 1 || got[0] != more {
+			t.Errorf("%+v %v", got, err)
+		}
+		off, err := s.EnableRoomCode(ctx, more.Code, false)
+		if err != nil || off.Enabled {
+			t.Errorf("%+v %v", off, err)
+		}
+		if _, err := s.EnableRoomCode(ctx, "no-such-code", true); !errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+		for i := len(all); i < MaxCodesPerRoom; i++ {
+			_, err := s.AddRoomCode(ctx, room, "host", next)
+			check(t, err)
+		}
+		if _, err := s.AddRoomCode(ctx, room, "host", next); !errors.Is(err, ErrTooMany) {
+			t.Errorf("code 101: %v", err)
+		}
+	})
 }
 
 func TestIDs(t *testing.T) {
