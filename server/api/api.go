@@ -101,6 +101,7 @@ func (a *API) Drain() { a.draining.Store(true) }
 // through is all made from it.
 func (a *API) endpoints() []endpoint {
 	return slices.Concat(
+		a.templateEndpoints(),
 		a.roomEndpoints(),
 		a.codeEndpoints(),
 		a.liveStreamEndpoints(),

@@ -251,7 +251,7 @@ func TestManagementAuth(t *testing.T) {
 		if e.access != byServer {
 			continue
 		}
-		path := strings.NewReplacer("{room_id}", b.seed.Room.ID, "{role}", "broadcaster", "{stream_id}", store.NewID()).Replace(e.path)
+		path := strings.NewReplacer("{room_id}", b.seed.Room.ID, "{role}", "broadcaster", "{stream_id}", store.NewID(), "{template_id}", b.seed.Room.TemplateID, "{peer_id}", "p", "{session_id}", store.NewID()).Replace(e.path)
 		resp := b.want(401, noToken, e.method, path, "", "")
 		if resp.Header.Get("WWW-Authenticate") != "Bearer" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, resp.Header)

@@ -50,6 +50,7 @@ var (
 	errInternal    = refuse(http.StatusInternalServerError, "internal error")
 	errNoPath      = refuse(http.StatusNotFound, "no such path")
 	errNoRoom      = refuse(http.StatusNotFound, "room not found")
+	errNoTemplate  = refuse(http.StatusNotFound, "template not found")
 	errNoCode      = refuse(http.StatusNotFound, "room code not found")
 	errNoRole      = refuse(http.StatusNotFound, "role not found")
 	errRoomOff     = refuse(http.StatusForbidden, "room is disabled")

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,20 +54,47 @@ func (t *Template) Complete() {
 			r.Priority = 1
 		}
 		p := &r.PublishParams
+		// Simulcast is listed among what may be published in some documents; the layers say it already.
+		p.Allowed = slices.DeleteFunc(p.Allowed, func(what Publishable) bool { return what == "simulcast" })
+		if p.Simulcast != nil {
+			noLayer := func(l SimulcastLayer) bool { return l == SimulcastLayer{} }
+			p.Simulcast.Video.Layers = slices.DeleteFunc(p.Simulcast.Video.Layers, noLayer)
+			p.Simulcast.Screen.Layers = slices.DeleteFunc(p.Simulcast.Screen.Layers, noLayer)
+		}
+		if d := r.SubscribeParams.SubscribeDegradation; d != nil {
+			d.PacketLossThreshold = cmp.Or(d.PacketLossThreshold, 50)
+			d.DegradeGracePeriodSeconds = cmp.Or(d.DegradeGracePeriodSeconds, 1)
+			d.RecoverGracePeriodSeconds = cmp.Or(d.RecoverGracePeriodSeconds, 4)
+		}
 		for _, what := range p.Allowed {
 			switch {
 			case what == PublishAudio && p.Audio == nil:
-				p.Audio = &AudioParams{BitRate: 32, Codec: "opus"}
+				p.Audio = &AudioParams{}
 			case what == PublishVideo && p.Video == nil:
-				p.Video = &VideoParams{BitRate: 256, Codec: "vp8", FrameRate: 25, Width: 320, Height: 180}
+				p.Video = &VideoParams{BitRate: 256}
 			case what == PublishScreen && p.Screen == nil:
-				p.Screen = &VideoParams{BitRate: 1024, Codec: "vp8", FrameRate: 10, Width: 1280, Height: 720}
+				p.Screen = &VideoParams{BitRate: 1024}
 			}
 		}
+		if a := p.Audio; a != nil {
+			a.BitRate, a.Codec = cmp.Or(a.BitRate, 32), cmp.Or(a.Codec, "opus")
+		}
+		p.Video.complete(VideoParams{Codec: "vp8", FrameRate: 25, Width: 320, Height: 180})
+		p.Screen.complete(VideoParams{Codec: "vp8", FrameRate: 10, Width: 1280, Height: 720})
 	}
+	t.Destinations.complete()
 	if t.Settings.Region == "" {
 		t.Settings.Region = "auto"
 	}
+}
+
+// complete fills what is zero. The bit rate may stay so: clients then choose.
+func (v *VideoParams) complete(def VideoParams) {
+	if v == nil {
+		return
+	}
+	v.Codec, v.FrameRate = cmp.Or(v.Codec, def.Codec), cmp.Or(v.FrameRate, def.FrameRate)
+	v.Width, v.Height = cmp.Or(v.Width, def.Width), cmp.Or(v.Height, def.Height)
 }
 
 // Check reports what is wrong with a completed template. All findings are in the
@@ -79,25 +107,17 @@ func (t *Template) Check() error {
 	if t.Name != "" && (len(t.Name) > maxNameBytes || !isValidName(t.Name)) {
 		bad("name may have letters, digits, spaces and - . _ :, at most %d", maxNameBytes)
 	}
-	if len(t.Roles) == 0 || len(t.Roles) > maxRoles {
-		bad("a template has 1 to %d roles", maxRoles)
+	if len(t.Roles) > maxRoles {
+		bad("a template has at most %d roles", maxRoles)
 	}
 	for _, name := range sorted(t.Roles) {
 		t.Roles[name].check(t, func(format string, args ...any) {
 			bad("role %s: %s", name, fmt.Sprintf(format, args...))
 		})
 	}
-	for _, name := range sorted(t.Destinations.HLS) {
-		d := t.Destinations.HLS[name]
-		for _, l := range d.Layers {
-			if l.Width%2 != 0 || l.Height%2 != 0 || min(l.Width, l.Height) < 144 || max(l.Width, l.Height) > 1920 || min(l.Width, l.Height) > 1080 {
-				bad("hls destination %s: layer %dx%d: sides are even, the short one 144 to 1080, the long one up to 1920", name, l.Width, l.Height)
-			}
-		}
-		if d.PlaylistType != "" && d.PlaylistType != "live" && d.PlaylistType != "event" {
-			bad("hls destination %s: playlistType is live or event", name)
-		}
-	}
+	t.Settings.check(bad)
+	t.Destinations.check(t, bad)
+	checkRecordings(t.Recordings, bad)
 	return errors.Join(found...)
 }
 
@@ -111,16 +131,14 @@ func (r *Role) check(t *Template, bad func(string, ...any)) {
 			bad("publishParams.allowed: %q is none of audio, video, screen", what)
 		}
 	}
-	within := func(field string, v, lo, hi int) {
-		if v < lo || v > hi {
-			bad("%s is %d, must be %d to %d", field, v, lo, hi)
-		}
-	}
+	within := bounds(bad)
 	if p.Audio != nil {
 		within("audio.bitRate", p.Audio.BitRate, 16, 128)
 	}
 	if v := p.Video; v != nil {
-		within("video.bitRate", v.BitRate, 30, 2000)
+		if v.BitRate != 0 {
+			within("video.bitRate", v.BitRate, 30, 2000)
+		}
 		within("video.frameRate", v.FrameRate, 1, 30)
 		within("video.width", v.Width, 50, 1920)
 		within("video.height", v.Height, 50, 1080)
@@ -133,6 +151,16 @@ func (r *Role) check(t *Template, bad func(string, ...any)) {
 		within("screen.width", v.Width, 480, 1920)
 		within("screen.height", v.Height, 270, 1080)
 	}
+	if p.Simulcast != nil {
+		p.Simulcast.Video.check("simulcast.video", bad)
+		p.Simulcast.Screen.check("simulcast.screen", bad)
+	}
+	if d := r.SubscribeParams.SubscribeDegradation; d != nil {
+		within("subscribeDegradation.packetLossThreshold", d.PacketLossThreshold, 1, 100)
+		within("subscribeDegradation.degradeGracePeriodSeconds", d.DegradeGracePeriodSeconds, 1, 10)
+		within("subscribeDegradation.recoverGracePeriodSeconds", d.RecoverGracePeriodSeconds, 1, 10)
+	}
+	within("maxSubsBitRate", r.SubscribeParams.MaxSubsBitRate, 0, 1_000_000)
 	for _, other := range r.SubscribeParams.SubscribeToRoles {
 		if t.Roles[other] == nil {
 			bad("subscribeToRoles: no role %q in the template", other)
@@ -140,6 +168,38 @@ func (r *Role) check(t *Template, bad func(string, ...any)) {
 	}
 	within("priority", r.Priority, 1, 10)
 	within("maxPeerCount", r.MaxPeerCount, -1, 20000)
+}
+
+// check says what is wrong with the layers: from the largest down, each with its own rid of f, h, q.
+func (l SimulcastLayers) check(field string, bad func(string, ...any)) {
+	const order = "fhq"
+	within := bounds(bad)
+	if len(l.Layers) > len(order) {
+		bad("%s has %d layers, at most %d are allowed", field, len(l.Layers), len(order))
+	}
+	last, lastScale := -1, 0.0
+	for i, layer := range l.Layers {
+		at := strings.Index(order, layer.RID)
+		if len(layer.RID) != 1 || at <= last || i == 0 && (at != 0 || layer.ScaleResolutionDownBy != 1) {
+			bad("%s: rids are f, h, q in this order, the first is f with scaleResolutionDownBy 1", field)
+			return
+		}
+		if layer.ScaleResolutionDownBy <= lastScale || layer.ScaleResolutionDownBy > 12 {
+			bad("%s: scaleResolutionDownBy grows from layer to layer, up to 12", field)
+		}
+		within(field+".maxBitrate", layer.MaxBitrate, 0, 2000)
+		within(field+".maxFramerate", layer.MaxFramerate, 1, 30)
+		last, lastScale = at, layer.ScaleResolutionDownBy
+	}
+}
+
+// bounds returns a check for numbers.
+func bounds(bad func(string, ...any)) func(field string, v, lo, hi int) {
+	return func(field string, v, lo, hi int) {
+		if v < lo || v > hi {
+			bad("%s is %d, must be %d to %d", field, v, lo, hi)
+		}
+	}
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -17,6 +17,7 @@ type Template struct {
 	Roles        map[string]*Role `json:"roles"`
 	Settings     Settings         `json:"settings"`
 	Destinations Destinations     `json:"destinations"`
+	Recordings   []Recording      `json:"recordings,omitempty"` // at most one
 	Plugins      map[string]any   `json:"plugins,omitempty"`
 }
 
@@ -94,9 +95,10 @@ type SubscribeParams struct {
 // SubscribeDegradation says when video is given up on a bad network.
 // PacketLossThreshold is in percent.
 type SubscribeDegradation struct {
-	PacketLossThreshold       int `json:"packetLossThreshold"`
-	DegradeGracePeriodSeconds int `json:"degradeGracePeriodSeconds"`
-	RecoverGracePeriodSeconds int `json:"recoverGracePeriodSeconds"`
+	PacketLossThreshold       int  `json:"packetLossThreshold"`
+	DegradeGracePeriodSeconds int  `json:"degradeGracePeriodSeconds"`
+	RecoverGracePeriodSeconds int  `json:"recoverGracePeriodSeconds"`
+	VideoAlwaysEnabled        bool `json:"videoAlwaysEnabled,omitempty"`
 }
 
 // Permissions is what a role may do to the room and to others. The server
@@ -113,37 +115,6 @@ type Permissions struct {
 	BrowserRecording bool `json:"browserRecording,omitempty"`
 	PollRead         bool `json:"pollRead,omitempty"`
 	PollWrite        bool `json:"pollWrite,omitempty"`
-}
-
-// Settings of a template.
-type Settings struct {
-	Region string `json:"region"` // "in", "us", "eu" or "auto": a label on a self-hosted server
-}
-
-// Destinations is where a room's media goes besides its peers.
-type Destinations struct {
-	HLS map[string]*HLSDestination `json:"hlsDestinations,omitempty"`
-}
-
-// HLSDestination is how a room's live stream looks. Durations are in seconds.
-type HLSDestination struct {
-	Name             string     `json:"name"`
-	MaxDuration      int        `json:"maxDuration,omitempty"`
-	Layers           []HLSLayer `json:"layers"`
-	PlaylistType     string     `json:"playlistType"` // "live" (rolling window) or "event" (DVR)
-	VideoFrameRate   int        `json:"videoFrameRate,omitempty"`
-	EnableStaticURL  bool       `json:"enableStaticUrl,omitempty"`
-	AutoStopTimeout  int        `json:"autoStopTimeout,omitempty"`
-	NumSegments      int        `json:"numPlaylistSegments,omitempty"`
-	MetadataInserted bool       `json:"enableMetadataInsertion,omitempty"`
-}
-
-// HLSLayer is one rendition; bit rates in kbit/s.
-type HLSLayer struct {
-	Width        int `json:"width"`
-	Height       int `json:"height"`
-	VideoBitrate int `json:"videoBitrate"`
-	AudioBitrate int `json:"audioBitrate"`
 }
 
 // Level is how interactive a role is.
@@ -211,4 +182,30 @@ func (t *Template) HLS(name string) *HLSDestination {
 		}
 	}
 	return nil
+}
+
+// RenameRole gives a role another name wherever the template refers to it; an empty one takes the references out.
+func (t *Template) RenameRole(from, to string) {
+	for _, r := range t.Roles {
+		if r == nil {
+			continue
+		}
+		var sees []string
+		for _, name := range r.SubscribeParams.SubscribeToRoles {
+			if name == from {
+				name = to
+			}
+			if name != "" {
+				sees = append(sees, name)
+			}
+		}
+		r.SubscribeParams.SubscribeToRoles = append([]string{}, sees...)
+	}
+	for name, tr := range t.Destinations.Transcriptions {
+		if tr.Role == from {
+			if tr.Role = to; to == "" {
+				delete(t.Destinations.Transcriptions, name)
+			}
+		}
+	}
 }
