@@ -24,11 +24,10 @@ func (p *Peer) Broadcast(ctx context.Context, req protocol.Broadcast) (result pr
 	if req.Info.Type == "" {
 		req.Info.Type = "chat"
 	}
+	if err := r.checkMessage(req.Info); err != nil {
+		return result, err
+	}
 	switch {
-	case len(req.Info.Message) > r.limits.MessageBytes:
-		return result, protocol.Errorf(protocol.CodeTooLarge, "message longer than %d bytes", r.limits.MessageBytes)
-	case len(req.Info.Type) > maxMessageTypeBytes:
-		return result, protocol.Errorf(protocol.CodeTooLarge, "message type longer than %d bytes", maxMessageTypeBytes)
 	case len(req.Roles) > maxMessageRoles:
 		return result, protocol.Errorf(protocol.CodeTooLarge, "more than %d roles", maxMessageRoles)
 	case !p.chat.Allow():
@@ -112,8 +111,22 @@ func (p *Peer) changeGroup(ctx context.Context, req protocol.GroupChange, in boo
 	return result, err
 }
 
+// checkMessage refuses messages that are too long.
+func (r *Room) checkMessage(m protocol.Message) error {
+	switch {
+	case len(m.Message) > r.limits.MessageBytes:
+		return protocol.Errorf(protocol.CodeTooLarge, "message longer than %d bytes", r.limits.MessageBytes)
+	case len(m.Type) > maxMessageTypeBytes:
+		return protocol.Errorf(protocol.CodeTooLarge, "message type longer than %d bytes", maxMessageTypeBytes)
+	}
+	return nil
+}
+
 // Say sends a message from the server to everybody, to one role or to one peer.
 func (r *Room) Say(ctx context.Context, info protocol.Message, role, peerID string) error {
+	if err := r.checkMessage(info); err != nil {
+		return err
+	}
 	return r.do(ctx, func() error {
 		event := protocol.BroadcastEvent{
 			Private: peerID != "", MessageID: uuid.NewString(), Timestamp: time.Now().UnixMilli(), Info: info,
@@ -127,6 +140,9 @@ func (r *Room) Say(ctx context.Context, info protocol.Message, role, peerID stri
 			}
 			to = func(o *Peer) bool { return o == target }
 		case role != "":
+			if r.role(role) == nil {
+				return errNoRole
+			}
 			event.Roles = []string{role}
 			to = func(o *Peer) bool { return o.role.Name == role }
 		}

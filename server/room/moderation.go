@@ -24,24 +24,10 @@ func (p *Peer) RequestLeave(ctx context.Context, req protocol.PeerLeaveRequest) 
 	})
 }
 
-// Remove removes a peer on behalf of the server's API.
-func (r *Room) Remove(ctx context.Context, peerID, reason string) error {
-	return r.do(ctx, func() error {
-		target := r.visible(peerID)
-		if target == nil {
-			return errNoPeer
-		}
-		r.expel(target, protocol.PeerLeaveEvent{Reason: reason}, LeftKicked)
-		return nil
-	})
-}
-
 // expel tells a peer to leave and takes it out. Its id stays refused for a while,
 // since a client that missed the message would just come back.
 func (r *Room) expel(p *Peer, event protocol.PeerLeaveEvent, why string) {
-	if len(event.Reason) > r.limits.DataBytes {
-		event.Reason = event.Reason[:r.limits.DataBytes]
-	}
+	event.Reason = cut(event.Reason, r.limits.DataBytes)
 	p.notify(protocol.OnPeerLeaveRequest, event)
 	now := time.Now()
 	for id, at := range r.removed {
@@ -70,18 +56,6 @@ func (p *Peer) EndRoom(ctx context.Context, req protocol.EndRoom) error {
 	return r.registry.cfg.Records.DisableRoom(ctx, r.rec.RoomID)
 }
 
-// End ends the session for everybody on behalf of the server's API.
-func (r *Room) End(ctx context.Context, req protocol.EndRoom) error {
-	err := r.do(ctx, func() error {
-		r.end(nil, req)
-		return nil
-	})
-	if err != nil || !req.Lock {
-		return err
-	}
-	return r.registry.cfg.Records.DisableRoom(ctx, r.rec.RoomID)
-}
-
 // end removes everybody but by, who ended the room and may be nil.
 func (r *Room) end(by *Peer, req protocol.EndRoom) {
 	r.log.Info("room ended", "reason", req.Reason, "locked", req.Lock)
@@ -96,8 +70,14 @@ func (r *Room) end(by *Peer, req protocol.EndRoom) {
 	r.journal.add("session ended", func(ctx context.Context) error {
 		return r.registry.cfg.Records.SessionEnded(ctx, r.session, ending)
 	})
+	r.clear(by, event)
+}
+
+// clear removes everybody but one, who may be nil, and ends the live stream, so
+// that nothing holds the session any more.
+func (r *Room) clear(but *Peer, event protocol.PeerLeaveEvent) {
 	for _, p := range r.peers {
-		if p != by {
+		if p != but {
 			r.expel(p, event, LeftRemoved)
 		}
 	}

@@ -72,7 +72,8 @@ const (
 // track is a published track with its media.
 type track struct {
 	protocol.Track
-	media *sfu.Track
+	media   *sfu.Track
+	started time.Time
 }
 
 // Connect binds a socket to the peer of that id: a new one in preview, or one
@@ -193,10 +194,9 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 			return errJoined
 		case r.disabled.Load():
 			return errRoomDisabled
-		case len(req.Name) > r.limits.NameBytes:
-			return protocol.Errorf(protocol.CodeTooLarge, "name longer than %d bytes", r.limits.NameBytes)
-		case len(req.Data) > r.limits.DataBytes:
-			return protocol.Errorf(protocol.CodeTooLarge, "metadata longer than %d bytes", r.limits.DataBytes)
+		}
+		if err := r.checkInfo(&req.Name, &req.Data); err != nil {
+			return err
 		}
 		if err := r.roleHasPlace(p.role); err != nil {
 			return err
@@ -306,17 +306,14 @@ func (r *Room) peerList(to *Peer) protocol.PeerList {
 func (p *Peer) Update(ctx context.Context, req protocol.PeerUpdate) error {
 	r := p.room
 	return p.doJoined(ctx, func() error {
+		if err := r.checkInfo(req.Name, req.Data); err != nil {
+			return err
+		}
 		if req.Name != nil {
-			if len(*req.Name) > r.limits.NameBytes {
-				return protocol.Errorf(protocol.CodeTooLarge, "name longer than %d bytes", r.limits.NameBytes)
-			}
 			p.info.Name = *req.Name
 			r.stageDirty = true
 		}
 		if req.Data != nil {
-			if len(*req.Data) > r.limits.DataBytes {
-				return protocol.Errorf(protocol.CodeTooLarge, "metadata longer than %d bytes", r.limits.DataBytes)
-			}
 			p.info.Data = *req.Data
 		}
 		r.tell(protocol.OnPeerUpdate, p.wire(false), allBut(p))

@@ -20,7 +20,8 @@ type Record struct {
 	TemplateID  string
 	Template    *policy.Template
 	Enabled     bool
-	MaxPeers    int // 0 = Limits.Peers
+	MaxPeers    int           // 0 = Limits.Peers
+	MaxDuration time.Duration // of a session; 0 = Limits.SessionLength
 }
 
 // Streamer makes the room's composed stream. Called in the goroutine of the
@@ -47,13 +48,14 @@ type Limits struct {
 	HideAfter         time.Duration // others see a peer leave so long after its socket was lost
 	ForgetAfter       time.Duration // and so long it may return with its state
 	ForgetClosedTab   time.Duration // HideAfter when the socket said "going away" (1001)
+	SessionLength     time.Duration // the session ends itself then
 }
 
 // DefaultLimits are used for fields that are zero.
 var DefaultLimits = Limits{
 	Peers: 2500, TracksPerPeer: 8, MessageBytes: 16 << 10, NameBytes: 256, DataBytes: 4 << 10,
 	MessagesPerSecond: 10, MessageBurst: 30,
-	HideAfter: 20 * time.Second, ForgetAfter: 60 * time.Second, ForgetClosedTab: 4 * time.Second,
+	HideAfter: 20 * time.Second, ForgetAfter: 60 * time.Second, ForgetClosedTab: 4 * time.Second, SessionLength: 12 * time.Hour,
 }
 
 // Config is what a Registry needs.
@@ -185,6 +187,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ForgetClosedTab == 0 {
 		l.ForgetClosedTab = d.ForgetClosedTab
+	}
+	if l.SessionLength == 0 {
+		l.SessionLength = d.SessionLength
 	}
 	return l
 }

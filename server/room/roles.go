@@ -70,20 +70,6 @@ func (p *Peer) AcceptRole(ctx context.Context, req protocol.RoleChange) error {
 	})
 }
 
-// ChangeRole changes a peer's role on behalf of the server's API.
-func (r *Room) ChangeRole(ctx context.Context, peerID, roleName string) error {
-	return r.do(ctx, func() error {
-		p, role := r.visible(peerID), r.role(roleName)
-		switch {
-		case p == nil:
-			return errNoPeer
-		case role == nil:
-			return errNoRole
-		}
-		return r.setRole(p, role, "")
-	})
-}
-
 // setRole moves a peer to another role and thereby, perhaps, to another level.
 // Order matters (§7.5): the peer learns its policy first, then the others of the
 // peer. What the new role may not publish ends here, whatever the client does.

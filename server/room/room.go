@@ -39,6 +39,7 @@ type Room struct {
 	stageDirty  bool // tracks, roles or names changed since the last settle
 	countSent   int
 	countTimer  *time.Timer
+	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
 }
 
@@ -69,9 +70,7 @@ func newRoom(g *Registry, rec Record) *Room {
 		hls:        protocol.HLSState{Variants: []protocol.HLSVariant{}},
 	}
 	r.journal = newJournal(r.log)
-	if rec.MaxPeers > 0 {
-		r.limits.Peers = rec.MaxPeers
-	}
+	r.setBounds(rec)
 	return r
 }
 
@@ -118,6 +117,7 @@ func (r *Room) shutdown() {
 		p.stop()
 	}
 	r.speakers.stop()
+	r.expiry.Stop()
 	if r.countTimer != nil {
 		r.countTimer.Stop()
 	}

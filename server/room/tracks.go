@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
@@ -132,7 +133,7 @@ func (p *Peer) setTracks(tracks map[string]protocol.Track, media *sfu.Peer) {
 			p.tracks[i].media = media.Track(id) // a new connection brings new media
 			continue
 		}
-		p.tracks = append(p.tracks, &track{Track: info, media: media.Track(id)})
+		p.tracks = append(p.tracks, &track{Track: info, media: media.Track(id), started: time.Now()})
 		added[id] = info
 	}
 	if len(removed) > 0 {

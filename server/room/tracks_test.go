@@ -136,7 +136,8 @@ func TestPublish(t *testing.T) {
 	}
 
 	// A demotion ends what the role may not publish, whatever the client does.
-	if err := h.Lookup("r1").ChangeRole(t.Context(), "ann", policy.RoleHLSViewer); err != nil {
+	role := policy.RoleHLSViewer
+	if _, err := h.Lookup("r1").ChangePeer(t.Context(), "ann", PeerChange{Role: &role}); err != nil {
 		t.Fatal(err)
 	}
 	wantMethods(t, eveBox, protocol.OnTrackRemove, protocol.OnPeerUpdate)
