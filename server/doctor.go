@@ -94,7 +94,7 @@ func checkData(_ context.Context, cfg config.Config) finding {
 }
 
 func checkDatabase(ctx context.Context, cfg config.Config) finding {
-	if _, err := os.Stat(cfg.Database()); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(cfg.Database()); cfg.DB == "" && errors.Is(err, os.ErrNotExist) {
 		return hint("not there yet: the first start makes it")
 	}
 	db, err := store.Open(ctx, cfg.Database())

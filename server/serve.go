@@ -165,6 +165,7 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store
 	if err != nil {
 		return nil, seeded, fmt.Errorf("cannot open the database: %w", err)
 	}
+	log.Info("database open", "at", store.Redacted(cfg.Database()))
 	sessions, streams, err := db.Recover(ctx, time.Now())
 	if err == nil && sessions+streams > 0 {
 		log.Warn("the last run did not end by itself; what it left open was closed", "sessions", sessions, "live_streams", streams)

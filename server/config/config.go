@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Addr            string
 	Data            string
+	DB              string // URL of a PostgreSQL database; it may hold a password
 	PublicURL       string
 	ShutdownTimeout time.Duration
 
@@ -126,8 +127,14 @@ func Default() Config {
 	}
 }
 
-// Database is the path of the SQLite file.
-func (c *Config) Database() string { return filepath.Join(c.Data, "amphi.db") }
+// Database is where the records are, as store.Open takes it: the URL of the PostgreSQL database, or the path of the
+// SQLite file.
+func (c *Config) Database() string {
+	if c.DB != "" {
+		return c.DB
+	}
+	return filepath.Join(c.Data, "amphi.db")
+}
 
 // WebhookHeaders returns Webhook.Headers by name. Only valid after Validate.
 func (c *Config) WebhookHeaders() map[string]string {
@@ -166,6 +173,12 @@ func (c *Config) Validate() error {
 	}
 	if c.Data == "" {
 		bad("data", "is empty; it is the directory for the database and recordings, such as ./data")
+	}
+	if c.DB != "" {
+		// Never the value: it holds a password.
+		if u, err := url.Parse(c.DB); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			bad("db", "is not a URL such as postgres://user:password@host:5432/amphi; leave it empty for SQLite in the data directory")
+		}
 	}
 	if c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {

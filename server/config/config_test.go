@@ -242,9 +242,9 @@ func TestMistakesAreNamed(t *testing.T) {
 		{name: "unknown flag", args: []string{"--nats", "x"}, want: []string{"flag provided but not defined: -nats"}},
 		{name: "values", args: []string{"--addr", "8080", "--rtc-port", "65536", "--public-url", "live.example.org", "--log-level", "loud",
 			"--webhook-timeout", "0s", "--limits-body-bytes", "1", "--webhook-headers", "secret", "--data", "", "--webhook-url", "hook",
-			"--webhook-retry-pauses", ""},
+			"--webhook-retry-pauses", "", "--db", "mysql://amphi:secret@db.example"},
 			want: []string{"addr: ", "rtc.port: 65536 is not a UDP port", "public_url: ", "log.level: ", "webhook.timeout: 0s",
-				"limits.body_bytes: 1 is too small", "webhook.headers: ", "data: is empty", "webhook.url: ", "webhook.retry_pauses: is empty"}},
+				"limits.body_bytes: 1 is too small", "webhook.headers: ", "data: is empty", "db: is not a URL", "webhook.url: ", "webhook.retry_pauses: is empty"}},
 		{name: "public path", args: []string{"--public-url", "https://a.example/live"}, want: []string{"more than scheme and host"}},
 		{name: "missing file", args: []string{"--config", "none.yml"}, want: []string{"configuration file: ", "none.yml"}},
 		{name: "missing file by environment", env: []string{"AMPHI_CONFIG=none.yml"}, want: []string{"none.yml"}},
@@ -260,7 +260,7 @@ func TestMistakesAreNamed(t *testing.T) {
 				}
 			}
 			if strings.Contains(err.Error(), "secret") {
-				t.Errorf("a header's value is in: %v", err)
+				t.Errorf("a secret is in: %v", err)
 			}
 		})
 	}

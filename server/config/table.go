@@ -33,6 +33,7 @@ func (c *Config) table() []setting {
 	return []setting{
 		{key: "addr", help: "address to serve HTTP on; port 0 takes a free one", val: (*stringValue)(&c.Addr)},
 		{key: "data", help: "directory of the database and recordings", val: (*stringValue)(&c.Data)},
+		{key: "db", help: "postgres://user:password@host/name for PostgreSQL; empty: SQLite in the data directory", val: (*stringValue)(&c.DB)},
 		{key: "public_url", help: "address that clients reach this server at; empty: what each request says", val: (*stringValue)(&c.PublicURL)},
 		{key: "shutdown_timeout", help: "how long a stopping server waits for its clients", val: (*durationValue)(&c.ShutdownTimeout)},
 
