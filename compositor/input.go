@@ -3,8 +3,7 @@
 package main
 
 import (
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"amphi/compositor/codec"
@@ -12,149 +11,125 @@ import (
 )
 
 const (
-	// videoQueue is a second of frames. A decoder that is further behind skips to a key frame.
-	videoQueue = 30
+	// videoQueue is two seconds of frames. A worker that was further behind skips to a key frame.
+	videoQueue = 60
 	// keyPatience is how long an asked-for key frame may take before it is asked for again.
 	keyPatience = 500 * time.Millisecond
 	// maxHold bounds how long a picture waits for its sound.
 	maxHold = 200 * time.Millisecond
-	// showDelay is how long a picture takes on average from here to a tick that shows it.
-	showDelay = 20 * time.Millisecond
+	// showDelay is how long after its time a picture is shown on average, as that is at a tick.
+	showDelay = 15 * time.Millisecond
 )
 
-// videoInput decodes one sender's pictures in its own goroutine, as they arrive, and keeps the
-// latest for the canvas.
+// videoInput is one sender's pictures: the frames that wait for their time, and what is shown.
 type videoInput struct {
-	id    uint32
-	group uint32
-	codec wire.Codec
-	w     *worker
-	queue chan *wire.Frame
-	quit  chan struct{}
+	codec   wire.Codec
+	decoder *codec.VideoDecoder
+	queue   []waiting
+	ready   int            // frames at the front of the queue whose time has come
+	shown   *codec.Picture // what the canvas looks into
+	fresh   bool           // and does not know yet
 
-	behind  atomic.Bool // the queue was full: what follows lacks its references
-	frames  atomic.Uint64
-	dropped atomic.Uint64
-	errors  atomic.Uint64
-	size    atomic.Uint32 // width<<16 | height
+	lost   bool      // nothing can be decoded without a key frame
+	wanted bool      // one must be asked for
+	asked  time.Time // when that was done last
 
-	mu     sync.Mutex
-	latest *codec.Picture // decoded, not taken; guarded by mu
+	frames, dropped, errors uint64
 }
 
-func newVideoInput(w *worker, m *wire.AddInput) (*videoInput, error) {
+// waiting is an encoded frame, which is small, and when it came.
+type waiting struct {
+	*wire.Frame
+	since time.Time
+}
+
+func newVideoInput(c wire.Codec) (*videoInput, error) {
 	kind := codec.VP8
-	if m.Codec == wire.H264 {
+	if c == wire.H264 {
 		kind = codec.H264
 	}
 	d, err := codec.NewVideoDecoder(kind)
 	if err != nil {
 		return nil, err
 	}
-	v := &videoInput{
-		id: m.ID, group: m.Sync, codec: m.Codec, w: w,
-		queue: make(chan *wire.Frame, videoQueue),
-		quit:  make(chan struct{}),
-	}
-	go v.run(d)
-	return v, nil
+	return &videoInput{codec: c, decoder: d, lost: true}, nil
 }
 
-// stop ends the decoder's goroutine, after the frame that it is at.
-func (v *videoInput) stop() { close(v.quit) }
+// close frees the decoder and the picture, which the canvas must have dropped.
+func (v *videoInput) close() {
+	v.decoder.Close()
+	v.shown.Close()
+}
 
 // push queues a frame.
-func (v *videoInput) push(f *wire.Frame) {
-	v.frames.Add(1)
-	select {
-	case v.queue <- f:
-	default:
-		v.dropped.Add(1)
-		v.behind.Store(true)
+func (v *videoInput) push(f *wire.Frame, now time.Time) {
+	v.frames++
+	if len(v.queue) >= videoQueue {
+		if !v.isKey(f) {
+			v.dropped++
+			v.lost, v.wanted = true, true // what follows lacks its references
+			return
+		}
+		v.dropped += uint64(len(v.queue))
+		v.queue = slices.Delete(v.queue, 0, len(v.queue))
 	}
+	v.queue = append(v.queue, waiting{f, now})
 }
 
-func (v *videoInput) run(d *codec.VideoDecoder) {
-	defer func() {
-		d.Close()
-		v.take().Close()
-	}()
-	lost := true // nothing can be decoded without a key frame
-	var asked time.Time
-	ask := func() {
-		lost = true
-		if now := time.Now(); now.Sub(asked) > keyPatience {
-			asked = now
-			if err := v.w.out.send(&wire.NeedKey{Input: v.id}); err != nil {
-				v.w.end(err)
-			}
+func (v *videoInput) isKey(f *wire.Frame) bool {
+	if v.codec == wire.VP8 {
+		return codec.IsVP8Key(f.Data)
+	}
+	return f.Key
+}
+
+// due is the number of frames whose time has come. A picture waits until the sound that was
+// captured with it is played, so that lips move with it.
+func (v *videoInput) due(now time.Time, soundDelay time.Duration) int {
+	for v.ready = 0; v.ready < len(v.queue); v.ready++ {
+		f := v.queue[v.ready]
+		at := time.Unix(0, f.Capture).Add(soundDelay - showDelay)
+		if limit := f.since.Add(maxHold); at.After(limit) {
+			at = limit
+		}
+		if soundDelay > 0 && at.After(now) {
+			break
 		}
 	}
-	for {
-		var f *wire.Frame
-		select {
-		case f = <-v.queue:
-		case <-v.quit:
-			return
-		}
-		if v.behind.Swap(false) {
-			lost = true
-		}
-		key := f.Key
-		if v.codec == wire.VP8 {
-			key = codec.IsVP8Key(f.Data)
-		}
-		if lost && !key {
-			v.dropped.Add(1)
-			ask()
+	return v.ready
+}
+
+// decode decodes the frames that are ready. The last picture is shown, in place of the one
+// before.
+func (v *videoInput) decode() {
+	for _, f := range v.queue[:v.ready] {
+		if v.lost && !v.isKey(f.Frame) {
+			v.dropped++
+			v.wanted = true
 			continue
 		}
-		if !v.hold(f.Capture) {
-			return
-		}
-		picture, err := d.Decode(f.Data)
+		picture, err := v.decoder.Decode(f.Data)
 		if err != nil {
-			v.errors.Add(1)
-			ask()
+			v.errors++
+			v.lost, v.wanted = true, true
 			continue
 		}
-		lost = false
+		v.lost, v.wanted = false, false
 		if picture != nil {
-			v.size.Store(uint32(picture.W)<<16 | uint32(picture.H))
-			v.put(picture).Close()
+			// The canvas looks at the old one no more: it gets this one before it is drawn.
+			v.shown.Close()
+			v.shown, v.fresh = picture, true
 		}
 	}
+	v.queue = slices.Delete(v.queue, 0, v.ready)
+	v.ready = 0
 }
 
-// hold waits until the sound that was captured with the picture is played, so that lips move
-// with it. It holds the encoded frame, which is small. It reports false when the input ends.
-func (v *videoInput) hold(capture int64) bool {
-	delay := v.w.audioDelay(v.group)
-	if delay == 0 {
-		return true
-	}
-	wait := time.Until(time.Unix(0, capture).Add(delay - showDelay))
-	if wait < 5*time.Millisecond {
-		return true
-	}
-	timer := time.NewTimer(min(wait, maxHold))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-v.quit:
+// wantsKey says whether to ask the sender for a key frame now.
+func (v *videoInput) wantsKey(now time.Time) bool {
+	if !v.wanted || now.Sub(v.asked) < keyPatience {
 		return false
 	}
+	v.wanted, v.asked = false, now
+	return true
 }
-
-// put publishes a picture and returns the one that nobody took.
-func (v *videoInput) put(p *codec.Picture) *codec.Picture {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	old := v.latest
-	v.latest = p
-	return old
-}
-
-// take returns the latest picture, which the caller then owns, or nil if it has been taken.
-func (v *videoInput) take() *codec.Picture { return v.put(nil) }

@@ -12,16 +12,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"amphi/compositor/codec"
 )
@@ -43,19 +40,10 @@ func main() {
 		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	// Two cores are enough, but a goroutine inside a decoder or encoder holds its place: the clock
-	// of the sound must not wait for one.
-	runtime.GOMAXPROCS(4)
+	// A picture has no work for more, and each idle one looks for some.
+	runtime.GOMAXPROCS(min(4, runtime.NumCPU()))
 	confine(log)
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	go func() {
-		<-ctx.Done()
-		os.Stdin.Close()
-	}()
-	err := newWorker(os.Stdin, os.Stdout, log).run()
-	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+	if err := newWorker(os.Stdin, os.Stdout, log).run(); err != nil && !errors.Is(err, io.EOF) {
 		log.Error("worker ends", "err", err)
 		os.Exit(1)
 	}

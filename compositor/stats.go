@@ -12,39 +12,23 @@ import (
 	"amphi/compositor/wire"
 )
 
-// heartbeat is the interval of Stats.
-const heartbeat = 400 * time.Millisecond
-
-func (w *worker) reportStats(begin time.Time) error {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for n := 1; ; n++ {
-		if !w.wait(timer, begin.Add(time.Duration(n)*heartbeat)) {
-			return nil
-		}
-		if err := w.out.send(w.collect()); err != nil {
-			return err
-		}
-	}
-}
-
-func (w *worker) collect() *wire.Stats {
+// collect is the statistics up to a tick.
+func (w *worker) collect(tick int64) *wire.Stats {
 	s := &wire.Stats{
-		Ticks:        w.video.ticks.Load(),
-		TicksLate:    w.video.late.Load(),
-		TicksDropped: w.video.dropped.Load(),
+		Ticks:        uint64(tick) + 1,
+		TicksLate:    w.late,
+		TicksDropped: w.dropped,
 		Limited:      w.mixer.Limited(),
 		CPU:          cpuTime(),
 		Memory:       residentBytes(),
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for id, in := range w.stats {
+	for id, in := range w.inputs {
 		t := wire.InputStats{ID: id, Level: 127}
 		if v := in.video; v != nil {
-			size := v.size.Load()
-			t.Frames, t.Dropped, t.Errors = v.frames.Load(), v.dropped.Load(), v.errors.Load()
-			t.Width, t.Height = uint16(size>>16), uint16(size)
+			t.Frames, t.Dropped, t.Errors = v.frames, v.dropped, v.errors
+			if v.shown != nil {
+				t.Width, t.Height = uint16(v.shown.W), uint16(v.shown.H)
+			}
 		} else {
 			a, level := in.audio.Stats()
 			t.Frames, t.Dropped, t.Errors, t.Concealed, t.Level = a.Packets, a.Dropped, a.Errors, a.Concealed, level

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
+	"os"
 	"time"
 
 	"amphi/compositor/codec"
@@ -15,28 +15,38 @@ import (
 	"amphi/compositor/wire"
 )
 
-// maxInputs bounds the decoders of a process.
-const maxInputs = 64
+const (
+	// maxInputs bounds the decoders of a process.
+	maxInputs = 64
 
-// worker is the process: the reader of the server's messages, which owns the inputs, and two
-// clocks that make the output.
+	// heartbeat is the interval of Stats.
+	heartbeat = 400 * time.Millisecond
+)
+
+// worker is the process. Everything in it happens at a tick, on one goroutine and in one order:
+// the server's messages are taken in, the sound that is due is mixed, the pictures that are due
+// are decoded and drawn, and what came of it is sent in one write. A worker of a few people so
+// wakes 30 times a second, not 500, and its caches stay warm for the length of a tick. Where one
+// processor is not enough, pictures are decoded and encoded by several.
+//
+// Both outputs count from one monotonic start: ticks make the picture's timestamps and samples
+// the sound's, so the two never part. Sound is never skipped. A picture may be: when the worker
+// is more than two ticks behind, ticks are left out and counted, and the next picture has the
+// timestamp of its own tick.
 type worker struct {
-	in    *wire.Reader
-	out   *output
+	in    *inbox
+	out   *wire.Writer
 	log   *slog.Logger
 	start *wire.Start
 
-	done  chan struct{} // closed when the worker ends
-	ended sync.Once
-	err   error // why; set before done is closed
+	inputs  map[uint32]*input
+	mixer   mix.Mixer
+	sound   *sound
+	picture *picture
 
-	inputs map[uint32]*input // owned by run
-	mixer  *mix.Mixer
-	video  *videoClock
-	audio  *audioClock
-
-	mu    sync.Mutex
-	stats map[uint32]*input // the same as inputs, for the goroutine that sends Stats
+	busy    time.Duration // processor and waiting time of a tick, mean of about a second
+	late    uint64        // ticks that began more than a tick after their time
+	dropped uint64        // ticks left out
 }
 
 // input is one sender's stream. Exactly one of video and audio is set.
@@ -47,42 +57,21 @@ type input struct {
 	audio *mix.Input
 }
 
-// output serializes what the goroutines send.
-type output struct {
-	mu sync.Mutex
-	w  *wire.Writer
-}
-
-// send writes messages at once.
-func (o *output) send(messages ...wire.Message) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, m := range messages {
-		if err := o.w.Send(m); err != nil {
-			return err
-		}
-	}
-	return o.w.Flush()
-}
-
-func newWorker(r io.Reader, w io.Writer, log *slog.Logger) *worker {
-	return &worker{
-		in:     wire.NewReader(r),
-		out:    &output{w: wire.NewWriter(w)},
-		log:    log,
-		done:   make(chan struct{}),
-		inputs: make(map[uint32]*input),
-		stats:  make(map[uint32]*input),
-		mixer:  new(mix.Mixer),
-	}
+// newWorker returns a worker between two pipes.
+func newWorker(in *os.File, out io.Writer, log *slog.Logger) *worker {
+	return &worker{in: newInbox(in), out: wire.NewWriter(out), log: log, inputs: make(map[uint32]*input)}
 }
 
 // run works until the server says Stop, closes the stream, or something breaks.
 func (w *worker) run() error {
-	if err := w.out.send(&wire.Hello{Libraries: codec.Versions()}); err != nil {
+	defer w.in.close()
+	if err := w.send(&wire.Hello{Libraries: codec.Versions()}); err != nil {
 		return err
 	}
-	m, err := w.in.Next()
+	if err := w.out.Flush(); err != nil {
+		return err
+	}
+	m, err := w.in.first()
 	if err != nil {
 		return err
 	}
@@ -91,85 +80,124 @@ func (w *worker) run() error {
 		return fmt.Errorf("first message is %T", m)
 	}
 	w.start = start
-	if w.audio, err = newAudioClock(w); err != nil {
+	if w.sound, err = newSound(w); err != nil {
 		return err
 	}
-	defer w.audio.close()
-	if w.video, err = newVideoClock(w); err != nil {
+	defer w.sound.close()
+	if w.picture, err = newPicture(w); err != nil {
 		return err
 	}
-	defer w.video.close()
-
-	begin := time.Now()
-	started := &wire.Started{Epoch: begin.UnixNano() - int64(start.Offset), AudioConfig: w.audio.config}
-	if err := w.out.send(started); err != nil {
-		return err
-	}
-
-	var clocks sync.WaitGroup
-	for _, clock := range []func(time.Time) error{w.audio.run, w.video.run, w.reportStats} {
-		clocks.Go(func() { w.end(clock(begin)) })
-	}
-	read := make(chan struct{})
-	go func() {
-		err := w.read()
-		close(read)
-		w.end(err)
-	}()
-	<-w.done
-	clocks.Wait()
-	select {
-	case <-read:
+	defer w.picture.close()
+	defer func() {
 		for id := range w.inputs {
 			w.remove(id)
 		}
-	default:
-		// The reader waits for a server that does not take what we send: the process ends, and
-		// its decoders with it.
+	}()
+
+	begin := time.Now()
+	started := &wire.Started{Epoch: begin.UnixNano() - int64(start.Offset), AudioConfig: w.sound.config}
+	if err := w.send(started); err != nil {
+		return err
 	}
-	return w.err
+	if err := w.ticks(begin); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
 }
 
-// end ends the worker. The first reason stays.
-func (w *worker) end(err error) {
-	w.ended.Do(func() {
-		w.err = err
-		close(w.done)
-	})
-}
+// errStopped ends the worker as the server wants it.
+var errStopped = errors.New("stopped")
 
-// read handles the server's messages in order until it says Stop (nil) or the stream ends.
-func (w *worker) read() error {
-	for {
-		m, err := w.in.Next()
+// ticks is the life of the worker.
+func (w *worker) ticks(begin time.Time) error {
+	fps := int64(w.start.FPS)
+	length := time.Second / time.Duration(fps)
+	nextStats := begin.Add(heartbeat)
+	for tick := int64(0); ; tick++ {
+		due := begin.Add(time.Duration(tick) * time.Second / time.Duration(fps))
+		time.Sleep(time.Until(due))
+		now := time.Now()
+		if late := now.Sub(due); late > length {
+			w.late++
+			if late > 2*length {
+				skip := int64(late / length)
+				w.dropped += uint64(skip)
+				w.picture.skip(tick, skip)
+				tick += skip
+			}
+		}
+		// Whatever is sent goes out below, so that the server is woken once.
+		err := w.takeMessages(now)
+		if err == nil {
+			err = w.sound.until(begin, now)
+		}
+		if err == nil {
+			err = w.picture.at(tick, now)
+		}
+		if err == nil && !now.Before(nextStats) {
+			nextStats = now.Add(heartbeat)
+			err = w.send(w.collect(tick))
+		}
+		if flushed := w.out.Flush(); err == nil {
+			err = flushed
+		}
 		if err != nil {
+			return err
+		}
+		w.busy += (time.Since(now) - w.busy) / 32
+	}
+}
+
+// crowded says that a tick's work does not fit a tick any more if one processor does it all.
+func (w *worker) crowded() bool {
+	return w.busy > time.Second/time.Duration(w.start.FPS)/2
+}
+
+// send queues a message for the end of the tick.
+func (w *worker) send(m wire.Message) error { return w.out.Send(m) }
+
+// takeMessages handles what the server has sent, in order. The error is errStopped at its Stop,
+// io.EOF at the end of the stream.
+func (w *worker) takeMessages(now time.Time) error {
+	for range maxMessages {
+		m, err := w.in.take()
+		if m == nil || err != nil {
 			return err
 		}
 		switch m := m.(type) {
 		case *wire.Frame:
-			w.frame(m)
+			w.frame(m, now)
 		case *wire.AddInput:
 			if err := w.add(m); err != nil {
 				w.log.Warn("input refused", "input", m.ID, "codec", m.Codec, "err", err)
 			}
 		case *wire.RemoveInput:
 			w.remove(m.ID)
-		case *wire.Scene, *wire.Bitmap, *wire.DropBitmap, *wire.ForceKey:
-			w.video.tell(m)
+		case *wire.Scene:
+			w.picture.canvas.SetScene(m)
+		case *wire.Bitmap:
+			if !w.picture.canvas.SetBitmap(m) {
+				w.log.Warn("bitmap refused: too many", "bitmap", m.ID, "width", m.W, "height", m.H)
+			}
+		case *wire.DropBitmap:
+			w.picture.canvas.DropBitmap(m.ID)
+		case *wire.ForceKey:
+			w.picture.force = true
 		case *wire.Stop:
-			return nil
+			return errStopped
 		default:
 			return fmt.Errorf("unexpected %T from the server", m)
 		}
 	}
+	return nil
 }
 
-func (w *worker) frame(f *wire.Frame) {
+func (w *worker) frame(f *wire.Frame, now time.Time) {
 	in := w.inputs[f.Input]
 	switch {
 	case in == nil: // frames overtake RemoveInput
 	case in.video != nil:
-		in.video.push(f)
+		in.video.push(f, now)
 	default:
 		in.audio.Push(f.RTP, codec.OpusSamples(f.Data), time.Unix(0, f.Capture), f.Data)
 	}
@@ -182,12 +210,11 @@ func (w *worker) add(m *wire.AddInput) error {
 	}
 	in := &input{id: m.ID, sync: m.Sync}
 	if m.Codec.Video() {
-		v, err := newVideoInput(w, m)
+		v, err := newVideoInput(m.Codec)
 		if err != nil {
 			return err
 		}
 		in.video = v
-		w.video.tell(addVideo{v})
 	} else {
 		d, err := codec.NewOpusDecoder()
 		if err != nil {
@@ -197,9 +224,6 @@ func (w *worker) add(m *wire.AddInput) error {
 		w.mixer.Add(in.audio)
 	}
 	w.inputs[m.ID] = in
-	w.mu.Lock()
-	w.stats[m.ID] = in
-	w.mu.Unlock()
 	return nil
 }
 
@@ -209,12 +233,9 @@ func (w *worker) remove(id uint32) {
 		return
 	}
 	delete(w.inputs, id)
-	w.mu.Lock()
-	delete(w.stats, id)
-	w.mu.Unlock()
 	if in.video != nil {
-		in.video.stop()
-		w.video.tell(removeVideo{in.video})
+		w.picture.canvas.DropPicture(id)
+		in.video.close()
 	} else {
 		w.mixer.Remove(in.audio)
 		in.audio.Close()
@@ -226,9 +247,7 @@ func (w *worker) audioDelay(group uint32) time.Duration {
 	if group == 0 {
 		return 0
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, in := range w.stats {
+	for _, in := range w.inputs {
 		if in.sync == group && in.audio != nil {
 			if d, known := in.audio.Delay(); known {
 				return d

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -320,7 +321,12 @@ func TestHeartbeat(t *testing.T) {
 func TestNoGoroutineStays(t *testing.T) {
 	c := need(t)
 	before := goleak.IgnoreCurrent()
-	in, toWorker := io.Pipe()
+	in, toWorker, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer toWorker.Close()
 	fromWorker, out := io.Pipe()
 	ended := make(chan error)
 	go func() {

@@ -4,13 +4,13 @@
 // Senders do not send silence: they mute, or use Opus' discontinuous transmission. So a missing
 // packet is a loss only if a later one is there; otherwise the input falls silent and buffers
 // anew. Sound is stereo, interleaved, 48 kHz, full scale ±1.
+//
+// A mixer and its inputs belong to one goroutine.
 package mix
 
 import (
 	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -44,15 +44,14 @@ type Decoder interface {
 	Close()
 }
 
-// Input is one sender's sound. Push may be called by another goroutine than the mixer's.
+// Input is one sender's sound.
 type Input struct {
-	mu      sync.Mutex // guards all below
-	decoder Decoder    // nil once closed
-	packets []packet   // by timestamp
-	queued  int        // samples in packets
-	next    uint32     // timestamp after what was decoded last
-	filling bool       // nothing is played until the target is reached
-	hidden  int        // frames made up since the queue ran dry
+	decoder Decoder  // nil once closed
+	packets []packet // by timestamp
+	queued  int      // samples in packets
+	next    uint32   // timestamp after what was decoded last
+	filling bool     // nothing is played until the target is reached
+	hidden  int      // frames made up since the queue ran dry
 
 	pcm   []float32 // decoded, not played
 	work  []float32 // room for the decoder
@@ -88,8 +87,6 @@ func NewInput(d Decoder) *Input {
 
 // Close frees the decoder. The input is silent afterwards.
 func (in *Input) Close() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	if in.decoder != nil {
 		in.decoder.Close()
 		in.decoder = nil
@@ -99,8 +96,6 @@ func (in *Input) Close() {
 
 // Push queues a packet of so many samples. The queue keeps data.
 func (in *Input) Push(timestamp uint32, samples int, capture time.Time, data []byte) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	in.stats.Packets++
 	if samples <= 0 || samples > longest || in.decoder == nil {
 		in.stats.Errors++
@@ -143,8 +138,6 @@ func (in *Input) waiting() int { return in.queued + len(in.pcm)/channels }
 
 // Stats returns the totals so far and the level after RFC 6464: -dBov, 0 loudest, 127 silence.
 func (in *Input) Stats() (InputStats, uint8) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	level := 127.0
 	if in.power > 1e-13 {
 		level = max(0, min(127, -10*math.Log10(in.power)))
@@ -154,15 +147,11 @@ func (in *Input) Stats() (InputStats, uint8) {
 
 // Delay is how much later than captured this input is played, and whether that is known.
 func (in *Input) Delay() (time.Duration, bool) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	return in.delay, in.known && !in.filling
 }
 
 // addTo plays len(out)/2 samples of the input on top of what out holds.
 func (in *Input) addTo(out []float32, now time.Time) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
 	n := len(out) / channels
 	if in.decoder == nil {
 		return
@@ -322,47 +311,38 @@ func (in *Input) measure(capture, now time.Time) {
 	in.delay += (d - in.delay) / 32
 }
 
-// Mixer sums inputs. Mix belongs to one goroutine; the rest is safe for concurrent use.
+// Mixer sums inputs.
 type Mixer struct {
-	mu     sync.Mutex
-	inputs []*Input // guarded by mu; replaced, not changed
-
+	inputs  []*Input
 	limiter limiter
 }
 
 // Add makes an input heard.
 func (m *Mixer) Add(in *Input) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.inputs = append(slices.Clone(m.inputs), in)
+	m.inputs = append(m.inputs, in)
 }
 
 // Remove ends that.
 func (m *Mixer) Remove(in *Input) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.inputs = slices.DeleteFunc(slices.Clone(m.inputs), func(i *Input) bool { return i == in })
+	m.inputs = slices.DeleteFunc(m.inputs, func(i *Input) bool { return i == in })
 }
 
 // Mix fills out with the next samples. now is the time at which the first of them is played.
 func (m *Mixer) Mix(out []float32, now time.Time) {
-	m.mu.Lock()
-	inputs := m.inputs
-	m.mu.Unlock()
 	clear(out)
-	for _, in := range inputs {
+	for _, in := range m.inputs {
 		in.addTo(out, now)
 	}
 	m.limiter.limit(out)
 }
 
 // Limited is the number of blocks that were turned down because the sum was too loud.
-func (m *Mixer) Limited() uint64 { return m.limiter.limited.Load() }
+func (m *Mixer) Limited() uint64 { return m.limiter.limited }
 
 // limiter keeps the sum within full scale by turning it down at once and up again slowly.
 type limiter struct {
 	cut     float32 // of the gain: 0 is none
-	limited atomic.Uint64
+	limited uint64
 }
 
 const (
@@ -392,6 +372,6 @@ func (l *limiter) limit(pcm []float32) {
 		}
 	}
 	if touched {
-		l.limited.Add(1)
+		l.limited++
 	}
 }

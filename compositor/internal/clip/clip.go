@@ -29,6 +29,7 @@ type Clip struct {
 	Frames []Frame
 	Length time.Duration
 	Clock  uint32 // RTP ticks in a second
+	IVF    []byte // the same as a file, of VP8
 }
 
 // Missing says why clips cannot be made here, or is nil.
@@ -48,7 +49,7 @@ func VP8(source string, bitrate int, length time.Duration) (*Clip, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Clip{Length: length, Clock: 90000}
+	c := &Clip{Length: length, Clock: 90000, IVF: out}
 	for {
 		data, frame, err := r.ParseNextFrame()
 		if errors.Is(err, io.EOF) {

@@ -1,0 +1,154 @@
+//go:build cgo
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"sync"
+	"time"
+
+	"amphi/compositor/canvas"
+	"amphi/compositor/codec"
+	"amphi/compositor/wire"
+)
+
+// picture draws the canvas and encodes it.
+type picture struct {
+	w       *worker
+	canvas  *canvas.Canvas
+	outputs []*rendition
+	force   bool // a key frame at the next tick
+}
+
+// rendition is one encoded size.
+type rendition struct {
+	encoder *codec.H264Encoder
+	scaler  *canvas.Scaler // nil for the canvas' own size
+	image   *canvas.Image
+
+	unit []byte // of the last tick; the encoder's
+	key  bool
+}
+
+func newPicture(w *worker) (*picture, error) {
+	first := w.start.Renditions[0]
+	p := &picture{w: w, canvas: canvas.New(int(first.Width), int(first.Height))}
+	for i, r := range w.start.Renditions {
+		encoder, err := codec.NewH264Encoder(codec.H264Config{
+			Width: int(r.Width), Height: int(r.Height), FPS: int(w.start.FPS), Bitrate: int(r.Bitrate),
+		})
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		out := &rendition{encoder: encoder, image: p.canvas.Image()}
+		if i > 0 {
+			out.scaler = canvas.NewScaler(p.canvas.Image().Bounds().Size(), image.Pt(int(r.Width), int(r.Height)), wire.Contain)
+			out.image = canvas.NewImage(int(r.Width), int(r.Height))
+		}
+		p.outputs = append(p.outputs, out)
+	}
+	return p, nil
+}
+
+func (p *picture) close() {
+	for _, o := range p.outputs {
+		o.encoder.Close()
+	}
+}
+
+// skip is told that n ticks from one on are left out.
+func (p *picture) skip(tick, n int64) {
+	interval := int64(p.w.start.KeyInterval)
+	if r := tick % interval; r == 0 || r+n > interval {
+		p.force = true // the key frame was due at a tick that is left out
+	}
+}
+
+// at makes and sends the picture of a tick.
+func (p *picture) at(tick int64, now time.Time) error {
+	crowded := p.w.crowded()
+	if err := p.takeInputs(now, crowded); err != nil {
+		return err
+	}
+	p.canvas.Draw()
+
+	fps := int64(p.w.start.FPS)
+	force := p.force || tick%int64(p.w.start.KeyInterval) == 0
+	p.force = false
+	err := each(p.outputs, crowded, func(o *rendition) error {
+		return o.encode(p.canvas.Image(), tick*1000/fps, force)
+	})
+	if err != nil {
+		return err
+	}
+	pts := p.w.start.Offset.Milliseconds()*(wire.VideoClock/1000) + tick*wire.VideoClock/fps
+	for i, o := range p.outputs {
+		if err := p.w.send(&wire.Video{Rendition: uint8(i), PTS: pts, Key: o.key, Data: o.unit}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeInputs decodes the frames that are due and gives the canvas its new pictures.
+func (p *picture) takeInputs(now time.Time, crowded bool) error {
+	var due []*input
+	for _, in := range p.w.inputs {
+		if in.video != nil && in.video.due(now, p.w.audioDelay(in.sync)) > 0 {
+			due = append(due, in)
+		}
+	}
+	_ = each(due, crowded, func(in *input) error {
+		in.video.decode()
+		return nil
+	})
+	for _, in := range due {
+		v := in.video
+		if v.fresh {
+			v.fresh = false
+			p.canvas.SetPicture(in.id, &canvas.Image{
+				W: v.shown.W, H: v.shown.H, Y: v.shown.Y, U: v.shown.U, V: v.shown.V,
+				YStride: v.shown.YStride, CStride: v.shown.CStride,
+			})
+		}
+		if v.wantsKey(now) {
+			if err := p.w.send(&wire.NeedKey{Input: in.id}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *rendition) encode(m *canvas.Image, ms int64, force bool) (err error) {
+	if o.scaler != nil {
+		if err := o.scaler.Draw(o.image, image.Point{}, m); err != nil {
+			return err
+		}
+		m = o.image
+	}
+	o.unit, o.key, err = o.encoder.Encode(m.Y, m.U, m.V, m.YStride, m.CStride, ms, force)
+	if err != nil {
+		return fmt.Errorf("%dx%d: %w", m.W, m.H, err)
+	}
+	return nil
+}
+
+// each calls f for all of list: one after the other, which costs least, or at the same time,
+// which is over sooner.
+func each[T any](list []T, together bool, f func(T) error) error {
+	errs := make([]error, len(list))
+	var others sync.WaitGroup
+	for i, v := range list {
+		if together && i < len(list)-1 {
+			others.Go(func() { errs[i] = f(v) })
+		} else {
+			errs[i] = f(v)
+		}
+	}
+	others.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,71 @@
+//go:build cgo
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"amphi/compositor/codec"
+	"amphi/compositor/wire"
+)
+
+// maxSoundLag is how far the sound may fall behind before the worker gives up on the machine, or
+// on a server that does not read: a new worker is back in time sooner.
+const maxSoundLag = 5 * time.Second
+
+// sound mixes by the sample count and encodes.
+type sound struct {
+	w       *worker
+	encoder *codec.AACEncoder
+	config  []byte
+	pcm     []float32
+	next    int64 // first sample that is not mixed
+	offset  int64 // timestamp of sample 0
+}
+
+func newSound(w *worker) (*sound, error) {
+	encoder, err := codec.NewAACEncoder(int(w.start.AudioBitrate))
+	if err != nil {
+		return nil, err
+	}
+	config, err := encoder.Config()
+	if err != nil {
+		encoder.Close()
+		return nil, err
+	}
+	return &sound{
+		w: w, encoder: encoder, config: config,
+		pcm:    make([]float32, codec.AACSamples*codec.Channels),
+		offset: w.start.Offset.Milliseconds() * (wire.AudioClock / 1000),
+	}, nil
+}
+
+func (s *sound) close() { s.encoder.Close() }
+
+// until sends all sound that has been played by now.
+func (s *sound) until(begin, now time.Time) error {
+	at := func(sample int64) time.Time {
+		// In two steps: nanoseconds times samples overflow after two days.
+		seconds, rest := time.Duration(sample/codec.SampleRate), time.Duration(sample%codec.SampleRate)
+		return begin.Add(seconds*time.Second + rest*time.Second/codec.SampleRate)
+	}
+	if late := now.Sub(at(s.next + codec.AACSamples)); late > maxSoundLag {
+		return fmt.Errorf("sound is %v late", late.Round(time.Millisecond))
+	}
+	for ; !at(s.next + codec.AACSamples).After(now); s.next += codec.AACSamples {
+		s.w.mixer.Mix(s.pcm, at(s.next))
+		unit, pts, err := s.encoder.Encode(s.pcm, s.next)
+		if err != nil {
+			return err
+		}
+		// The first unit decodes to what was before the start: the encoder's priming.
+		if unit == nil || pts < 0 {
+			continue
+		}
+		if err := s.w.send(&wire.Audio{PTS: s.offset + pts, Data: unit}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
