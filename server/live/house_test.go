@@ -188,13 +188,14 @@ func (h *house) events() map[string]map[string]any {
 	h.t.Helper()
 	events := make(map[string]map[string]any)
 	for {
-		e, ok, err := h.store.NextEvent(h.t.Context(), h.seed.Room.ID)
+		next, err := h.store.NextEvents(h.t.Context(), h.seed.Room.ID, 1)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if !ok {
+		if len(next) == 0 {
 			return events
 		}
+		e := next[0]
 		if strings.HasPrefix(e.Type, "hls.") {
 			var body struct{ Data map[string]any }
 			if err := json.Unmarshal(e.Payload, &body); err != nil {
@@ -202,7 +203,7 @@ func (h *house) events() map[string]map[string]any {
 			}
 			events[e.Type] = body.Data
 		}
-		if err := h.store.EventDelivered(h.t.Context(), e.Seq, time.Now()); err != nil {
+		if err := h.store.Settle(h.t.Context(), store.Outcome{Seq: e.Seq, Now: store.Delivered, At: time.Now()}); err != nil {
 			h.t.Fatal(err)
 		}
 	}

@@ -27,6 +27,10 @@ const (
 	// worker waits.
 	receiveQueue = 256
 
+	// gather is how long messages to a worker are gathered to be written at once. It takes them
+	// in at its ticks only, and a write for each packet of each person would cost both sides.
+	gather = 10 * time.Millisecond
+
 	// logLines is how many lines a second of a worker's stderr are logged.
 	logLines = 20
 )
@@ -132,8 +136,7 @@ func startWorker(path string, log *slog.Logger) (*worker, error) {
 	return w, nil
 }
 
-// send writes queued messages to the worker's stdin, several at a time when they come faster
-// than the pipe takes them.
+// send writes queued messages to the worker's stdin, several at a time.
 func (w *worker) send(stdin io.WriteCloser) {
 	defer stdin.Close()
 	out := wire.NewWriter(stdin)
@@ -158,6 +161,7 @@ func (w *worker) send(stdin io.WriteCloser) {
 			w.outgoing.close()
 			return
 		}
+		time.Sleep(gather)
 	}
 }
 
