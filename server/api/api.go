@@ -19,6 +19,7 @@ import (
 
 	"amphi/server/auth"
 	"amphi/server/config"
+	"amphi/server/room"
 	"amphi/server/store"
 )
 
@@ -43,6 +44,7 @@ type StreamOptions struct {
 // API serves the HTTP API. Set the exported fields, then call Register.
 type API struct {
 	Store          *store.Store
+	Rooms          *room.Registry
 	Live           Live
 	PublicURL      string // scheme and host; empty: what each request says
 	ICEServers     []config.ICEServer
@@ -104,6 +106,8 @@ func (a *API) endpoints() []endpoint {
 		a.templateEndpoints(),
 		a.roomEndpoints(),
 		a.codeEndpoints(),
+		a.activeRoomEndpoints(),
+		a.sessionEndpoints(),
 		a.liveStreamEndpoints(),
 		a.clientEndpoints(),
 		a.probeEndpoints(),

@@ -23,6 +23,8 @@ import (
 	"amphi/server/auth"
 	"amphi/server/config"
 	"amphi/server/protocol"
+	"amphi/server/room"
+	"amphi/server/sfu"
 	"amphi/server/store"
 )
 
@@ -68,6 +70,64 @@ func (f *fakeLive) Knows(_ context.Context, roomID, peerID string) bool {
 	return f.known[roomID+"/"+peerID]
 }
 
+// liveRooms is a registry of rooms on the store.
+func liveRooms(t *testing.T, s *store.Store) *room.Registry {
+	media, err := sfu.New(sfu.Config{Loopback: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rooms := room.NewRegistry(room.Config{SFU: media, Records: roomRecords{s}, Streamer: func() room.Streamer { return nil },
+		NewID: store.NewID, NodeID: "node-1", Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() {
+		rooms.Close()
+		if err := media.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return rooms
+}
+
+// roomRecords is what the server does with the records of rooms, as far as the API shows it.
+type roomRecords struct{ *store.Store }
+
+func (s roomRecords) LoadRoom(ctx context.Context, id string) (room.Record, error) {
+	rec, err := s.AnyRoom(ctx, id)
+	if err != nil {
+		return room.Record{}, err
+	}
+	t, err := s.Template(ctx, rec.WorkspaceID, rec.TemplateID)
+	t.Policy.Complete()
+	return room.Record{RoomID: rec.ID, Name: rec.Name, CustomerID: rec.WorkspaceID, TemplateID: t.ID, Template: &t.Policy,
+		Enabled: rec.Enabled, MaxPeers: rec.Size, MaxDuration: time.Duration(rec.MaxDurationSeconds) * time.Second}, err
+}
+
+func (s roomRecords) DisableRoom(context.Context, string) error { return nil } // SessionEnded has
+
+func (s roomRecords) SessionOpened(ctx context.Context, v room.Session) error {
+	_, err := s.OpenSession(ctx, v.ID, v.RoomID, v.Started)
+	return err
+}
+
+func (s roomRecords) PeerJoined(ctx context.Context, v room.Session, p room.Stay) error {
+	return s.Store.PeerJoined(ctx, store.Peer{ID: p.PeerID, SessionID: v.ID, Name: p.Name, Role: p.Role, UserID: p.UserID, JoinedAt: p.Joined}, p.Data)
+}
+
+func (s roomRecords) RoleChanged(ctx context.Context, v room.Session, p room.Stay, c room.RoleChange) error {
+	return s.Store.RoleChanged(ctx, v.ID, p.PeerID, store.RoleChange{At: c.At, Role: p.Role, RequestedBy: c.By})
+}
+
+func (s roomRecords) PeerLeft(ctx context.Context, v room.Session, p room.Stay, d room.Departure) error {
+	return s.Store.PeerLeft(ctx, v.ID, p.PeerID, store.Leave{At: d.At, Reason: d.Reason, Message: d.Message})
+}
+
+func (s roomRecords) SessionEnded(ctx context.Context, v room.Session, e room.Ending) error {
+	return s.RoomEnded(ctx, v.ID, store.RoomEnd{At: e.At, PeerID: e.By, Lock: e.Lock, Reason: e.Reason})
+}
+
+func (s roomRecords) SessionClosed(ctx context.Context, v room.Session, at time.Time) error {
+	return s.CloseSession(ctx, v.ID, at)
+}
+
 // bench is an API on a server of its own.
 type bench struct {
 	*API
@@ -94,7 +154,8 @@ func newBench(t *testing.T, change func(*API)) *bench {
 	}
 	live := &fakeLive{store: s, known: make(map[string]bool)}
 	def := config.Default()
-	a := &API{Store: s, Live: live, TokenLifetime: time.Hour, Limits: def.Limits, TrustedProxies: def.HTTP.TrustedProxies,
+	rooms := liveRooms(t, s)
+	a := &API{Store: s, Rooms: rooms, Live: live, TokenLifetime: time.Hour, Limits: def.Limits, TrustedProxies: def.HTTP.TrustedProxies,
 		MetricsFrom: def.HTTP.MetricsFrom, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(a)

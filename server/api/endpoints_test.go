@@ -33,7 +33,7 @@ func TestRooms(t *testing.T) {
 		"max_duration_seconds":10000,"polls":["655bffeecd34739a72637305"],"webhook":{"url":"https://app.example/hook","headers":{"x-secret":"s"}},
 		"recording_info":{"enabled":true,"upload_info":{"type":"s3","location":"b","credentials":{"key":"k","secret":"s"}}},"unknown":[1]}`
 	const extra = `,"size":5000,"max_duration_seconds":10000,"polls":["ID"],"webhook":{"url":"https://app.example/hook","headers":{"x-secret":"s"}}`
-	const rec = `{"enabled":true,"upload_info":{"type":"s3","location":"b","credentials":{"key":"k","secret":"s"}}}`
+	const rec = `{"enabled":true,"upload_info":{"type":"s3","location":"b","options":{},"credentials":{"key":"k","secret":"********"}}}`
 
 	b.want(200, roomJSON("ROOM", "main-stage", "true", "", "null", "auto", "false", ""), "GET", "/v2/rooms/"+b.seed.Room.ID, b.admin, "")
 	b.want(200, roomJSON("ID", "Town-Hall", "true", "Monthly", rec, "eu", "true", extra), "POST", "/v2/rooms", b.admin, full)
@@ -59,8 +59,8 @@ func TestRooms(t *testing.T) {
 		{`{"template_id":"65b0c1d2e3f405162738495a"}`, `{"code":400,"message":"Error: template not found","details":["Error: template not found"]}`},
 		{`{"recording_info":{"upload_info":{"type":"s3"}}}`, `{"code":400,"message":"Bucket location is missing","details":["Bucket location is missing"]}`},
 		{`{"recording_info":{"upload_info":{"type":"ftp","location":"a"}}}`, `{"code":400,"message":"Invalid upload configuration","details":["Invalid upload configuration"]}`},
-		{`{"recording_info":[]}`, badBody("a JSON object is wanted")},
-		{`{"recording_info":{"enabled":"yes"}}`, badBody("enabled must be true or false")},
+		{`{"recording_info":[]}`, badBody("recording_info must be an object")},
+		{`{"recording_info":{"enabled":"yes"}}`, badBody("recording_info.enabled must be true or false")},
 		{`{"name":"a b"}`, badBody("name must be at most 256 letters, digits and . - : _")},
 		{`{"name":7}`, badBody("name must be a string")},
 		{`{"name":"` + strings.Repeat("n", 257) + `"}`, badBody("name must be at most 256 letters, digits and . - : _")},

@@ -297,6 +297,22 @@ func listOf[R, O any](limit int, records []R, show func(R) O, id func(R) string)
 	return l
 }
 
+// optional is a field of which it matters whether it was absent or null.
+type optional[T any] struct {
+	given bool
+	value *T // nil: null, or not given
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *optional[T]) UnmarshalJSON(text []byte) error {
+	o.given, o.value = true, nil
+	if string(text) == "null" {
+		return nil
+	}
+	o.value = new(T)
+	return json.Unmarshal(text, o.value)
+}
+
 func ptr[T any](v T) *T { return &v }
 
 // maybe is a time that is null while it has not come.

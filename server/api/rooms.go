@@ -1,7 +1,7 @@
 package api
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/net/http/httpguts"
 
+	"amphi/server/policy"
 	"amphi/server/store"
 )
 
@@ -33,32 +34,32 @@ var validRoomName = regexp.MustCompile(`^[A-Za-z0-9.\-:_]+$`)
 
 // roomObject is a room as it is answered.
 type roomObject struct {
-	ID                      string          `json:"id"`
-	Name                    string          `json:"name"`
-	Enabled                 bool            `json:"enabled"`
-	Description             string          `json:"description"`
-	CustomerID              string          `json:"customer_id"`
-	Customer                string          `json:"customer"` // the same, under its old name
-	AppID                   string          `json:"app_id"`
-	RecordingInfo           json.RawMessage `json:"recording_info"` // null: the template's settings apply
-	RecordingSourceTemplate bool            `json:"recording_source_template"`
-	EnabledSourceTemplate   bool            `json:"enabled_source_template"`
-	TemplateID              string          `json:"template_id"`
-	Template                string          `json:"template"` // its name
-	Region                  string          `json:"region"`
-	LargeRoom               bool            `json:"large_room"`
-	Size                    int             `json:"size,omitempty"`
-	MaxDurationSeconds      int             `json:"max_duration_seconds,omitempty"`
-	Polls                   []string        `json:"polls,omitempty"`
-	Webhook                 *store.Webhook  `json:"webhook,omitempty"`
-	CreatedAt               time.Time       `json:"created_at"`
-	UpdatedAt               time.Time       `json:"updated_at"`
-	Key                     string          `json:"key,omitempty"` // in lists only
+	ID                      string         `json:"id"`
+	Name                    string         `json:"name"`
+	Enabled                 bool           `json:"enabled"`
+	Description             string         `json:"description"`
+	CustomerID              string         `json:"customer_id"`
+	Customer                string         `json:"customer"` // the same, under its old name
+	AppID                   string         `json:"app_id"`
+	RecordingInfo           *recordingInfo `json:"recording_info"` // null: the template's settings apply
+	RecordingSourceTemplate bool           `json:"recording_source_template"`
+	EnabledSourceTemplate   bool           `json:"enabled_source_template"`
+	TemplateID              string         `json:"template_id"`
+	Template                string         `json:"template"` // its name
+	Region                  string         `json:"region"`
+	LargeRoom               bool           `json:"large_room"`
+	Size                    int            `json:"size,omitempty"`
+	MaxDurationSeconds      int            `json:"max_duration_seconds,omitempty"`
+	Polls                   []string       `json:"polls,omitempty"`
+	Webhook                 *store.Webhook `json:"webhook,omitempty"`
+	CreatedAt               time.Time      `json:"created_at"`
+	UpdatedAt               time.Time      `json:"updated_at"`
+	Key                     string         `json:"key,omitempty"` // in lists only
 }
 
 func (a *API) showRoom(r store.Room, w store.Workspace) roomObject {
 	o := roomObject{ID: r.ID, Name: r.Name, Enabled: r.Enabled, Description: r.Description, CustomerID: w.ID, Customer: w.ID, AppID: w.AppID,
-		RecordingInfo: r.Recording, RecordingSourceTemplate: r.Recording == nil, EnabledSourceTemplate: r.Recording == nil,
+		RecordingInfo: showRecordingInfo(r.Recording), RecordingSourceTemplate: r.Recording == nil, EnabledSourceTemplate: r.Recording == nil,
 		TemplateID: r.TemplateID, Template: r.TemplateName, Region: r.Region, LargeRoom: r.LargeRoom, Size: r.Size,
 		MaxDurationSeconds: r.MaxDurationSeconds, Polls: r.Polls, Webhook: r.Webhook, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 	if o.Region == "" {
@@ -69,36 +70,64 @@ func (a *API) showRoom(r store.Room, w store.Workspace) roomObject {
 
 // roomInput is what a room can be made or changed with. Absent fields, and null, leave what is there.
 type roomInput struct {
-	Name          *string         `json:"name"`
-	Description   *string         `json:"description"`
-	TemplateID    *string         `json:"template_id"`
-	Template      json.RawMessage `json:"template"` // the old API's name; refused, not ignored
-	RecordingInfo json.RawMessage `json:"recording_info"`
-	Region        *string         `json:"region"`
-	LargeRoom     *bool           `json:"large_room"`
-	Size          *int            `json:"size"`
-	MaxDuration   *int            `json:"max_duration_seconds"`
-	Polls         *[]string       `json:"polls"`
-	Webhook       *store.Webhook  `json:"webhook"`
-	Enabled       *bool           `json:"enabled"`
+	Name          *string                 `json:"name"`
+	Description   *string                 `json:"description"`
+	TemplateID    *string                 `json:"template_id"`
+	Template      json.RawMessage         `json:"template"` // the old API's name; refused, not ignored
+	RecordingInfo optional[recordingInfo] `json:"recording_info"`
+	Region        *string                 `json:"region"`
+	LargeRoom     *bool                   `json:"large_room"`
+	Size          *int                    `json:"size"`
+	MaxDuration   *int                    `json:"max_duration_seconds"`
+	Polls         *[]string               `json:"polls"`
+	Webhook       *store.Webhook          `json:"webhook"`
+	Enabled       *bool                   `json:"enabled"`
 }
 
-// recordingInfo is the form that recording_info must have. It is kept as it was given.
+// recordingInfo is a room's own recording settings.
 type recordingInfo struct {
-	Enabled    bool `json:"enabled"`
-	UploadInfo *struct {
-		Type     string `json:"type"`
-		Location string `json:"location"`
-		Prefix   string `json:"prefix"`
-		Options  struct {
-			Region string `json:"region"`
-		} `json:"options"`
-		Credentials struct {
-			Key       string `json:"key"`
-			Secret    string `json:"secret"`
-			SecretKey string `json:"secretKey"` // as in templates
-		} `json:"credentials"`
-	} `json:"upload_info"`
+	Enabled    bool        `json:"enabled"`
+	UploadInfo *uploadInfo `json:"upload_info,omitempty"`
+}
+
+// uploadInfo is a bucket. The secret is called secretKey in templates; both names are taken in both places.
+type uploadInfo struct {
+	Type        string               `json:"type"`
+	Location    string               `json:"location"`
+	Prefix      string               `json:"prefix,omitempty"`
+	Options     policy.UploadOptions `json:"options"`
+	Credentials uploadCredentials    `json:"credentials"`
+}
+
+// uploadCredentials open a bucket.
+type uploadCredentials struct {
+	Key       string `json:"key,omitempty"`
+	Secret    string `json:"secret,omitempty"`
+	SecretKey string `json:"secretKey,omitempty"`
+}
+
+// recordingOf reads what is kept of recordingInfo; nil when nothing is.
+func recordingOf(kept json.RawMessage) *recordingInfo {
+	if kept == nil {
+		return nil
+	}
+	info := new(recordingInfo)
+	if json.Unmarshal(kept, info) != nil { // it was checked before it was kept
+		return nil
+	}
+	return info
+}
+
+// showRecordingInfo returns what is kept, without the secret.
+func showRecordingInfo(kept json.RawMessage) *recordingInfo {
+	info := recordingOf(kept)
+	if info != nil && info.UploadInfo != nil {
+		c := &info.UploadInfo.Credentials
+		if cmp.Or(c.Secret, c.SecretKey) != "" {
+			c.Secret, c.SecretKey = policy.HiddenSecret, ""
+		}
+	}
+	return info
 }
 
 // check says what is wrong whatever room it is; what depends on the room as it is, apply checks.
@@ -129,26 +158,32 @@ func (in *roomInput) check() error {
 }
 
 func (in *roomInput) checkRecording() error {
-	if in.RecordingInfo == nil || string(in.RecordingInfo) == "null" {
+	info := in.RecordingInfo.value
+	if info == nil || info.UploadInfo == nil {
 		return nil
 	}
-	var info recordingInfo
-	if err := decodeJSON(in.RecordingInfo, &info, false); err != nil {
-		return err
-	}
 	u := info.UploadInfo
-	text := ""
-	switch {
-	case u == nil:
-	case u.Location == "":
-		text = "Bucket location is missing"
-	case !slices.Contains([]string{"s3", "gs", "oss", "azure"}, u.Type):
-		text = "Invalid upload configuration"
-	}
-	if text != "" {
+	u.Credentials.Secret, u.Credentials.SecretKey = cmp.Or(u.Credentials.Secret, u.Credentials.SecretKey), ""
+	if text := (&policy.Upload{Type: u.Type, Location: u.Location}).Problem(); text != "" {
 		return &Error{Code: http.StatusBadRequest, Message: text, Details: []string{text}}
 	}
 	return nil
+}
+
+// keep returns what is kept of the recording settings. The stand-in of a secret means the secret that is kept already.
+func (info *recordingInfo) keep(before json.RawMessage) (json.RawMessage, error) {
+	if info == nil {
+		return nil, nil
+	}
+	kept := *info
+	if u := info.UploadInfo; u != nil && u.Credentials.Secret == policy.HiddenSecret {
+		if old := recordingOf(before); old != nil && old.UploadInfo != nil {
+			upload := *u
+			upload.Credentials.Secret = cmp.Or(old.UploadInfo.Credentials.Secret, old.UploadInfo.Credentials.SecretKey)
+			kept.UploadInfo = &upload
+		}
+	}
+	return json.Marshal(kept)
 }
 
 func checkWebhook(w store.Webhook) error {
@@ -178,9 +213,10 @@ func (in *roomInput) apply(r *store.Room) error {
 	set(&r.MaxDurationSeconds, in.MaxDuration)
 	set(&r.Polls, in.Polls)
 	set(&r.Enabled, in.Enabled)
-	if in.RecordingInfo != nil {
-		if r.Recording = bytes.Clone(in.RecordingInfo); string(r.Recording) == "null" {
-			r.Recording = nil
+	if in.RecordingInfo.given {
+		var err error
+		if r.Recording, err = in.RecordingInfo.value.keep(r.Recording); err != nil {
+			return err
 		}
 	}
 	if in.Webhook != nil {
@@ -252,11 +288,11 @@ func (a *API) savedRoom(r *http.Request, room store.Room, err error) (roomObject
 	case err != nil:
 		return roomObject{}, err
 	}
-	w, err := a.Store.Workspace(r.Context(), room.WorkspaceID)
-	if err != nil {
-		return roomObject{}, err
+	if err := a.Rooms.Refresh(r.Context(), room.ID); err != nil {
+		return roomObject{}, fmt.Errorf("tell the live room: %w", err)
 	}
-	return a.showRoom(room, w), nil
+	w, err := a.Store.Workspace(r.Context(), room.WorkspaceID)
+	return a.showRoom(room, w), err
 }
 
 // room returns the room of the path.

@@ -50,6 +50,7 @@ var (
 	errInternal    = refuse(http.StatusInternalServerError, "internal error")
 	errNoPath      = refuse(http.StatusNotFound, "no such path")
 	errNoRoom      = refuse(http.StatusNotFound, "room not found")
+	errNoSession   = refuse(http.StatusNotFound, "session not found")
 	errNoTemplate  = refuse(http.StatusNotFound, "template not found")
 	errNoCode      = refuse(http.StatusNotFound, "room code not found")
 	errNoRole      = refuse(http.StatusNotFound, "role not found")
