@@ -37,6 +37,15 @@ func (s streams) StopStream(ctx context.Context, roomID string) error {
 	return s.live.StopHLS(ctx, r, "")
 }
 
+// SendMetadata implements api.Live.
+func (s streams) SendMetadata(ctx context.Context, roomID string, m protocol.TimedMetadata) error {
+	r := s.rooms.Lookup(roomID)
+	if r == nil {
+		return protocol.Errorf(protocol.CodeNotFound, "hls not running")
+	}
+	return s.live.Metadata(ctx, r, []protocol.TimedMetadata{m})
+}
+
 // Knows implements api.Live.
 func (s streams) Knows(ctx context.Context, roomID, peerID string) bool {
 	r := s.rooms.Lookup(roomID)

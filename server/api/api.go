@@ -19,6 +19,7 @@ import (
 
 	"amphi/server/auth"
 	"amphi/server/config"
+	"amphi/server/protocol"
 	"amphi/server/room"
 	"amphi/server/store"
 )
@@ -30,6 +31,8 @@ type Live interface {
 	StartStream(ctx context.Context, roomID string, o StreamOptions) (store.LiveStream, error)
 	// StopStream returns once the stop is on record. Code 404 when none runs.
 	StopStream(ctx context.Context, roomID string) error
+	// SendMetadata gives players of the room's stream a payload. Code 404 when none is on the air.
+	SendMetadata(ctx context.Context, roomID string, m protocol.TimedMetadata) error
 	// Knows says whether that peer is in the room, or is expected back after its connection was lost.
 	Knows(ctx context.Context, roomID, peerID string) bool
 }
@@ -109,6 +112,7 @@ func (a *API) endpoints() []endpoint {
 		a.activeRoomEndpoints(),
 		a.sessionEndpoints(),
 		a.liveStreamEndpoints(),
+		a.sipEndpoints(),
 		a.clientEndpoints(),
 		a.probeEndpoints(),
 	)

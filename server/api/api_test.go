@@ -37,6 +37,8 @@ type fakeLive struct {
 	mu    sync.Mutex
 	known map[string]bool // "room/peer"
 	fail  error
+
+	metadata []string // "room payload"
 }
 
 func (f *fakeLive) StartStream(ctx context.Context, roomID string, o StreamOptions) (store.LiveStream, error) {
@@ -62,6 +64,13 @@ func (f *fakeLive) StopStream(ctx context.Context, roomID string) error {
 		return protocol.Errorf(protocol.CodeNotFound, "hls not running")
 	}
 	return f.store.LiveStreamStopping(ctx, l.ID, "", time.Now())
+}
+
+func (f *fakeLive) SendMetadata(_ context.Context, roomID string, m protocol.TimedMetadata) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.metadata = append(f.metadata, roomID+" "+m.Payload)
+	return f.fail
 }
 
 func (f *fakeLive) Knows(_ context.Context, roomID, peerID string) bool {

@@ -72,6 +72,9 @@ func (a *API) liveStreamEndpoints() []endpoint {
 		managed("POST", "/v2/live-streams/room/{room_id}/stop", "Stop what runs in a room", a.stopRoomStream),
 		managed("GET", "/v2/live-streams/{stream_id}", "Get a live stream", a.getStream),
 		managed("POST", "/v2/live-streams/{stream_id}/stop", "Stop a live stream", a.stopStream),
+		managed("POST", "/v2/live-streams/{stream_id}/timed-metadata", "Give players a payload at the present moment of the stream", a.sendMetadata),
+		managed("POST", "/v2/live-streams/{stream_id}/pause-recording", "Pause the recording of a live stream", a.pauseRecording),
+		managed("POST", "/v2/live-streams/{stream_id}/resume-recording", "Resume the recording of a live stream", a.pauseRecording),
 	)
 }
 
@@ -117,12 +120,9 @@ func (a *API) stopRoomStream(r *http.Request, workspaceID string, _ nothing) (li
 }
 
 func (a *API) stopStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
-	l, err := a.stream(r, workspaceID)
+	l, err := a.activeStream(r, workspaceID)
 	if err != nil {
 		return streamObject{}, err
-	}
-	if !l.Status.Active() {
-		return streamObject{}, errNoStream
 	}
 	l, err = a.stop(r, l)
 	return showStream(l), err
@@ -143,6 +143,47 @@ func (a *API) stream(r *http.Request, workspaceID string) (store.LiveStream, err
 		return l, refuse(http.StatusNotFound, "live stream not found")
 	}
 	return l, err
+}
+
+// activeStream returns the live stream of the path, which must run.
+func (a *API) activeStream(r *http.Request, workspaceID string) (store.LiveStream, error) {
+	l, err := a.stream(r, workspaceID)
+	if err == nil && !l.Status.Active() {
+		err = errNoStream
+	}
+	return l, err
+}
+
+// metadataInput is timed metadata.
+type metadataInput struct {
+	Payload  string `json:"payload"`  // at most 100 characters
+	Duration int    `json:"duration"` // seconds
+}
+
+func (in *metadataInput) check() error {
+	err := protocol.TimedMetadata(*in).Check()
+	var refusal *protocol.Error
+	if errors.As(err, &refusal) {
+		return badParam("body", "%s", refusal.Message)
+	}
+	return nil
+}
+
+func (a *API) sendMetadata(r *http.Request, workspaceID string, in metadataInput) (streamObject, error) {
+	l, err := a.activeStream(r, workspaceID)
+	if err != nil {
+		return streamObject{}, err
+	}
+	return showStream(l), a.Live.SendMetadata(r.Context(), l.RoomID, protocol.TimedMetadata(in))
+}
+
+// pauseRecording pauses or resumes the recording of a stream. This server records no live streams yet, whatever was
+// asked for at their start.
+func (a *API) pauseRecording(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
+	if _, err := a.activeStream(r, workspaceID); err != nil {
+		return streamObject{}, err
+	}
+	return streamObject{}, refuse(http.StatusBadRequest, "the live stream is not being recorded")
 }
 
 func (a *API) getStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {

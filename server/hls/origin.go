@@ -54,6 +54,13 @@ func (o *Origin) Remove(k Key, s *Stream) {
 	}
 }
 
+// Stream returns the stream on the air at that place, or nil.
+func (o *Origin) Stream(k Key) *Stream {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.streams[k]
+}
+
 // Stats reads the counters.
 func (o *Origin) Stats() OriginStats {
 	st := OriginStats{

@@ -39,6 +39,7 @@ type Stream struct {
 		lists   map[string]mediaList
 		files   map[string]file
 		changed chan struct{} // closed, and replaced, at each change
+		ranges  []dateRange   // timed metadata, in the order of coming
 	}
 
 	waiting atomic.Int64 // requests being held back
@@ -384,6 +385,7 @@ func (s *Stream) publish(e *edition) {
 	for name, f := range e.files {
 		w.files[name] = f
 	}
+	s.addRanges(e)
 	w.master, w.lists = e.master, e.lists
 	close(w.changed)
 	w.changed = make(chan struct{})

@@ -56,6 +56,8 @@ func StarterKit() *Template {
 				VideoFrameRate:  30,
 				EnableStaticURL: true,
 				AutoStopTimeout: 300,
+
+				MetadataInserted: true,
 			},
 		}},
 	}

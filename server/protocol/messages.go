@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"unicode/utf8"
+)
 
 // Message is the info of broadcast and on-broadcast.
 type Message struct {
@@ -113,6 +116,37 @@ type HLSRecording struct {
 type HLSStop struct {
 	Variants   []HLSVariant `json:"variants,omitempty"`
 	StopReason string       `json:"stop_reason,omitempty"`
+}
+
+// HLSMetadata is the params of hls-timed-metadata.
+type HLSMetadata struct {
+	Objects []TimedMetadata `json:"metadata_objs"`
+}
+
+// TimedMetadata is a payload that players of the stream get at its moment.
+type TimedMetadata struct {
+	Payload  string `json:"payload"`
+	Duration int    `json:"duration"` // seconds
+}
+
+// Bounds of timed metadata.
+const (
+	MaxMetadataChars   = 100 // of a payload
+	MaxMetadataSeconds = 3600
+	MaxMetadataObjects = 10 // of one message
+)
+
+// Check says what is wrong with timed metadata.
+func (m TimedMetadata) Check() error {
+	switch {
+	case m.Payload == "":
+		return Errorf(CodeBadRequest, "payload is missing")
+	case utf8.RuneCountInString(m.Payload) > MaxMetadataChars:
+		return Errorf(CodeBadRequest, "payload longer than %d characters", MaxMetadataChars)
+	case m.Duration < 1 || m.Duration > MaxMetadataSeconds:
+		return Errorf(CodeBadRequest, "duration must be 1 to %d seconds", MaxMetadataSeconds)
+	}
+	return nil
 }
 
 // HLSState is the params of on-hls-update and room.streaming.hls (§6.2).

@@ -23,11 +23,15 @@ const (
 	MethodGroupAdd           = "group-add"
 	MethodGroupRemove        = "group-remove"
 	MethodGetPeer            = "get-peer"
+	MethodFindPeers          = "find-peer"
+	MethodNextPeers          = "peer-iter-next"
+	MethodSearchNames        = "peer-name-search"
 	MethodSetMetadata        = "set-metadata"
 	MethodGetMetadata        = "get-metadata"
 	MethodListenMetadata     = "listen-metadata-change"
 	MethodHLSStart           = "hls-start"
 	MethodHLSStop            = "hls-stop"
+	MethodHLSMetadata        = "hls-timed-metadata"
 	MethodPreferVideo        = "prefer-video-track-state" // data channel
 	MethodPreferAudio        = "prefer-audio-track-state" // data channel
 )

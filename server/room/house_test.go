@@ -105,8 +105,8 @@ func (h *house) noted() []string {
 
 // countingStreamer stands for live in tests of what the room asks of it.
 type countingStreamer struct {
-	mu                     sync.Mutex
-	starts, stops, closeds int
+	mu                               sync.Mutex
+	starts, stops, closeds, metadata int
 }
 
 func (s *countingStreamer) StartHLS(context.Context, *Room, protocol.HLSStart, string) error {
@@ -120,6 +120,13 @@ func (s *countingStreamer) StopHLS(context.Context, *Room, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stops++
+	return nil
+}
+
+func (s *countingStreamer) Metadata(_ context.Context, _ *Room, list []protocol.TimedMetadata) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.metadata += len(list)
 	return nil
 }
 

@@ -141,6 +141,22 @@ func (p *Peer) StopHLS(ctx context.Context, _ protocol.HLSStop) error {
 	return p.withStreamer(ctx, func(s Streamer) error { return s.StopHLS(ctx, p.room, p.ID) })
 }
 
+// SendMetadata puts timed metadata into the room's live stream.
+func (p *Peer) SendMetadata(ctx context.Context, req protocol.HLSMetadata) error {
+	if len(req.Objects) == 0 || len(req.Objects) > protocol.MaxMetadataObjects {
+		return protocol.Errorf(protocol.CodeBadRequest, "metadata_objs must have 1 to %d entries", protocol.MaxMetadataObjects)
+	}
+	for _, m := range req.Objects {
+		if err := m.Check(); err != nil {
+			return err
+		}
+	}
+	if !p.chat.Allow() {
+		return errTooFast
+	}
+	return p.withStreamer(ctx, func(s Streamer) error { return s.Metadata(ctx, p.room, req.Objects) })
+}
+
 func (p *Peer) withStreamer(ctx context.Context, fn func(Streamer) error) error {
 	err := p.doJoined(ctx, func() error {
 		if !p.role.Permissions.HLSStreaming {

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -44,17 +45,21 @@ type Peer struct {
 	chat  *rate.Limiter
 
 	// What follows is owned by the room's goroutine.
-	tokenHash [32]byte
-	phase     phase
-	role      *policy.Role
-	groups    []string // never nil
-	info      protocol.PeerInfo
-	joinedAt  time.Time
-	tracks    []*track        // in the order of publishing
-	withdrawn map[string]bool // ids of tracks that a role change ended and the client still lists
-	autoVideo bool            // forward video without being asked for it
-	hidden    bool            // socket lost for so long that the others saw it leave
-	timer     *time.Timer
+	tokenHash    [32]byte
+	phase        phase
+	role         *policy.Role
+	groups       []string // never nil
+	info         protocol.PeerInfo
+	joinedAt     time.Time
+	joinNumber   uint64          // counts those who joined
+	observed     map[string]bool // keys of the session store
+	iterators    []*iterator     // lists of peers that it goes through, the newest last
+	lastIterator int
+	tracks       []*track        // in the order of publishing
+	withdrawn    map[string]bool // ids of tracks that a role change ended and the client still lists
+	autoVideo    bool            // forward video without being asked for it
+	hidden       bool            // socket lost for so long that the others saw it leave
+	timer        *time.Timer
 }
 
 // sinkRef makes a Sink comparable and fit for an atomic pointer.
@@ -141,6 +146,7 @@ func (r *Room) reconnect(p *Peer, id Identity, sink Sink) error {
 	}
 	p.notify(protocol.OnPeerList, r.peerList(p))
 	p.notify(protocol.OnSessionInfo, r.sessionInfo())
+	p.tellMetadata(slices.Sorted(maps.Keys(p.observed))) // it may have missed changes, and does not ask again
 	if m := p.media.Load(); m != nil {
 		m.Resend() // the answer to the last offer may have died with the old socket
 	}
@@ -222,6 +228,8 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 			return errLeft
 		}
 		p.phase, p.joinedAt = joined, time.Now()
+		r.joins++
+		p.joinNumber = r.joins
 		p.info.Name, p.info.Data = req.Name, req.Data
 		p.autoVideo = !req.DisableVidAutoSub
 		p.notify(protocol.OnPeerList, r.peerList(p))

@@ -32,6 +32,8 @@ type Streamer interface {
 	StartHLS(ctx context.Context, r *Room, req protocol.HLSStart, startedBy string) error
 	// StopHLS returns when the stop is accepted, 404 when nothing runs.
 	StopHLS(ctx context.Context, r *Room, stoppedBy string) error
+	// Metadata puts checked timed metadata into the stream, 404 when nothing runs.
+	Metadata(ctx context.Context, r *Room, list []protocol.TimedMetadata) error
 	// RoomClosed is called after the room's end; what runs for it must stop.
 	RoomClosed(r *Room)
 }

@@ -31,6 +31,8 @@ type Room struct {
 	// What follows is owned by the goroutine of run.
 	peers       map[string]*Peer // connected or awaited, by peer id
 	order       []*Peer          // the joined ones, in the order of joining
+	joins       uint64           // how many have joined so far
+	store       sessionStore
 	removed     map[string]time.Time
 	roleTokens  map[string]roleOffer
 	hls         protocol.HLSState

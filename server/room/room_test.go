@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -393,6 +394,17 @@ func TestHLSState(t *testing.T) {
 	wantCode(t, ann.StartHLS(t.Context(), protocol.HLSStart{}), 0)
 	if h.streamer.starts != 1 {
 		t.Errorf("%d starts, want 1", h.streamer.starts)
+	}
+	md := func(payload string, seconds int) protocol.HLSMetadata {
+		return protocol.HLSMetadata{Objects: []protocol.TimedMetadata{{Payload: payload, Duration: seconds}}}
+	}
+	wantCode(t, bob.SendMetadata(t.Context(), md("x", 5)), protocol.CodeForbidden)
+	wantCode(t, ann.SendMetadata(t.Context(), protocol.HLSMetadata{}), protocol.CodeBadRequest)
+	wantCode(t, ann.SendMetadata(t.Context(), md(strings.Repeat("ü", 101), 5)), protocol.CodeBadRequest)
+	wantCode(t, ann.SendMetadata(t.Context(), md("x", 0)), protocol.CodeBadRequest)
+	wantCode(t, ann.SendMetadata(t.Context(), md(strings.Repeat("ü", 100), 5)), 0)
+	if h.streamer.metadata != 1 {
+		t.Errorf("%d payloads, want 1", h.streamer.metadata)
 	}
 	state := protocol.HLSState{Enabled: true, Variants: []protocol.HLSVariant{{URL: "u", State: protocol.StateStarted}}}
 	h.Lookup("r1").SetHLS(state)

@@ -28,6 +28,9 @@ var handlers = map[string]handler{
 	protocol.MethodBroadcast:   query((*room.Peer).Broadcast),
 	protocol.MethodPeerUpdate:  command((*room.Peer).Update),
 	protocol.MethodGetPeer:     query((*room.Peer).Lookup),
+	protocol.MethodFindPeers:   query((*room.Peer).FindPeers),
+	protocol.MethodNextPeers:   query((*room.Peer).NextPeers),
+	protocol.MethodSearchNames: query((*room.Peer).SearchNames),
 	protocol.MethodGroupJoin:   query((*room.Peer).JoinGroup),
 	protocol.MethodGroupLeave:  query((*room.Peer).LeaveGroup),
 	protocol.MethodGroupAdd:    query((*room.Peer).JoinGroup),
@@ -40,8 +43,13 @@ var handlers = map[string]handler{
 	protocol.MethodTrackUpdateRequest: command((*room.Peer).RequestMute),
 	protocol.MethodChangeTrackMute:    command((*room.Peer).RequestMuteAll),
 
-	protocol.MethodHLSStart: command((*room.Peer).StartHLS),
-	protocol.MethodHLSStop:  command((*room.Peer).StopHLS),
+	protocol.MethodSetMetadata:    query((*room.Peer).SetMetadata),
+	protocol.MethodGetMetadata:    query((*room.Peer).GetMetadata),
+	protocol.MethodListenMetadata: command((*room.Peer).ListenMetadata),
+
+	protocol.MethodHLSStart:    command((*room.Peer).StartHLS),
+	protocol.MethodHLSStop:     command((*room.Peer).StopHLS),
+	protocol.MethodHLSMetadata: command((*room.Peer).SendMetadata),
 }
 
 // dispatch runs the handler of a frame's method.
