@@ -166,9 +166,9 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store
 		return nil, seeded, fmt.Errorf("cannot open the database: %w", err)
 	}
 	log.Info("database open", "at", store.Redacted(cfg.Database()))
-	sessions, streams, err := db.Recover(ctx, time.Now())
-	if err == nil && sessions+streams > 0 {
-		log.Warn("the last run did not end by itself; what it left open was closed", "sessions", sessions, "live_streams", streams)
+	sessions, jobs, err := db.Recover(ctx, time.Now())
+	if err == nil && sessions+jobs > 0 {
+		log.Warn("the last run did not end by itself; what it left open was closed", "sessions", sessions, "jobs", jobs)
 	}
 	if err == nil {
 		seeded, err = db.Seed(ctx, auth.NewRoomCode)

@@ -31,6 +31,7 @@ const (
 	MethodListenMetadata     = "listen-metadata-change"
 	MethodHLSStart           = "hls-start"
 	MethodHLSStop            = "hls-stop"
+	MethodHLSMetadata        = "hls-timed-metadata"
 	MethodPreferVideo        = "prefer-video-track-state" // data channel
 	MethodPreferAudio        = "prefer-audio-track-state" // data channel
 )

@@ -49,6 +49,7 @@ var handlers = map[string]handler{
 
 	protocol.MethodHLSStart:    command((*room.Peer).StartHLS),
 	protocol.MethodHLSStop:     command((*room.Peer).StopHLS),
+	protocol.MethodHLSMetadata: command((*room.Peer).SendMetadata),
 }
 
 // dispatch runs the handler of a frame's method.

@@ -248,9 +248,9 @@ func (t *tx) sessionAndRoom(id string) (Session, Room, error) {
 	return v, room, err
 }
 
-// Recover ends what a server that was killed left open: sessions with their peers, and live streams. It is called once
-// when a server starts, before anything runs on the store, and returns how many sessions and streams it ended.
-func (s *Store) Recover(ctx context.Context, at time.Time) (sessions, streams int, err error) {
+// Recover ends what a server that was killed left open: sessions with their peers, live streams and other jobs. It is
+// called once when a server starts, before anything runs on the store, and returns how many sessions and jobs it ended.
+func (s *Store) Recover(ctx context.Context, at time.Time) (sessions, jobs int, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		open, err := t.strings(`SELECT id FROM live_streams WHERE status IN ('starting', 'running', 'stopping') ORDER BY id`)
 		if err != nil {
@@ -261,7 +261,16 @@ func (s *Store) Recover(ctx context.Context, at time.Time) (sessions, streams in
 				return err
 			}
 		}
-		streams = len(open)
+		jobs = len(open)
+		if open, err = t.strings(`SELECT id FROM jobs WHERE status IN ('starting', 'running', 'stopping') ORDER BY id`); err != nil {
+			return err
+		}
+		for _, id := range open {
+			if _, err := t.failJob(id, Failure{At: at, Type: "INTERNAL_ERROR", Message: "Internal error"}); err != nil {
+				return err
+			}
+		}
+		jobs += len(open)
 		if open, err = t.strings(`SELECT id FROM sessions WHERE ended_at = 0 ORDER BY id`); err != nil {
 			return err
 		}
@@ -273,7 +282,7 @@ func (s *Store) Recover(ctx context.Context, at time.Time) (sessions, streams in
 		sessions = len(open)
 		return nil
 	})
-	return sessions, streams, err
+	return sessions, jobs, err
 }
 
 // strings returns the only column of a query.

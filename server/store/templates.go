@@ -22,6 +22,9 @@ func (s *Store) Templates(ctx context.Context, workspaceID, name string, p Page)
 func (s *Store) PutTemplate(ctx context.Context, workspaceID, name string, change func(*Template) error) (Template, error) {
 	var r Template
 	err := s.update(ctx, func(t *tx) error {
+		if err := t.takeTemplates(workspaceID); err != nil {
+			return err
+		}
 		var err error
 		r, err = scanTemplate(t.row(`SELECT `+templateColumns+` FROM templates WHERE workspace_id = ? AND name = ?`, workspaceID, name))
 		isNew := errors.Is(err, errNoRows)
@@ -42,6 +45,9 @@ func (s *Store) PutTemplate(ctx context.Context, workspaceID, name string, chang
 func (s *Store) ChangeTemplate(ctx context.Context, workspaceID, id string, change func(*Template) error) (Template, error) {
 	var r Template
 	err := s.update(ctx, func(t *tx) error {
+		if err := t.takeTemplates(workspaceID); err != nil {
+			return err
+		}
 		var err error
 		if r, err = t.template(workspaceID, id); err != nil {
 			return err
@@ -68,4 +74,10 @@ func (t *tx) changeTemplate(r *Template, isNew bool, change func(*Template) erro
 	_, err := t.exec(`UPDATE templates SET name = ?, policy_json = ?, is_default = ?, updated_at = ? WHERE id = ?`,
 		r.Policy.Name, jsonOf(r.Policy), r.IsDefault, millis(r.UpdatedAt), r.ID)
 	return t.conflict(err, "template name", r.Policy.Name)
+}
+
+// takeTemplates waits until no other transaction changes templates of the workspace: a change may concern several.
+func (t *tx) takeTemplates(workspaceID string) error {
+	ids, err := t.strings(`SELECT id FROM workspaces WHERE id = ?`+t.dialect.lock("workspaces"), workspaceID)
+	return changed(int64(len(ids)), err, "workspace", workspaceID)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"strings"
 	"time"
 )
 
@@ -39,4 +40,12 @@ func (c *clause) page(id string, p Page) {
 	}
 	c.text += " ORDER BY " + id + " DESC LIMIT ?"
 	c.args = append(c.args, p.Limit)
+}
+
+// anyOf is the condition that a column has one of the values, of which there is at least one.
+func anyOf(column string, values []string) (condition string, args []any) {
+	for _, v := range values {
+		args = append(args, v)
+	}
+	return column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")", args
 }

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"errors"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"amphi/server/store/storetest"
+)
+
+func TestPolls(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx, w := t.Context(), seed.Workspace.ID
+		p, err := s.AddPoll(ctx, Poll{WorkspaceID: w, Title: "Quiz", Duration: 60, Anonymous: true, Mode: ByPeerID, Type: "quiz", Start: "manual",
+			Questions: []Question{{Index: 1, Text: "2+2?", Type: SingleChoice, Answer: Answer{Options: []int{2}}, Options: []Option{{1, "3", 1}, {2, "4", 1}},
+				Attachments: []Attachment{{"image/png", "https://a"}}}}})
+		check(t, err)
+		if got, err := s.Poll(ctx, w, p.ID); err != nil || !reflect.DeepEqual(got, p) {
+			t.Errorf("got  %+v\nwant %+v %v", got, p, err)
+		}
+		changed, err := s.ChangePoll(ctx, w, p.ID, func(p *Poll) error { p.Title = "Other"; p.Questions[0].Weight = 7; return nil })
+		check(t, err)
+		stop := errors.New("stop")
+		if _, err := s.ChangePoll(ctx, w, p.ID, func(p *Poll) error { p.Title = "lost"; return stop }); !errors.Is(err, stop) {
+			t.Errorf("got %v", err)
+		}
+		if got, err := s.Poll(ctx, w, p.ID); err != nil || !reflect.DeepEqual(got, changed) || got.Title != "Other" || got.Questions[0].Weight != 7 {
+			t.Errorf("got  %+v\nwant %+v %v", got, changed, err)
+		}
+		for _, err := range []error{last(s.Poll(ctx, NewID(), p.ID)), last(s.Poll(ctx, w, NewID())), last(s.ChangePoll(ctx, NewID(), p.ID, nil))} {
+			if !errors.Is(err, ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+func TestPollRun(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx := t.Context()
+		p, err := s.AddPoll(ctx, Poll{WorkspaceID: seed.Workspace.ID})
+		check(t, err)
+		_, err = s.OpenSession(ctx, "S", seed.Room.ID, start)
+		check(t, err)
+		run, err := s.StartPoll(ctx, p.ID, "S", start)
+		check(t, err)
+		if _, err := s.StartPoll(ctx, p.ID, "S", start); !errors.Is(err, ErrConflict) {
+			t.Errorf("started twice: %v", err)
+		}
+		add := func(participant string, question int, once bool) (PollResponse, error) {
+			return s.AddPollResponse(ctx, PollResponse{PollSessionID: run.ID, Question: question, Participant: participant, UserID: participant,
+				Options: []int{question}, Text: "t", Duration: 1500 * time.Millisecond, Score: 3, SentAt: start}, once)
+		}
+		first, err := add("ann", 1, false)
+		check(t, err)
+		second, err := add("ann", 1, false)
+		check(t, err)
+		third, err := add("ann", 1, false)
+		check(t, err)
+		bob, err := add("bob", 2, true)
+		check(t, err)
+		if _, err := add("bob", 2, true); !errors.Is(err, ErrConflict) {
+			t.Errorf("a final answer was changed: %v", err)
+		}
+		if third.Original != first.ID || third.Retries != 2 || second.Original != first.ID || first.Original != "" || third.PollID != p.ID {
+			t.Errorf("%+v\n%+v", second, third)
+		}
+		first.Superseded, second.Superseded = true, true
+		for _, tc := range []struct {
+			f    ResponseFilter
+			page Page
+			want []PollResponse
+		}{
+			{ResponseFilter{}, Page{Limit: 10}, []PollResponse{bob, third}},
+			{ResponseFilter{All: true}, Page{Limit: 10}, []PollResponse{bob, third, second, first}},
+			{ResponseFilter{All: true}, Page{Limit: 2, Start: third.ID}, []PollResponse{second, first}},
+			{ResponseFilter{Question: 2}, Page{Limit: 10}, []PollResponse{bob}},
+			{ResponseFilter{Question: 3}, Page{Limit: 10}, nil},
+		} {
+			if got, err := s.PollResponses(ctx, p.ID, tc.f, tc.page); err != nil || !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("%+v\ngot  %+v\nwant %+v %v", tc.f, got, tc.want, err)
+			}
+		}
+		if got, err := s.PollResponse(ctx, p.ID, third.ID); err != nil || !reflect.DeepEqual(got, third) {
+			t.Errorf("%+v %v", got, err)
+		}
+
+		// Answers of one participant at the same moment: all are kept, one counts.
+		var kept atomic.Int64
+		race(t, []*Store{s}, 12, func(s *Store, i int) error {
+			_, err := add("eve", 1, false)
+			return count(err, &kept)
+		})
+		valid, err := s.PollResponses(ctx, p.ID, ResponseFilter{Question: 1}, Page{Limit: 100})
+		if err != nil || len(valid) != 2 || kept.Load() != 12 {
+			t.Errorf("%d count of %d, %v", len(valid), kept.Load(), err)
+		}
+
+		check(t, s.StopPoll(ctx, run.ID, start.Add(time.Minute)))
+		check(t, s.StopPoll(ctx, run.ID, start.Add(time.Hour)))
+		if _, err := add("late", 1, false); !errors.Is(err, ErrConflict) {
+			t.Errorf("a response after the end: %v", err)
+		}
+		want := PollSession{ID: run.ID, PollID: p.ID, SessionID: "S", StartedAt: trunc(start), StoppedAt: trunc(start.Add(time.Minute)), Responses: 16, Participants: 3}
+		if got, err := s.PollSession(ctx, p.ID, run.ID); err != nil || got != want {
+			t.Errorf("got  %+v\nwant %+v %v", got, want, err)
+		}
+		again, err := s.StartPoll(ctx, p.ID, "S", start)
+		check(t, err)
+		if got, err := s.PollSessions(ctx, p.ID, Page{Limit: 10}); err != nil || len(got) != 2 || got[0].ID != again.ID || got[1] != want {
+			t.Errorf("%+v %v", got, err)
+		}
+		for _, err := range []error{last(s.PollSession(ctx, NewID(), run.ID)), last(s.PollResponse(ctx, NewID(), bob.ID)),
+			last(s.AddPollResponse(ctx, PollResponse{PollSessionID: NewID()}, false))} {
+			if !errors.Is(err, ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+func TestScore(t *testing.T) {
+	one := Question{Type: SingleChoice, Weight: 5, Answer: Answer{Options: []int{2}}}
+	many := Question{Type: MultipleChoice, Weight: 5, Answer: Answer{Options: []int{3, 1}}}
+	text := Question{Type: ShortAnswer, Weight: 5, Answer: Answer{Text: "Paris", Trim: true}}
+	exact := Question{Type: LongAnswer, Weight: 5, Answer: Answer{Text: "Paris", Case: true}}
+	for i, tc := range []struct {
+		q       Question
+		options []int
+		text    string
+		want    int
+	}{
+		{one, []int{2}, "", 5}, {one, []int{1}, "", 0}, {one, nil, "", 0}, {one, []int{2, 2}, "", 5},
+		{many, []int{1, 3}, "", 5}, {many, []int{1}, "", 0}, {many, []int{1, 2, 3}, "", 0},
+		{text, nil, " pARIS ", 5}, {text, nil, "London", 0}, {text, nil, "", 0},
+		{exact, nil, "Paris", 5}, {exact, nil, "paris", 0}, {exact, nil, " Paris", 0},
+		{Question{Type: SingleChoice, Weight: 5}, nil, "", 0}, {Question{Type: ShortAnswer, Weight: 5}, nil, "", 0},
+	} {
+		if got := tc.q.Score(tc.options, tc.text); got != tc.want {
+			t.Errorf("case %d: %d points, want %d", i, got, tc.want)
+		}
+	}
+}
