@@ -109,7 +109,7 @@ func checkDatabase(ctx context.Context, cfg config.Config) finding {
 	if err != nil {
 		return finding{wrong: err}
 	}
-	if n := events["dead"]; n > 0 {
+	if n := events[store.Dead]; n > 0 {
 		return hint("%d webhook events could not be delivered", n)
 	}
 	return finding{}

@@ -96,7 +96,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	hooks := &webhook.Sender{
 		Store: db, AllowNetworks: cfg.Webhook.AllowNetworks, Timeout: cfg.Webhook.Timeout,
-		RetryPauses: cfg.Webhook.RetryPauses, RetryFor: cfg.Webhook.RetryFor, Keep: cfg.Webhook.Keep,
+		RetryPauses: cfg.Webhook.RetryPauses, RetryFor: cfg.Webhook.RetryFor, Keep: cfg.Webhook.Keep, KeepEvents: cfg.Webhook.KeepEvents,
 		Log: log.With("part", "webhook"),
 	}
 

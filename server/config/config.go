@@ -96,6 +96,7 @@ type Webhook struct {
 	RetryPauses   []time.Duration // after the first, second, … failed attempt; the last one repeats
 	RetryFor      time.Duration   // after that the event is a dead letter
 	Keep          time.Duration   // how long delivered events and dead letters stay on record
+	KeepEvents    int             // and how many of them
 }
 
 // Default returns the configuration of a server that was told nothing.
@@ -121,8 +122,9 @@ func Default() Config {
 			Timeout: 10 * time.Second,
 			RetryPauses: []time.Duration{time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second,
 				2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour},
-			RetryFor: 24 * time.Hour,
-			Keep:     30 * 24 * time.Hour,
+			RetryFor:   24 * time.Hour,
+			Keep:       30 * 24 * time.Hour,
+			KeepEvents: 50_000,
 		},
 	}
 }
@@ -224,6 +226,7 @@ func (c *Config) Validate() error {
 	positive("webhook.timeout", c.Webhook.Timeout)
 	positive("webhook.retry_for", c.Webhook.RetryFor)
 	positive("webhook.keep", c.Webhook.Keep)
+	atLeast("webhook.keep_events", c.Webhook.KeepEvents, 0)
 	if len(c.Webhook.RetryPauses) == 0 {
 		bad("webhook.retry_pauses", "is empty; give at least one pause, such as 1s")
 	}

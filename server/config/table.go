@@ -67,5 +67,6 @@ func (c *Config) table() []setting {
 		{key: "webhook.retry_pauses", help: "pauses between attempts; the last one repeats", val: durations(&c.Webhook.RetryPauses)},
 		{key: "webhook.retry_for", help: "how long delivery is tried before the event is a dead letter", val: (*durationValue)(&c.Webhook.RetryFor)},
 		{key: "webhook.keep", help: "how long finished deliveries stay on record", val: (*durationValue)(&c.Webhook.Keep)},
+		{key: "webhook.keep_events", help: "how many finished deliveries stay on record", val: (*intValue)(&c.Webhook.KeepEvents)},
 	}
 }

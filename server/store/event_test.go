@@ -26,11 +26,12 @@ func drain(t *testing.T, s *Store, seed Seeded) []string {
 	t.Helper()
 	var got []string
 	for {
-		e, ok, err := s.NextEvent(t.Context(), seed.Room.ID)
+		events, err := s.NextEvents(t.Context(), seed.Room.ID, 1)
 		check(t, err)
-		if !ok {
+		if len(events) == 0 {
 			return got
 		}
+		e := events[0]
 		var env struct {
 			ID   string `json:"id"`
 			Type string `json:"type"`
@@ -50,7 +51,7 @@ func drain(t *testing.T, s *Store, seed Seeded) []string {
 			}
 		}
 		got = append(got, string(text))
-		check(t, s.EventDelivered(t.Context(), e.Seq, time.Now()))
+		check(t, s.Settle(t.Context(), Outcome{Seq: e.Seq, Now: Delivered, At: time.Now()}))
 	}
 }
 
@@ -194,8 +195,9 @@ func TestNoReceiverNoEvent(t *testing.T) {
 		if got := drain(t, s, seed); len(got) != 1 {
 			t.Errorf("%v", got)
 		}
-		if w, secret, err := s.Receiver(t.Context(), seed.Room.ID); err != nil || !reflect.DeepEqual(w, own) || secret != seed.Workspace.WebhookSecret {
-			t.Errorf("%+v %v", w, err)
+		want := Receiver{Webhook: own, Secrets: []string{seed.Workspace.WebhookSecret}}
+		if got, err := s.Receiver(t.Context(), seed.Room.ID); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v %v", got, err)
 		}
 	})
 }
@@ -270,34 +272,76 @@ func TestOutbox(t *testing.T) {
 		if got, err := s.RoomsWithEvents(ctx); err != nil || !reflect.DeepEqual(got, []string{seed.Room.ID}) {
 			t.Errorf("%v %v", got, err)
 		}
-		first, ok, err := s.NextEvent(ctx, seed.Room.ID)
-		if !ok || err != nil || first.Attempts != 0 || !first.NextAt.IsZero() {
-			t.Errorf("%+v %v %v", first, ok, err)
+		head := func() Event {
+			t.Helper()
+			events, err := s.NextEvents(ctx, seed.Room.ID, 1)
+			if err != nil || len(events) != 1 {
+				t.Fatalf("%v %v", events, err)
+			}
+			return events[0]
+		}
+		first := head()
+		if first.Attempts != 0 || !first.NextAt.IsZero() {
+			t.Errorf("%+v", first)
 		}
 		next := trunc(time.Now().Add(time.Hour))
-		check(t, s.EventFailed(ctx, first.Seq, "500", next))
-		head, _, err := s.NextEvent(ctx, seed.Room.ID)
-		if err != nil || head.Seq != first.Seq || head.Attempts != 1 || !head.NextAt.Equal(next) {
-			t.Errorf("a failed event must stay the next one: %+v %v", head, err)
+		check(t, s.Settle(ctx, Outcome{Seq: first.Seq, Now: Pending, Reason: "500", At: start, Next: next}))
+		if e := head(); e.Seq != first.Seq || e.Attempts != 1 || !e.NextAt.Equal(next) {
+			t.Errorf("a failed event must stay the next one: %+v", e)
 		}
-		check(t, s.EventDead(ctx, first.Seq, "500", start))
-		check(t, s.EventDelivered(ctx, first.Seq, start)) // too late
-		second, _, err := s.NextEvent(ctx, seed.Room.ID)
-		if err != nil || second.Seq <= first.Seq {
-			t.Errorf("%+v %v", second, err)
+		check(t, s.Settle(ctx, Outcome{Seq: first.Seq, Now: Dead, Reason: "500", At: start},
+			Outcome{Seq: first.Seq, Now: Delivered, At: start})) // too late
+		second := head()
+		if second.Seq <= first.Seq {
+			t.Errorf("%+v", second)
 		}
-		check(t, s.EventDelivered(ctx, second.Seq, start.Add(time.Hour)))
-		if got, err := s.CountEvents(ctx); err != nil || !reflect.DeepEqual(got, map[string]int{"pending": 1, "delivered": 1, "dead": 1}) {
+		check(t, s.Settle(ctx, Outcome{Seq: second.Seq, Now: Delivered, At: start.Add(time.Hour)}))
+		if got, err := s.CountEvents(ctx); err != nil || !reflect.DeepEqual(got, map[Delivery]int{Pending: 1, Delivered: 1, Dead: 1}) {
 			t.Errorf("%v %v", got, err)
 		}
-		if n, err := s.PruneEvents(ctx, start.Add(time.Minute)); n != 1 || err != nil {
+		if n, err := s.PruneEvents(ctx, start.Add(time.Minute), 10); n != 1 || err != nil {
 			t.Errorf("pruned %d, %v", n, err)
 		}
-		if got, _ := s.CountEvents(ctx); !reflect.DeepEqual(got, map[string]int{"pending": 1, "delivered": 1}) {
+		if got, _ := s.CountEvents(ctx); !reflect.DeepEqual(got, map[Delivery]int{Pending: 1, Delivered: 1}) {
 			t.Errorf("%v", got)
 		}
-		if _, ok, err := s.NextEvent(ctx, NewID()); ok || err != nil {
+		if events, err := s.NextEvents(ctx, NewID(), 1); len(events) != 0 || err != nil {
 			t.Errorf("an event of no room: %v", err)
+		}
+	})
+}
+
+// TestPruneKeepsTheNewest: what is too much goes, oldest first, in more than one batch; what is pending stays.
+func TestPruneKeepsTheNewest(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where string) {
+		const finished, keep = pruneBatch + 20, 10
+		s, seed := hooked(t, where)
+		ctx := t.Context()
+		check(t, s.update(ctx, func(tx *tx) error {
+			if _, err := tx.room(seed.Room.ID); err != nil {
+				return err
+			}
+			for range finished + 1 {
+				if err := tx.event(seed.Room, start, "session.open.success", nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		events, err := s.NextEvents(ctx, seed.Room.ID, finished)
+		check(t, err)
+		var outcomes []Outcome
+		for i, e := range events {
+			outcomes = append(outcomes, Outcome{Seq: e.Seq, Now: Delivered, At: start.Add(time.Duration(i) * time.Second)})
+		}
+		check(t, s.Settle(ctx, outcomes...))
+		if n, err := s.PruneEvents(ctx, time.Time{}, keep); err != nil || n != finished-keep {
+			t.Errorf("pruned %d, %v", n, err)
+		}
+		var oldest int64
+		check(t, s.query(ctx).row(`SELECT MIN(seq) FROM outbox`).Scan(&oldest))
+		if got, _ := s.CountEvents(ctx); !reflect.DeepEqual(got, map[Delivery]int{Pending: 1, Delivered: keep}) || oldest != events[finished-keep].Seq {
+			t.Errorf("%v, oldest %d", got, oldest)
 		}
 	})
 }

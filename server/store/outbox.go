@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -55,81 +54,124 @@ func (s *Store) RoomsWithEvents(ctx context.Context) ([]string, error) {
 	return s.query(ctx).strings(`SELECT DISTINCT room_id FROM outbox WHERE state = 'pending'`)
 }
 
-// NextEvent returns the oldest pending event of a room: no other one of the room may be delivered before it is
-// finished. ok is false when there is none.
-func (s *Store) NextEvent(ctx context.Context, roomID string) (e Event, ok bool, err error) {
-	err = s.query(ctx).row(`SELECT seq, event_id, workspace_id, room_id, type, payload, attempts, next_at, created_at
-		FROM outbox WHERE state = 'pending' AND room_id = ? ORDER BY seq LIMIT 1`, roomID).
-		Scan(&e.Seq, &e.ID, &e.WorkspaceID, &e.RoomID, &e.Type, &e.Payload, &e.Attempts, (*timestamp)(&e.NextAt), (*timestamp)(&e.CreatedAt))
-	if errors.Is(err, errNoRows) {
-		return e, false, nil
-	}
-	return e, err == nil, err
+// NextEvents returns the oldest pending events of a room, at most limit, in the order in which they must be finished:
+// none of the room may be delivered before those ahead of it are.
+func (s *Store) NextEvents(ctx context.Context, roomID string, limit int) ([]Event, error) {
+	rows, err := s.query(ctx).rows(`SELECT seq, event_id, workspace_id, room_id, type, payload, attempts, next_at, created_at
+		FROM outbox WHERE state = 'pending' AND room_id = ? ORDER BY seq LIMIT ?`, roomID, limit)
+	return collect(rows, err, scanEvent)
 }
 
-// Receiver returns where the room's events go now, and the secret that signs them.
-func (s *Store) Receiver(ctx context.Context, roomID string) (w Webhook, secret string, err error) {
+func scanEvent(row scanner) (e Event, err error) {
+	err = row.Scan(&e.Seq, &e.ID, &e.WorkspaceID, &e.RoomID, &e.Type, &e.Payload, &e.Attempts, (*timestamp)(&e.NextAt), (*timestamp)(&e.CreatedAt))
+	return e, err
+}
+
+// Receiver is where a room's events go now.
+type Receiver struct {
+	Webhook
+	Secrets []string // that sign them, each on its own
+}
+
+// Receiver returns where the room's events go: to its own webhook, or the workspace's.
+func (s *Store) Receiver(ctx context.Context, roomID string) (v Receiver, err error) {
 	q := s.query(ctx)
 	room, err := q.anyRoom(roomID)
 	if err != nil {
-		return w, "", err
+		return v, err
 	}
 	owner, err := q.workspace(room.WorkspaceID)
+	v.Webhook, v.Secrets = owner.Webhook, []string{owner.WebhookSecret}
 	if room.Webhook != nil {
-		return *room.Webhook, owner.WebhookSecret, err
+		v.Webhook = *room.Webhook
 	}
-	return owner.Webhook, owner.WebhookSecret, err
+	return v, err
 }
 
-// EventDelivered finishes an event: the receiver has it.
-func (s *Store) EventDelivered(ctx context.Context, seq int64, at time.Time) error {
-	return s.finishEvent(ctx, seq, "delivered", "", at)
+// Delivery is what became of an event.
+type Delivery string
+
+// The fates of an event. A dead letter is kept, but not tried again unless somebody replays it.
+const (
+	Pending   Delivery = "pending"
+	Delivered Delivery = "delivered"
+	Dead      Delivery = "dead"
+)
+
+// Outcome is how an attempt at an event went.
+type Outcome struct {
+	Seq    int64
+	Now    Delivery // Pending: to be tried again, not before Next
+	Reason string   // of a failure
+	At     time.Time
+	Next   time.Time
 }
 
-// EventDead finishes an event as a dead letter: it is kept, but not tried again.
-func (s *Store) EventDead(ctx context.Context, seq int64, reason string, at time.Time) error {
-	return s.finishEvent(ctx, seq, "dead", reason, at)
-}
-
-func (s *Store) finishEvent(ctx context.Context, seq int64, state, reason string, at time.Time) error {
+// Settle records outcomes, all in one transaction: a commit costs the same for one and for a hundred. An event that is
+// finished already stays as it is.
+func (s *Store) Settle(ctx context.Context, outcomes ...Outcome) error {
 	return s.update(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE outbox SET state = ?, attempts = attempts + 1, last_error = ?, finished_at = ? WHERE seq = ? AND state = 'pending'`,
-			state, reason, millis(at), seq)
-		return err
+		for _, o := range outcomes {
+			finished := millis(o.At)
+			if o.Now == Pending {
+				finished = 0
+			}
+			_, err := t.exec(`UPDATE outbox SET state = ?, attempts = attempts + 1, last_error = ?, next_at = ?, finished_at = ?
+				WHERE seq = ? AND state = 'pending'`, string(o.Now), o.Reason, millis(o.Next), finished, o.Seq)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-// EventFailed records an attempt that failed; the next one is not before next.
-func (s *Store) EventFailed(ctx context.Context, seq int64, reason string, next time.Time) error {
-	return s.update(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE outbox SET attempts = attempts + 1, last_error = ?, next_at = ? WHERE seq = ? AND state = 'pending'`,
-			reason, millis(next), seq)
-		return err
-	})
+// pruneBatch is how many rows one transaction deletes: writers wait for it.
+const pruneBatch = 500
+
+// PruneEvents forgets finished events: those from before that time, and all but the newest most. It says how many.
+func (s *Store) PruneEvents(ctx context.Context, before time.Time, most int) (int64, error) {
+	limit := millis(before)
+	var newest []int64
+	rows, err := s.query(ctx).rows(`SELECT finished_at FROM outbox WHERE state <> 'pending' ORDER BY finished_at DESC LIMIT 1 OFFSET ?`, most)
+	newest, err = collect(rows, err, func(row scanner) (v int64, err error) { err = row.Scan(&v); return v, err })
+	if err != nil {
+		return 0, err
+	}
+	if len(newest) == 1 { // the newest one of those that are too many; others of its millisecond go with it
+		limit = max(limit, newest[0]+1)
+	}
+	return s.prune(ctx, `DELETE FROM outbox WHERE seq IN
+		(SELECT seq FROM outbox WHERE state <> 'pending' AND finished_at < ? ORDER BY finished_at LIMIT ?)`, limit)
 }
 
-// PruneEvents forgets finished events from before that time, and says how many.
-func (s *Store) PruneEvents(ctx context.Context, before time.Time) (int64, error) {
-	var n int64
-	err := s.update(ctx, func(t *tx) (err error) {
-		n, err = t.exec(`DELETE FROM outbox WHERE state <> 'pending' AND finished_at < ?`, millis(before))
-		return err
-	})
-	return n, err
+// prune runs a statement that deletes what is older than limit, a batch at a time, until nothing is left.
+func (s *Store) prune(ctx context.Context, statement string, limit int64) (total int64, err error) {
+	for {
+		var n int64
+		err := s.update(ctx, func(t *tx) (err error) {
+			n, err = t.exec(statement, limit, pruneBatch)
+			return err
+		})
+		total += n
+		if err != nil || n < pruneBatch {
+			return total, err
+		}
+	}
 }
 
-// CountEvents returns the number of events in each state: pending, delivered, dead.
-func (s *Store) CountEvents(ctx context.Context) (map[string]int, error) {
+// CountEvents returns the number of events in each state.
+func (s *Store) CountEvents(ctx context.Context) (map[Delivery]int, error) {
 	rows, err := s.query(ctx).rows(`SELECT state, COUNT(*) FROM outbox GROUP BY state`)
 	type count struct {
-		state string
+		state Delivery
 		n     int
 	}
 	counts, err := collect(rows, err, func(row scanner) (c count, err error) {
 		err = row.Scan(&c.state, &c.n)
 		return c, err
 	})
-	m := make(map[string]int, len(counts))
+	m := make(map[Delivery]int, len(counts))
 	for _, c := range counts {
 		m[c.state] = c.n
 	}

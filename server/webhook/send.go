@@ -32,9 +32,28 @@ const (
 	headerCompat    = "X-100ms-Signature"
 )
 
-// send posts the event once. The documented contract is that 200 is success; any other 2xx is taken as one too, since
-// a receiver that answers 204 means the same and should not get the event for a day.
-func send(ctx context.Context, client *http.Client, timeout time.Duration, e store.Event, to store.Webhook, secret string) error {
+// refusal is an answer other than 200.
+type refusal struct {
+	status     int
+	retryAfter time.Duration // zero when the receiver did not say
+}
+
+func (r refusal) Error() string {
+	return fmt.Sprintf("receiver answered %d %s", r.status, http.StatusText(r.status))
+}
+
+// retryAfter is the pause that a receiver asked for.
+func retryAfter(failure error) time.Duration {
+	var r refusal
+	if errors.As(failure, &r) {
+		return r.retryAfter
+	}
+	return 0
+}
+
+// send posts the event once. Only the status 200 is success, as the contract says: a receiver that answers 202 or a
+// redirect has not necessarily taken the event.
+func send(ctx context.Context, client *http.Client, timeout time.Duration, e store.Event, to store.Receiver) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(e.Payload))
@@ -51,7 +70,7 @@ func send(ctx context.Context, client *http.Client, timeout time.Duration, e sto
 	// After the workspace's own headers: these are not theirs to change.
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Amphi-Webhook/1")
-	if err := sign(req.Header, secret, e.ID, time.Now(), e.Payload); err != nil {
+	if err := sign(req.Header, to.Secrets, e.ID, time.Now(), e.Payload); err != nil {
 		return err
 	}
 	resp, err := client.Do(req)
@@ -67,37 +86,48 @@ func send(ctx context.Context, client *http.Client, timeout time.Duration, e sto
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-	if resp.StatusCode/100 != 2 {
-		return statusError(resp.StatusCode)
+	if resp.StatusCode != http.StatusOK {
+		return refusal{resp.StatusCode, parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	}
 	return nil
 }
 
-// sign sets the headers that prove that the body comes from whoever has the secret, and when.
-func sign(h http.Header, secret, id string, at time.Time, body []byte) error {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
-	if err != nil || len(key) == 0 {
-		return fmt.Errorf("the workspace's webhook secret is not %s and base64", secretPrefix)
+// parseRetryAfter reads the two forms of the header (RFC 9110 §10.2.3): seconds, or a date. What is neither is ignored.
+func parseRetryAfter(v string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(v); err == nil {
+		const most = int(24 * time.Hour / time.Second) // so that it cannot overflow
+		return time.Duration(min(max(n, 0), most)) * time.Second
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
+
+// sign sets the headers that prove that the body comes from whoever has the secret, and when. While a secret is being
+// replaced there are two, and a signature by each.
+func sign(h http.Header, secrets []string, id string, at time.Time, body []byte) error {
+	if len(secrets) == 0 {
+		return errors.New("the workspace has no webhook secret")
 	}
 	timestamp := strconv.FormatInt(at.Unix(), 10)
-	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s.%s.", id, timestamp)
-	mac.Write(body)
+	signatures := make([]string, len(secrets))
+	for i, secret := range secrets {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
+		if err != nil || len(key) == 0 {
+			return fmt.Errorf("the workspace's webhook secret is not %s and base64", secretPrefix)
+		}
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.", id, timestamp)
+		mac.Write(body)
+		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
 	h.Set(headerID, id)
 	h.Set(headerTimestamp, timestamp)
-	h.Set(headerSignature, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	h.Set(headerSignature, strings.Join(signatures, " "))
 
-	compat := hmac.New(sha256.New, []byte(secret))
+	compat := hmac.New(sha256.New, []byte(secrets[0]))
 	compat.Write(body)
 	h.Set(headerCompat, hex.EncodeToString(compat.Sum(nil)))
 	return nil
-}
-
-// hostOf returns the receiver's host and port.
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	return u.Host
 }

@@ -5,11 +5,12 @@
 // not be delivered for RetryFor becomes a dead letter, which is kept but not tried again. A slow or broken receiver
 // delays the rooms that name it, nobody else. All of it survives a kill: what was not recorded as delivered is sent
 // again, under the same webhook-id.
+//
+// WEBHOOKS.md is what the people who write receivers are told.
 package webhook
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -22,17 +23,13 @@ import (
 	"amphi/server/store"
 )
 
-// Bounds of what goes on at once.
 const (
-	maxAttempts        = 128 // at all receivers together
-	maxAttemptsPerHost = 16  // at one receiver, so that it cannot take all of the above by answering slowly
-)
-
-const (
-	rescanEvery = time.Minute     // finds events that were written by another process
-	pruneEvery  = time.Hour       //
-	errorPause  = 5 * time.Second // after the database failed
-	drain       = 2 * time.Second // that a stopping sender gives to attempts on their way
+	rescanEvery   = time.Minute     // finds events that were written by another process
+	pruneEvery    = time.Hour       //
+	errorPause    = 5 * time.Second // after the database failed
+	drain         = 2 * time.Second // that a stopping sender gives to attempts on their way
+	maxRetryAfter = time.Hour       // that a receiver may ask for
+	readAhead     = 16              // events of a room whose receiver takes them
 )
 
 // Sender delivers events. Set the exported fields, then call Run.
@@ -43,12 +40,13 @@ type Sender struct {
 	RetryPauses   []time.Duration // after the first, second, … failed attempt; the last one repeats
 	RetryFor      time.Duration
 	Keep          time.Duration // finished events are forgotten after that
+	KeepEvents    int           // and all but so many
 	Resolver      *net.Resolver // nil: the system's
 	Log           *slog.Logger
 
 	client *http.Client
-	slots  chan struct{}
-	hosts  hostSlots
+	slots  *slots
+	ledger ledger
 	stats  struct{ delivered, failed, dead atomic.Uint64 }
 
 	mu    sync.Mutex
@@ -62,6 +60,7 @@ type roomWork struct{ more bool }
 
 // Stats counts attempts and their outcomes since Run was called.
 type Stats struct {
+	Rooms     int64 // whose events are on their way
 	Delivered uint64
 	Failed    uint64 // attempts
 	Dead      uint64
@@ -69,15 +68,22 @@ type Stats struct {
 
 // Stats returns the counters.
 func (s *Sender) Stats() Stats {
-	return Stats{s.stats.delivered.Load(), s.stats.failed.Load(), s.stats.dead.Load()}
+	s.mu.Lock()
+	rooms := len(s.rooms)
+	s.mu.Unlock()
+	return Stats{int64(rooms), s.stats.delivered.Load(), s.stats.failed.Load(), s.stats.dead.Load()}
 }
 
 // Run delivers events until ctx ends.
 func (s *Sender) Run(ctx context.Context) error {
 	s.client = newClient(s.AllowNetworks, s.Resolver)
 	defer s.client.CloseIdleConnections()
-	s.slots = make(chan struct{}, maxAttempts)
+	s.slots = newSlots()
+	s.mu.Lock()
 	s.rooms = make(map[string]*roomWork)
+	s.mu.Unlock()
+	stopLedger := s.ledger.start(s.Store)
+	defer stopLedger() // after the rooms, which wait for it
 
 	// Attempts outlive ctx by a little: what was sent should also be recorded as sent.
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -119,7 +125,7 @@ func (s *Sender) scan(ctx, hard context.Context) {
 }
 
 func (s *Sender) prune(ctx context.Context) {
-	n, err := s.Store.PruneEvents(ctx, time.Now().Add(-s.Keep))
+	n, err := s.Store.PruneEvents(ctx, time.Now().Add(-s.Keep), s.KeepEvents)
 	if err != nil && ctx.Err() == nil {
 		s.Log.Error("could not prune webhook events", "err", err)
 	}
@@ -139,7 +145,9 @@ func (s *Sender) serve(ctx, hard context.Context, roomID string) {
 	w := new(roomWork)
 	s.rooms[roomID] = w
 	s.wg.Go(func() {
-		for s.deliverNext(ctx, hard, roomID) || s.cameMeanwhile(ctx, roomID, w) {
+		s.deliver(ctx, hard, roomID)
+		for s.cameMeanwhile(ctx, roomID, w) {
+			s.deliver(ctx, hard, roomID)
 		}
 	})
 }
@@ -157,82 +165,92 @@ func (s *Sender) cameMeanwhile(ctx context.Context, roomID string, w *roomWork) 
 	return false
 }
 
-// deliverNext waits for the time of the room's next event and makes one attempt. It returns false when there is no event,
-// or the sender stops.
-func (s *Sender) deliverNext(ctx, hard context.Context, roomID string) bool {
-	e, ok, err := s.Store.NextEvent(ctx, roomID)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.Log.Error("could not read a webhook event", "room", roomID, "err", err)
+// deliver delivers the room's events in order, until there is none or the sender stops.
+func (s *Sender) deliver(ctx, hard context.Context, roomID string) {
+	ahead := 1
+	for ctx.Err() == nil {
+		events, err := s.Store.NextEvents(ctx, roomID, ahead)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.Log.Error("could not read webhook events", "room", roomID, "err", err)
+			}
+			sleep(ctx, errorPause)
+			continue
 		}
-		return sleep(ctx, errorPause)
-	}
-	if !ok || !sleep(ctx, time.Until(e.NextAt)) {
-		return false
-	}
-	to, secret, err := s.Store.Receiver(ctx, roomID)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.Log.Error("could not read where webhook events go", "room", roomID, "err", err)
+		if len(events) == 0 {
+			return
 		}
-		return sleep(ctx, errorPause)
+		ahead = readAhead
+		for _, e := range events {
+			if !sleep(ctx, time.Until(e.NextAt)) {
+				return
+			}
+			done, err := s.try(ctx, hard, e)
+			if err != nil {
+				if ctx.Err() == nil {
+					// It will be sent again: at least once.
+					s.Log.Error("could not read where a webhook event goes, or record that it went", "event", e.ID, "err", err)
+				}
+				sleep(ctx, errorPause)
+			}
+			if !done { // so that it stays the next one
+				ahead = 1
+				break
+			}
+		}
 	}
-	if to.URL == "" {
-		return s.record(ctx, e, s.Store.EventDead(hard, e.Seq, "no webhook is configured any more", time.Now()))
-	}
-	host := hostOf(to.URL)
-	if !s.hosts.acquire(ctx, host) {
-		return false
-	}
-	defer s.hosts.release(host)
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return false
-	}
-	return s.attempt(ctx, hard, e, to, secret)
 }
 
-// attempt sends the event once and records how it went.
-func (s *Sender) attempt(ctx, hard context.Context, e store.Event, to store.Webhook, secret string) bool {
-	failure := send(hard, s.client, s.Timeout, e, to, secret)
+// try makes one attempt at an event and records how it went. done says that the event is finished.
+func (s *Sender) try(ctx, hard context.Context, e store.Event) (done bool, err error) {
+	to, err := s.Store.Receiver(ctx, e.RoomID)
+	if err != nil {
+		return false, err
+	}
+	if to.URL == "" {
+		s.stats.dead.Add(1)
+		o := store.Outcome{Seq: e.Seq, Now: store.Dead, Reason: "no webhook is configured any more", At: time.Now()}
+		return true, s.ledger.record(o)
+	}
+	host := hostOf(to.URL)
+	if !s.slots.acquire(ctx, host) {
+		return false, nil
+	}
+	failure := send(hard, s.client, s.Timeout, e, to)
+	s.slots.release(host)
+	if failure != nil && hard.Err() != nil {
+		return false, nil // cut by ourselves: no fault of the receiver
+	}
+	o := s.outcome(e, failure)
+	return o.Now != store.Pending, s.ledger.record(o)
+}
+
+// outcome judges an attempt, and tells of it.
+func (s *Sender) outcome(e store.Event, failure error) store.Outcome {
+	now := time.Now()
 	log := s.Log.With("event", e.ID, "type", e.Type, "room", e.RoomID, "attempt", e.Attempts+1)
 	if failure == nil {
 		s.stats.delivered.Add(1)
 		log.Debug("webhook delivered")
-		return s.record(ctx, e, s.Store.EventDelivered(context.WithoutCancel(ctx), e.Seq, time.Now()))
-	}
-	if hard.Err() != nil {
-		return false // cut by ourselves: no fault of the receiver
+		return store.Outcome{Seq: e.Seq, Now: store.Delivered, At: now}
 	}
 	s.stats.failed.Add(1)
-	now := time.Now()
-	next := now.Add(s.pause(e.Attempts))
+	next := now.Add(max(s.pause(e.Attempts), min(retryAfter(failure), maxRetryAfter)))
 	if next.Sub(e.CreatedAt) > s.RetryFor {
 		s.stats.dead.Add(1)
 		log.Error("webhook given up: the event is a dead letter", "err", failure)
-		return s.record(ctx, e, s.Store.EventDead(context.WithoutCancel(ctx), e.Seq, failure.Error(), now))
+		return store.Outcome{Seq: e.Seq, Now: store.Dead, Reason: failure.Error(), At: now}
 	}
 	level := slog.LevelDebug
 	if e.Attempts == 0 { // once per event is enough
 		level = slog.LevelWarn
 	}
-	log.Log(ctx, level, "webhook attempt failed", "err", failure, "next", next)
-	return s.record(ctx, e, s.Store.EventFailed(context.WithoutCancel(ctx), e.Seq, failure.Error(), next))
+	log.Log(context.Background(), level, "webhook attempt failed", "err", failure, "next", next)
+	return store.Outcome{Seq: e.Seq, Now: store.Pending, Reason: failure.Error(), At: now, Next: next}
 }
 
-// record reports a database that did not take the outcome. The event will be sent again: at least once.
-func (s *Sender) record(ctx context.Context, e store.Event, err error) bool {
-	if err == nil {
-		return ctx.Err() == nil
-	}
-	s.Log.Error("could not record a webhook attempt", "event", e.ID, "err", err)
-	return sleep(ctx, errorPause)
-}
-
-// pause is the time before the next attempt after n+1 failed ones, with a tenth of jitter, so that rooms that failed
-// together do not come back together.
+// pause is the time before the next attempt after n+1 failed ones, with up to a tenth of jitter, so that rooms that
+// failed together do not come back together.
 func (s *Sender) pause(n int) time.Duration {
 	p := s.RetryPauses[min(n, len(s.RetryPauses)-1)]
 	return p + time.Duration(rand.Int64N(int64(p)/10+1))
@@ -251,59 +269,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// hostSlots bounds the attempts at each host. A host is forgotten when nobody uses or awaits a slot of it.
-type hostSlots struct {
-	mu    sync.Mutex
-	hosts map[string]*hostSlot
-}
-
-type hostSlot struct {
-	slots chan struct{}
-	users int // holding or awaiting a slot; guarded by hostSlots.mu
-}
-
-func (h *hostSlots) acquire(ctx context.Context, host string) bool {
-	h.mu.Lock()
-	if h.hosts == nil {
-		h.hosts = make(map[string]*hostSlot)
-	}
-	s := h.hosts[host]
-	if s == nil {
-		s = &hostSlot{slots: make(chan struct{}, maxAttemptsPerHost)}
-		h.hosts[host] = s
-	}
-	s.users++
-	h.mu.Unlock()
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		h.leave(host, s)
-		return false
-	}
-}
-
-func (h *hostSlots) release(host string) {
-	h.mu.Lock()
-	s := h.hosts[host]
-	h.mu.Unlock()
-	<-s.slots
-	h.leave(host, s)
-}
-
-func (h *hostSlots) leave(host string, s *hostSlot) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s.users--; s.users == 0 {
-		delete(h.hosts, host)
-	}
-}
-
-// statusError is an answer other than 2xx.
-type statusError int
-
-func (e statusError) Error() string {
-	return fmt.Sprintf("receiver answered %d %s", int(e), http.StatusText(int(e)))
 }
