@@ -110,7 +110,14 @@ func (s roomRecords) LoadRoom(ctx context.Context, id string) (room.Record, erro
 		Enabled: rec.Enabled, MaxPeers: rec.Size, MaxDuration: time.Duration(rec.MaxDurationSeconds) * time.Second}, err
 }
 
-func (s roomRecords) DisableRoom(context.Context, string) error { return nil } // SessionEnded has
+func (s roomRecords) DisableRoom(ctx context.Context, id string) error {
+	rec, err := s.AnyRoom(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = s.ChangeRoom(ctx, rec.WorkspaceID, id, func(r *store.Room) error { r.Enabled = false; return nil })
+	return err
+}
 
 func (s roomRecords) SessionOpened(ctx context.Context, v room.Session) error {
 	_, err := s.OpenSession(ctx, v.ID, v.RoomID, v.Started)
@@ -151,7 +158,12 @@ type bench struct {
 
 func newBench(t *testing.T, change func(*API)) *bench {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "amphi.db")
+	return newBenchOn(t, filepath.Join(t.TempDir(), "amphi.db"), change)
+}
+
+// newBenchOn makes a bench on the database at path, a file or a URL.
+func newBenchOn(t *testing.T, path string, change func(*API)) *bench {
+	t.Helper()
 	s, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -204,10 +216,11 @@ func (b *bench) code(role string) string {
 }
 
 var (
-	someTime = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
-	someID   = regexp.MustCompile(`"[0-9a-f]{24}"`)
-	someCode = regexp.MustCompile(`"[a-z]{3}-[a-z]{4}-[a-z]{3}"`)
-	someUUID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	someTime  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
+	someID    = regexp.MustCompile(`"[0-9a-f]{24}"`)
+	someToken = regexp.MustCompile(`"[\w-]+\.[\w-]+\.[\w-]{40,}"`)
+	someCode  = regexp.MustCompile(`"[a-z]{3}-[a-z]{4}-[a-z]{3}"`)
+	someUUID  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
 )
 
 // call makes a request and returns the answer and its body, in which what differs from run to run has names.
@@ -250,6 +263,7 @@ func (b *bench) call(method, path, token, body string, header ...string) (*http.
 func (b *bench) want(status int, body, method, path, token, send string, header ...string) *http.Response {
 	b.t.Helper()
 	resp, got := b.call(method, path, token, send, header...)
+	got = someToken.ReplaceAllString(got, `"TOKEN"`)
 	if resp.StatusCode != status || got != body {
 		b.t.Errorf("%s %s %s\ngot  %d %s\nwant %d %s", method, path, send, resp.StatusCode, got, status, body)
 	}

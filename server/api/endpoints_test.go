@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -396,18 +397,25 @@ func TestLiveStreams(t *testing.T) {
 // secondWorkspace makes another customer and returns a management token of theirs.
 func (b *bench) secondWorkspace() string {
 	b.t.Helper()
-	db, err := sql.Open("sqlite", b.path) // there is no call for this yet
+	driver, where := "sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: b.path}).EscapedPath()}).String()
+	if strings.HasPrefix(b.path, "postgres:") {
+		driver, where = "pgx", b.path
+	}
+	db, err := sql.Open(driver, where) // there is no call for this yet
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer db.Close()
 	key := store.AccessKey{AccessKey: store.NewID(), Secret: strings.Repeat("s", 40)}
 	id := store.NewID()
-	if _, err := db.Exec(`INSERT INTO workspaces VALUES (?, ?, 'other', '', 'null', '', 0, 0)`, id, store.NewID()); err != nil {
-		b.t.Fatal(err)
-	}
-	if _, err := db.Exec(`INSERT INTO access_keys VALUES (?, ?, ?, 0)`, key.AccessKey, id, key.Secret); err != nil {
-		b.t.Fatal(err)
+	for _, insert := range []string{
+		fmt.Sprintf(`INSERT INTO workspaces (id, app_id, name, webhook_url, webhook_headers_json, webhook_secret, created_at, updated_at)
+			VALUES ('%s', '%s', 'other', '', 'null', '', 0, 0)`, id, store.NewID()),
+		fmt.Sprintf(`INSERT INTO access_keys (access_key, workspace_id, secret, created_at) VALUES ('%s', '%s', '%s', 0)`, key.AccessKey, id, key.Secret),
+	} {
+		if _, err := db.Exec(insert); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	if _, err := b.Store.SaveTemplate(b.t.Context(), store.Template{WorkspaceID: id, Policy: *policy.StarterKit()}); err != nil {
 		b.t.Fatal(err)

@@ -73,8 +73,8 @@ func (a *API) liveStreamEndpoints() []endpoint {
 		managed("GET", "/v2/live-streams/{stream_id}", "Get a live stream", a.getStream),
 		managed("POST", "/v2/live-streams/{stream_id}/stop", "Stop a live stream", a.stopStream),
 		managed("POST", "/v2/live-streams/{stream_id}/timed-metadata", "Give players a payload at the present moment of the stream", a.sendMetadata),
-		managed("POST", "/v2/live-streams/{stream_id}/pause-recording", "Pause the recording of a live stream", a.pauseRecording),
-		managed("POST", "/v2/live-streams/{stream_id}/resume-recording", "Resume the recording of a live stream", a.pauseRecording),
+		managed("POST", "/v2/live-streams/{stream_id}/pause-recording", "Pause the recording of a live stream", a.pauseStreamRecording),
+		managed("POST", "/v2/live-streams/{stream_id}/resume-recording", "Resume the recording of a live stream", a.pauseStreamRecording),
 	)
 }
 
@@ -177,9 +177,9 @@ func (a *API) sendMetadata(r *http.Request, workspaceID string, in metadataInput
 	return showStream(l), a.Live.SendMetadata(r.Context(), l.RoomID, protocol.TimedMetadata(in))
 }
 
-// pauseRecording pauses or resumes the recording of a stream. This server records no live streams yet, whatever was
+// pauseStreamRecording pauses or resumes the recording of a stream. This server records no live streams yet, whatever was
 // asked for at their start.
-func (a *API) pauseRecording(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
+func (a *API) pauseStreamRecording(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
 	if _, err := a.activeStream(r, workspaceID); err != nil {
 		return streamObject{}, err
 	}
