@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"amphi/server/store"
+	"amphi/server/store/storetest"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -36,7 +36,12 @@ type house struct {
 
 func newHouse(t *testing.T, rooms int) *house {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "amphi.db"))
+	return newHouseAt(t, storetest.SQLite(t), rooms)
+}
+
+func newHouseAt(t *testing.T, where string, rooms int) *house {
+	t.Helper()
+	s, err := store.Open(t.Context(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +237,7 @@ func TestOrderWithAFailingReceiver(t *testing.T) {
 		return 200
 	})
 	h.webhook(rec.URL, nil)
-	s, _ := h.run(nil)
+	s, stop := h.run(nil)
 	want := make(map[string][]string)
 	for i := range events {
 		for _, room := range h.rooms {
@@ -249,6 +254,7 @@ func TestOrderWithAFailingReceiver(t *testing.T) {
 			t.Errorf("got %v\nwant %v", got, want[room])
 		}
 	}
+	stop()
 	if got := s.Stats(); got != (Stats{Delivered: rooms * events, Failed: 2 * rooms * events}) {
 		t.Errorf("%+v", got)
 	}
@@ -304,11 +310,12 @@ func TestTimeoutAndDeadLetters(t *testing.T) {
 	h.webhook(rec.URL, nil)
 	h.happen(h.rooms[0], "hangs")
 	h.happen(h.rooms[0], "next")
-	s, _ := h.run(func(s *Sender) { s.Timeout, s.RetryFor = 50*time.Millisecond, 1 })
+	s, stop := h.run(func(s *Sender) { s.Timeout, s.RetryFor = 50*time.Millisecond, 1 })
 	// The one behind a dead letter is delivered.
 	if delivered, dead := h.settled(); delivered != 1 || dead != 1 {
 		t.Errorf("%d delivered, %d dead", delivered, dead)
 	}
+	stop()
 	if got := s.Stats(); got != (Stats{Delivered: 1, Failed: 1, Dead: 1}) {
 		t.Errorf("%+v", got)
 	}
