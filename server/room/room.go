@@ -33,6 +33,7 @@ type Room struct {
 	order       []*Peer          // the joined ones, in the order of joining
 	joins       uint64           // how many have joined so far
 	store       sessionStore
+	polls       polls
 	removed     map[string]time.Time
 	roleTokens  map[string]roleOffer
 	hls         protocol.HLSState
@@ -119,6 +120,7 @@ func (r *Room) shutdown() {
 		p.stop()
 	}
 	r.speakers.stop()
+	r.polls.stop()
 	r.expiry.Stop()
 	if r.countTimer != nil {
 		r.countTimer.Stop()

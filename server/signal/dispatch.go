@@ -47,9 +47,35 @@ var handlers = map[string]handler{
 	protocol.MethodGetMetadata:    query((*room.Peer).GetMetadata),
 	protocol.MethodListenMetadata: command((*room.Peer).ListenMetadata),
 
+	protocol.MethodPollSet:          query((*room.Peer).SetPoll),
+	protocol.MethodPollGet:          query((*room.Peer).Poll),
+	protocol.MethodPollQuestionsSet: query((*room.Peer).SetPollQuestions),
+	protocol.MethodPollQuestionsGet: query((*room.Peer).PollQuestions),
+	protocol.MethodPollStart:        query((*room.Peer).StartPoll),
+	protocol.MethodPollStop:         query((*room.Peer).StopPoll),
+	protocol.MethodPollVote:         query((*room.Peer).Vote),
+	protocol.MethodPollResponses:    query((*room.Peer).PollResponses),
+	protocol.MethodPollResult:       query((*room.Peer).PollResult),
+	protocol.MethodPollList:         query((*room.Peer).PollList),
+	protocol.MethodPollLeaderboard:  query((*room.Peer).PollLeaderboard),
+
 	protocol.MethodHLSStart:    command((*room.Peer).StartHLS),
 	protocol.MethodHLSStop:     command((*room.Peer).StopHLS),
 	protocol.MethodHLSMetadata: command((*room.Peer).SendMetadata),
+
+	protocol.MethodRTMPStart:          notEnabled("RTMP and browser recording"),
+	protocol.MethodRTMPStop:           notEnabled("RTMP and browser recording"),
+	protocol.MethodTranscriptionStart: notEnabled("transcription"),
+	protocol.MethodTranscriptionStop:  notEnabled("transcription"),
+	protocol.MethodTranscriptionSet:   notEnabled("transcription"),
+	protocol.MethodWhiteboardCreate:   notEnabled("the whiteboard"),
+	protocol.MethodWhiteboardGet:      notEnabled("the whiteboard"),
+}
+
+// notEnabled answers methods of parts that this server does not have.
+func notEnabled(what string) handler {
+	err := protocol.Errorf(protocol.CodeForbidden, "%s is not enabled on this server", what)
+	return func(context.Context, *room.Peer, json.RawMessage) (any, error) { return nil, err }
 }
 
 // dispatch runs the handler of a frame's method.

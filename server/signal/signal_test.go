@@ -283,11 +283,21 @@ func TestLeaveAndClose(t *testing.T) {
 	}
 }
 
-// Every method of the protocol that clients send is known, but for those whose
-// part of the product does not exist yet and whose refusal says so.
+// Parts that do not exist say so.
+func TestNotEnabled(t *testing.T) {
+	for method, what := range map[string]string{
+		protocol.MethodTranscriptionStart: "transcription", protocol.MethodWhiteboardCreate: "whiteboard", protocol.MethodRTMPStart: "RTMP",
+	} {
+		_, err := dispatch(t.Context(), nil, protocol.Frame{ID: "1", Method: method})
+		if e := room.AsProtocol(err); e.Code != protocol.CodeForbidden || !strings.Contains(e.Message, what) || !strings.Contains(e.Message, "not enabled") {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
 func TestUnknownMethodIsTold(t *testing.T) {
-	_, err := dispatch(t.Context(), nil, protocol.Frame{ID: "1", Method: "poll-start"})
-	if e := room.AsProtocol(err); e.Code != protocol.CodeUnknown || !strings.Contains(e.Message, "poll-start") {
+	_, err := dispatch(t.Context(), nil, protocol.Frame{ID: "1", Method: "transcribe-me"})
+	if e := room.AsProtocol(err); e.Code != protocol.CodeUnknown || !strings.Contains(e.Message, "transcribe-me") {
 		t.Errorf("got %v", err)
 	}
 }

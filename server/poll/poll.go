@@ -1,0 +1,245 @@
+// Package poll runs polls and quizzes: what may be asked, how it is answered,
+// who counts, and what comes out (§3.6.9 of the protocol). It knows no rooms,
+// rights or clocks: a [Poll] belongs to one goroutine, which passes the time.
+package poll
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"amphi/server/protocol"
+)
+
+// Bounds of a poll.
+const (
+	MaxQuestions = 50
+	MaxOptions   = 20
+	MaxVoters    = 20_000
+	maxID        = 64   // bytes
+	maxTitle     = 512  // bytes
+	maxText      = 2048 // bytes of a question or an answer
+	maxRoles     = 32
+	maxDuration  = 24 * time.Hour
+	maxWeight    = 1000
+)
+
+// How voters are told apart.
+const (
+	ByUserID   = "userid"
+	ByPeerID   = "peerid"
+	ByUserName = "username"
+)
+
+// Types of questions.
+const (
+	SingleChoice   = "single-choice"
+	MultipleChoice = "multiple-choice"
+	ShortAnswer    = "short-answer"
+	LongAnswer     = "long-answer"
+)
+
+// Poll is one poll.
+type Poll struct {
+	info      protocol.PollInfo
+	questions []protocol.PollQuestion
+	ballots   map[string]*ballot // by the voter's key
+	order     []*ballot          // in the order of the first vote
+	maxUsers  int
+}
+
+// ballot is what one voter has said so far.
+type ballot struct {
+	voter   protocol.Voter
+	answers map[int]protocol.PollVote // by question
+}
+
+// New makes a draft. The id must be set.
+func New(info protocol.PollInfo, by string, now time.Time) (*Poll, error) {
+	p := &Poll{ballots: map[string]*ballot{}}
+	if err := p.Describe(info); err != nil {
+		return nil, err
+	}
+	p.info.PollID, p.info.State = info.PollID, protocol.PollCreated
+	p.info.CreatedBy, p.info.CreatedAt = by, now.UnixMilli()
+	return p, nil
+}
+
+// Describe changes everything of a draft but its questions.
+func (p *Poll) Describe(info protocol.PollInfo) error {
+	if p.info.State != "" && p.info.State != protocol.PollCreated {
+		return protocol.Errorf(protocol.CodeConflict, "the poll has been started")
+	}
+	if info.Type == "" {
+		info.Type = "poll"
+	}
+	if info.Mode == "" {
+		info.Mode = ByUserID
+	}
+	switch {
+	case info.PollID == "" || len(info.PollID) > maxID:
+		return protocol.Errorf(protocol.CodeBadRequest, "poll_id must have 1 to %d bytes", maxID)
+	case len(info.Title) > maxTitle:
+		return protocol.Errorf(protocol.CodeTooLarge, "title longer than %d bytes", maxTitle)
+	case info.Type != "poll" && info.Type != "quiz":
+		return protocol.Errorf(protocol.CodeBadRequest, "type must be poll or quiz")
+	case info.Mode != ByUserID && info.Mode != ByPeerID && info.Mode != ByUserName:
+		return protocol.Errorf(protocol.CodeBadRequest, "mode must be %s, %s or %s", ByUserID, ByPeerID, ByUserName)
+	case info.Duration < 0 || info.Duration > int(maxDuration/time.Second):
+		return protocol.Errorf(protocol.CodeBadRequest, "duration must be 0 to %d seconds", int(maxDuration/time.Second))
+	case max(len(info.Vote), len(info.Responses)) > maxRoles:
+		return protocol.Errorf(protocol.CodeTooLarge, "more than %d roles", maxRoles)
+	}
+	p.info.Title, p.info.Type, p.info.Mode, p.info.Duration = info.Title, info.Type, info.Mode, info.Duration
+	p.info.Anonymous, p.info.Visibility, p.info.Locked = info.Anonymous, info.Visibility, info.Locked
+	p.info.Vote, p.info.Responses = slices.Clone(info.Vote), slices.Clone(info.Responses)
+	return nil
+}
+
+// Info describes the poll as it is now.
+func (p *Poll) Info() protocol.PollInfo { return p.info }
+
+// Quiz says whether answers are right or wrong.
+func (p *Poll) Quiz() bool { return p.info.Type == "quiz" }
+
+// SetQuestions replaces the questions of a draft.
+func (p *Poll) SetQuestions(list []protocol.PollQuestion) error {
+	switch {
+	case p.info.State != protocol.PollCreated:
+		return protocol.Errorf(protocol.CodeConflict, "the poll has been started")
+	case len(list) > MaxQuestions:
+		return protocol.Errorf(protocol.CodeTooLarge, "more than %d questions", MaxQuestions)
+	}
+	for i, q := range list {
+		if err := checkQuestion(q, i+1); err != nil {
+			return err
+		}
+	}
+	p.questions = slices.Clone(list)
+	p.info.QuestionsCount = len(list)
+	return nil
+}
+
+func checkQuestion(q protocol.PollQuestion, index int) error {
+	bad := func(format string, args ...any) error {
+		return protocol.Errorf(protocol.CodeBadRequest, "question %d: "+format, append([]any{index}, args...)...)
+	}
+	t := q.Question
+	switch {
+	case t.Index != index:
+		return bad("has index %d", t.Index)
+	case t.Text == "" || len(t.Text) > maxText:
+		return bad("text must have 1 to %d bytes", maxText)
+	case t.Weight < 0 || t.Weight > maxWeight:
+		return bad("weight must be 0 to %d", maxWeight)
+	case len(q.Answer.Text) > maxText:
+		return bad("answer longer than %d bytes", maxText)
+	}
+	if !choice(t.Type) {
+		if t.Type != ShortAnswer && t.Type != LongAnswer {
+			return bad("unknown type %q", t.Type)
+		}
+		if len(q.Options) > 0 {
+			return bad("a %s has no options", t.Type)
+		}
+		return nil
+	}
+	if len(q.Options) < 2 || len(q.Options) > MaxOptions {
+		return bad("must have 2 to %d options", MaxOptions)
+	}
+	for i, o := range q.Options {
+		if o.Index != i+1 || len(o.Text) > maxText {
+			return bad("option %d: index %d, or text longer than %d bytes", i+1, o.Index, maxText)
+		}
+	}
+	for _, o := range right(q) {
+		if o < 1 || o > len(q.Options) {
+			return bad("there is no option %d", o)
+		}
+	}
+	return nil
+}
+
+func choice(kind string) bool { return kind == SingleChoice || kind == MultipleChoice }
+
+// Questions returns some of the questions. answers says whether the reader may
+// see the right ones.
+func (p *Poll) Questions(from, count int, answers bool) protocol.PollQuestionPage {
+	list, last := cut(p.questions, from, count, MaxQuestions)
+	page := protocol.PollQuestionPage{PollID: p.info.PollID, Questions: slices.Clone(list), Last: last}
+	if page.Questions == nil {
+		page.Questions = []protocol.PollQuestion{}
+	}
+	if !answers {
+		for i := range page.Questions {
+			page.Questions[i].Answer = protocol.PollAnswer{Hidden: page.Questions[i].Answer.Hidden}
+		}
+	}
+	return page
+}
+
+// cut returns count elements from one on, and whether none follow.
+func cut[T any](list []T, from, count, limit int) ([]T, bool) {
+	if count <= 0 || count > limit {
+		count = limit
+	}
+	from = max(0, min(from, len(list)))
+	end := min(from+count, len(list))
+	return list[from:end], end == len(list)
+}
+
+// Start opens the poll.
+func (p *Poll) Start(by string, now time.Time) error {
+	switch {
+	case p.info.State != protocol.PollCreated:
+		return protocol.Errorf(protocol.CodeConflict, "the poll has been started")
+	case len(p.questions) == 0:
+		return protocol.Errorf(protocol.CodeBadRequest, "the poll has no questions")
+	}
+	p.info.State, p.info.StartedBy, p.info.StartedAt = protocol.PollStarted, by, now.UnixMilli()
+	return nil
+}
+
+// Stop ends the poll. by is empty when its time is over.
+func (p *Poll) Stop(by string, now time.Time) error {
+	if p.info.State != protocol.PollStarted {
+		return protocol.Errorf(protocol.CodeConflict, "the poll does not run")
+	}
+	p.info.State, p.info.StoppedBy, p.info.StoppedAt = protocol.PollStopped, by, now.UnixMilli()
+	return nil
+}
+
+// Seen is told how many people could have voted; the largest number counts.
+func (p *Poll) Seen(users int) { p.maxUsers = max(p.maxUsers, users) }
+
+// right are the options that the answer names.
+func right(q protocol.PollQuestion) []int {
+	if q.Question.Type == SingleChoice {
+		if q.Answer.Option > 0 {
+			return []int{q.Answer.Option}
+		}
+		return q.Answer.Options
+	}
+	return q.Answer.Options
+}
+
+// correct says whether a vote is the right answer. Without one, nothing is.
+func correct(q protocol.PollQuestion, v protocol.PollVote) bool {
+	if v.Skipped {
+		return false
+	}
+	if choice(q.Question.Type) {
+		wanted := slices.Sorted(slices.Values(right(q)))
+		return len(wanted) > 0 && slices.Equal(chosen(q, v), wanted)
+	}
+	wanted, given := strings.TrimSpace(q.Answer.Text), strings.TrimSpace(v.Text)
+	return wanted != "" && (given == wanted || !q.Answer.Case && strings.EqualFold(given, wanted))
+}
+
+// chosen are the options of a vote, sorted, each once.
+func chosen(q protocol.PollQuestion, v protocol.PollVote) []int {
+	if q.Question.Type == SingleChoice {
+		return []int{v.Option}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(v.Options)))
+}

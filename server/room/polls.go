@@ -1,0 +1,332 @@
+package room
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"amphi/server/poll"
+	"amphi/server/protocol"
+)
+
+const (
+	maxPolls  = 50 // in a session
+	statPause = time.Second
+	pollPage  = 50
+)
+
+// livePoll is a poll of the session.
+type livePoll struct {
+	*poll.Poll
+	end   *time.Timer // of its duration; nil when it has none, or does not run
+	stats *time.Timer // running while no statistics may be sent
+	dirty bool        // votes came meanwhile
+}
+
+// polls are those of the session, in the order of creation. They belong to the
+// room's goroutine.
+type polls []*livePoll
+
+func (ps polls) find(id string) *livePoll {
+	for _, p := range ps {
+		if p.Info().PollID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+func (ps polls) stop() {
+	for _, p := range ps {
+		p.halt()
+		if p.stats != nil {
+			p.stats.Stop()
+		}
+	}
+}
+
+func (lp *livePoll) halt() {
+	if lp.end != nil {
+		lp.end.Stop()
+		lp.end = nil
+	}
+}
+
+var errNoPoll = &protocol.Error{Code: protocol.CodeNotFound, Message: "no such poll in this session"}
+
+// Rights. Writing includes reading.
+
+func (p *Peer) writesPolls() bool { return p.role.Permissions.PollWrite }
+func (p *Peer) readsPolls() bool  { return p.role.Permissions.PollRead || p.writesPolls() }
+
+// seesResponses says whether the peer may see what others voted.
+func (p *Peer) seesResponses(of protocol.PollInfo) bool {
+	return p.writesPolls() || p.readsPolls() && (len(of.Responses) == 0 || slices.Contains(of.Responses, p.role.Name))
+}
+
+func (p *Peer) mayVote(in protocol.PollInfo) bool {
+	return p.readsPolls() && (len(in.Vote) == 0 || slices.Contains(in.Vote, p.role.Name))
+}
+
+// withPoll runs fn on the room's goroutine for a poll that the peer may see:
+// drafts are for those who write polls.
+func (p *Peer) withPoll(ctx context.Context, id string, fn func(*livePoll) error) error {
+	return p.doJoined(ctx, func() error {
+		if !p.readsPolls() {
+			return errNotAllowed
+		}
+		lp := p.room.polls.find(id)
+		if lp == nil || lp.Info().State == protocol.PollCreated && !p.writesPolls() {
+			return errNoPoll
+		}
+		return fn(lp)
+	})
+}
+
+// changePoll is withPoll for those who write polls.
+func (p *Peer) changePoll(ctx context.Context, id string, fn func(*livePoll) error) error {
+	return p.withPoll(ctx, id, func(lp *livePoll) error {
+		if !p.writesPolls() {
+			return errNotAllowed
+		}
+		return fn(lp)
+	})
+}
+
+// SetPoll makes a draft, or describes one anew.
+func (p *Peer) SetPoll(ctx context.Context, req protocol.PollInfo) (ref protocol.PollRef, err error) {
+	r := p.room
+	if req.PollID == "" {
+		req.PollID = uuid.NewString()
+	}
+	if !p.chat.Allow() {
+		return ref, errTooFast
+	}
+	err = p.doJoined(ctx, func() error {
+		if !p.writesPolls() {
+			return errNotAllowed
+		}
+		for _, name := range slices.Concat(req.Vote, req.Responses) {
+			if r.role(name) == nil {
+				return errNoRole
+			}
+		}
+		ref.PollID = req.PollID
+		if lp := r.polls.find(req.PollID); lp != nil {
+			return lp.Describe(req)
+		}
+		if len(r.polls) >= maxPolls {
+			return protocol.Errorf(protocol.CodeTooLarge, "more than %d polls in a session", maxPolls)
+		}
+		made, err := poll.New(req, p.ID, time.Now())
+		if err != nil {
+			return err
+		}
+		r.polls = append(r.polls, &livePoll{Poll: made})
+		return nil
+	})
+	return ref, err
+}
+
+// Poll answers poll-info-get.
+func (p *Peer) Poll(ctx context.Context, req protocol.PollRef) (info protocol.PollInfo, err error) {
+	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
+		info = lp.Info()
+		return nil
+	})
+	return info, err
+}
+
+// SetPollQuestions replaces the questions of a draft.
+func (p *Peer) SetPollQuestions(ctx context.Context, req protocol.PollQuestions) (set protocol.PollQuestionsSet, err error) {
+	err = p.changePoll(ctx, req.PollID, func(lp *livePoll) error {
+		set = protocol.PollQuestionsSet{PollID: req.PollID, Total: len(req.Questions)}
+		return lp.SetQuestions(req.Questions)
+	})
+	return set, err
+}
+
+// PollQuestions lists questions. The right answers are for those who write
+// polls, and for all once a quiz is over.
+func (p *Peer) PollQuestions(ctx context.Context, req protocol.PollRange) (page protocol.PollQuestionPage, err error) {
+	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
+		page = lp.Questions(req.Index, req.Count, p.writesPolls() || lp.Info().State == protocol.PollStopped)
+		return nil
+	})
+	return page, err
+}
+
+// StartPoll opens a poll to votes. Everybody who reads polls is told, the one
+// who started it too: its client knows no poll but those it was told of.
+func (p *Peer) StartPoll(ctx context.Context, req protocol.PollRef) (run protocol.PollRun, err error) {
+	r := p.room
+	err = p.changePoll(ctx, req.PollID, func(lp *livePoll) error {
+		if err := lp.Start(p.ID, time.Now()); err != nil {
+			return err
+		}
+		info := lp.Info()
+		lp.Seen(r.voters(info))
+		run = protocol.PollRun{PollID: info.PollID, Duration: info.Duration}
+		if info.Duration > 0 {
+			lp.end = r.after(time.Duration(info.Duration)*time.Second, func() {
+				if lp.end != nil {
+					r.endPoll(lp, "")
+				}
+			})
+		}
+		p.log.Info("poll started", "poll", info.PollID, "questions", info.QuestionsCount)
+		r.tell(protocol.OnPollStart, protocol.PollsEvent{Polls: []protocol.PollInfo{info}}, (*Peer).readsPolls)
+		return nil
+	})
+	return run, err
+}
+
+// StopPoll ends a poll before its time.
+func (p *Peer) StopPoll(ctx context.Context, req protocol.PollRef) (run protocol.PollRun, err error) {
+	err = p.changePoll(ctx, req.PollID, func(lp *livePoll) error {
+		run = protocol.PollRun{PollID: req.PollID, Duration: lp.Info().Duration}
+		return p.room.endPoll(lp, p.ID)
+	})
+	return run, err
+}
+
+func (r *Room) endPoll(lp *livePoll, by string) error {
+	lp.Seen(r.voters(lp.Info()))
+	if err := lp.Stop(by, time.Now()); err != nil {
+		return err
+	}
+	lp.halt()
+	r.tell(protocol.OnPollStop, protocol.PollsEvent{Polls: []protocol.PollInfo{lp.Info()}}, (*Peer).readsPolls)
+	return nil
+}
+
+// voters is how many people could vote now.
+func (r *Room) voters(in protocol.PollInfo) int {
+	n := 0
+	for _, p := range r.order {
+		if !p.hidden && p.mayVote(in) {
+			n++
+		}
+	}
+	return n
+}
+
+// Vote takes the peer's answers.
+func (p *Peer) Vote(ctx context.Context, req protocol.PollVotes) (voted protocol.PollVoted, err error) {
+	r := p.room
+	if !p.chat.Allow() {
+		return voted, errTooFast
+	}
+	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
+		if !p.mayVote(lp.Info()) {
+			return errNotAllowed
+		}
+		verdicts, err := lp.Vote(p.voter(), req.Responses, time.Now())
+		if err != nil {
+			return err
+		}
+		voted = protocol.PollVoted{PollID: req.PollID, Result: verdicts}
+		lp.Seen(r.voters(lp.Info()))
+		lp.dirty = true
+		r.tellStats(lp)
+		return nil
+	})
+	return voted, err
+}
+
+func (p *Peer) voter() protocol.Voter {
+	return protocol.Voter{PeerID: p.ID, UserID: p.info.UserID, UserName: p.info.Name}
+}
+
+// tellStats sends the counts to those who may see them, at most once a statPause.
+func (r *Room) tellStats(lp *livePoll) {
+	if !lp.dirty || lp.stats != nil {
+		return
+	}
+	lp.dirty = false
+	event := protocol.PollStatsEvent{Polls: []protocol.PollResult{lp.Result()}}
+	r.tell(protocol.OnPollStats, event, func(o *Peer) bool { return o.seesResponses(lp.Info()) })
+	lp.stats = r.after(statPause, func() {
+		lp.stats = nil
+		r.tellStats(lp)
+	})
+}
+
+// PollResponses lists votes: one's own, or all.
+func (p *Peer) PollResponses(ctx context.Context, req protocol.PollRange) (page protocol.PollResponses, err error) {
+	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
+		if req.Self {
+			own := p.voter()
+			page = lp.Responses(&own, req.Index, req.Count)
+			return nil
+		}
+		if !p.seesResponses(lp.Info()) {
+			return errNotAllowed
+		}
+		page = lp.Responses(nil, req.Index, req.Count)
+		return nil
+	})
+	return page, err
+}
+
+// PollResult counts votes.
+func (p *Peer) PollResult(ctx context.Context, req protocol.PollRef) (result protocol.PollResult, err error) {
+	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
+		if !p.seesResponses(lp.Info()) {
+			return errNotAllowed
+		}
+		result = lp.Result()
+		return nil
+	})
+	return result, err
+}
+
+// PollLeaderboard ranks the voters of a poll that is over.
+func (p *Peer) PollLeaderboard(ctx context.Context, req protocol.GetLeaderboard) (board protocol.Leaderboard, err error) {
+	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
+		info := lp.Info()
+		switch {
+		case !p.seesResponses(info):
+			return errNotAllowed
+		case info.State != protocol.PollStopped || info.Anonymous:
+			return protocol.Errorf(protocol.CodeConflict, "only polls that have been stopped and are not anonymous have a leaderboard")
+		}
+		board = lp.Leaderboard(req.Question, req.Offset, req.Count)
+		return nil
+	})
+	return board, err
+}
+
+// PollList lists the session's polls, in the order of creation.
+func (p *Peer) PollList(ctx context.Context, req protocol.ListPolls) (list protocol.PollList, err error) {
+	list.Polls = []protocol.PollInfo{}
+	count := req.Count
+	if count <= 0 || count > pollPage {
+		count = pollPage
+	}
+	err = p.doJoined(ctx, func() error {
+		if !p.readsPolls() {
+			return errNotAllowed
+		}
+		skip := req.Start != ""
+		for _, lp := range p.room.polls {
+			info := lp.Info()
+			if skip {
+				skip = info.PollID != req.Start
+				continue
+			}
+			if req.State != "" && info.State != req.State || info.State == protocol.PollCreated && !p.writesPolls() {
+				continue
+			}
+			if len(list.Polls) == count {
+				list.Last = list.Polls[count-1].PollID
+				break
+			}
+			list.Polls = append(list.Polls, info)
+		}
+		return nil
+	})
+	return list, err
+}
