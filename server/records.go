@@ -40,7 +40,7 @@ func (r records) LoadRoom(ctx context.Context, roomID string) (room.Record, erro
 	}
 	return room.Record{
 		RoomID: rec.ID, Name: rec.Name, Description: rec.Description, CustomerID: rec.WorkspaceID,
-		TemplateID: rec.TemplateID, Template: &template.Policy, Enabled: rec.Enabled, MaxPeers: size,
+		TemplateID: rec.TemplateID, Template: &template.Policy, Enabled: rec.Enabled, LargeRoom: rec.LargeRoom, MaxPeers: size,
 		MaxDuration: time.Duration(rec.MaxDurationSeconds) * time.Second,
 	}, nil
 }

@@ -102,8 +102,8 @@ func (p *Peer) changeGroup(ctx context.Context, req protocol.GroupChange, in boo
 			target.groups = slices.DeleteFunc(slices.Clone(target.groups), func(g string) bool { return g == req.Name })
 		}
 		if in != has {
-			r.tell(protocol.OnPeerUpdate, target.wire(false), everybody)
-			r.stageDirty = true
+			r.announceChange(target, true)
+			r.touchStage(target)
 		}
 		result.Groups = target.groups
 		return nil

@@ -92,13 +92,13 @@ func (r *Room) ChangePeer(ctx context.Context, peerID string, c PeerChange) (a A
 		}
 		if c.Name != nil {
 			p.info.Name = *c.Name
-			r.stageDirty = true
+			r.touchStage(p)
 		}
 		if c.Data != nil {
 			p.info.Data = *c.Data
 		}
 		if c.Name != nil || c.Data != nil {
-			r.tell(protocol.OnPeerUpdate, p.wire(false), everybody)
+			r.announceChange(p, true)
 		}
 		a = p.attendee()
 		return nil

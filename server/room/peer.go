@@ -59,6 +59,7 @@ type Peer struct {
 	withdrawn    map[string]bool // ids of tracks that a role change ended and the client still lists
 	autoVideo    bool            // forward video without being asked for it
 	hidden       bool            // socket lost for so long that the others saw it leave
+	listed       bool            // others know of it without asking
 	timer        *time.Timer
 }
 
@@ -141,8 +142,8 @@ func (r *Room) reconnect(p *Peer, id Identity, sink Sink) error {
 	}
 	if p.hidden {
 		p.hidden = false
+		r.hidden--
 		r.announceJoin(p)
-		r.stageDirty = true
 	}
 	p.notify(protocol.OnPeerList, r.peerList(p))
 	p.notify(protocol.OnSessionInfo, r.sessionInfo())
@@ -176,7 +177,7 @@ func (p *Peer) Disconnected(sink Sink, goingAway bool) {
 			}
 			r.announceLeave(p)
 			p.hidden = true
-			r.stageDirty = true
+			r.hidden++
 			p.timer = r.after(max(0, r.limits.ForgetAfter-hide), func() {
 				if p.phase == joined && p.sink.Load() == nil {
 					r.remove(p, Departure{Reason: LeftSocket})
@@ -234,8 +235,8 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 		p.autoVideo = !req.DisableVidAutoSub
 		p.notify(protocol.OnPeerList, r.peerList(p))
 		r.order = append(r.order, p)
+		r.grow()
 		r.announceJoin(p)
-		r.stageDirty = true
 		stay := p.stay()
 		r.journal.add("peer joined", func(ctx context.Context) error {
 			return r.registry.cfg.Records.PeerJoined(ctx, r.session, stay)
@@ -280,30 +281,20 @@ func (r *Room) remove(p *Peer, why Departure) {
 	delete(r.peers, p.ID)
 	if i := slices.Index(r.order, p); i >= 0 {
 		r.order = slices.Delete(r.order, i, i+1)
-		r.stageDirty = true
+		if p.hidden {
+			r.hidden--
+		}
+		r.touchStage(p)
 	}
 	r.registry.release(r)
 }
 
-// announceJoin tells the others of the peer with what it publishes.
-func (r *Room) announceJoin(p *Peer) {
-	r.tell(protocol.OnPeerJoin, p.wire(true), allBut(p))
-}
-
-// announceLeave tells the others: tracks first, or their audio elements stay
-// behind (trap 14).
-func (r *Room) announceLeave(p *Peer) {
-	if len(p.tracks) > 0 {
-		r.tell(protocol.OnTrackRemove, protocol.TrackEvent{Tracks: p.trackMap(), Peer: p.wire(false)}, allBut(p))
-	}
-	r.tell(protocol.OnPeerLeave, p.wire(false), allBut(p))
-}
-
-// peerList is what a joining or returning peer is told of the others.
+// peerList is what a joining or returning peer is told of the others who are
+// listed.
 func (r *Room) peerList(to *Peer) protocol.PeerList {
 	peers := make(map[string]protocol.Peer, len(r.order))
 	for _, o := range r.order {
-		if o != to && !o.hidden {
+		if o != to && !o.hidden && o.listed {
 			peers[o.ID] = o.wire(true)
 		}
 	}
@@ -319,12 +310,12 @@ func (p *Peer) Update(ctx context.Context, req protocol.PeerUpdate) error {
 		}
 		if req.Name != nil {
 			p.info.Name = *req.Name
-			r.stageDirty = true
+			r.touchStage(p)
 		}
 		if req.Data != nil {
 			p.info.Data = *req.Data
 		}
-		r.tell(protocol.OnPeerUpdate, p.wire(false), allBut(p))
+		r.announceChange(p, false)
 		return nil
 	})
 }
@@ -375,7 +366,7 @@ func (r *Room) visible(id string) *Peer {
 // wire returns the peer as others see it.
 func (p *Peer) wire(withTracks bool) protocol.Peer {
 	w := protocol.Peer{
-		PeerID: p.ID, Role: p.role.Name, Groups: p.groups, Realtime: true,
+		PeerID: p.ID, Role: p.role.Name, Groups: p.groups, Realtime: p.listed,
 		JoinedAt: p.joinedAt.UnixMilli(), Info: p.info,
 	}
 	if withTracks {

@@ -20,6 +20,7 @@ type Record struct {
 	TemplateID  string
 	Template    *policy.Template
 	Enabled     bool
+	LargeRoom   bool          // see Limits.Listed
 	MaxPeers    int           // 0 = Limits.Peers
 	MaxDuration time.Duration // of a session; 0 = Limits.SessionLength
 }
@@ -41,6 +42,7 @@ type Streamer interface {
 // Limits bound what one room and one peer may take.
 type Limits struct {
 	Peers             int           // in one room, previews included
+	Listed            int           // in a room with more people, clients list only some of them
 	TracksPerPeer     int           // published at once
 	MessageBytes      int           // of a broadcast's text
 	NameBytes         int           // of a peer's name
@@ -55,7 +57,7 @@ type Limits struct {
 
 // DefaultLimits are used for fields that are zero.
 var DefaultLimits = Limits{
-	Peers: 2500, TracksPerPeer: 8, MessageBytes: 16 << 10, NameBytes: 256, DataBytes: 4 << 10,
+	Peers: 2500, Listed: 500, TracksPerPeer: 8, MessageBytes: 16 << 10, NameBytes: 256, DataBytes: 4 << 10,
 	MessagesPerSecond: 10, MessageBurst: 30,
 	HideAfter: 20 * time.Second, ForgetAfter: 60 * time.Second, ForgetClosedTab: 4 * time.Second, SessionLength: 12 * time.Hour,
 }
@@ -173,6 +175,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.Peers, d.Peers)
+	set(&l.Listed, d.Listed)
 	set(&l.TracksPerPeer, d.TracksPerPeer)
 	set(&l.MessageBytes, d.MessageBytes)
 	set(&l.NameBytes, d.NameBytes)

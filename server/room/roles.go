@@ -101,7 +101,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 	if len(removed) > 0 {
 		r.tell(protocol.OnTrackRemove, protocol.TrackEvent{Tracks: removed, Peer: p.wire(false)}, allBut(p))
 	}
-	r.tell(protocol.OnPeerUpdate, p.wire(false), allBut(p))
+	r.announceChange(p, false)
 	r.stageDirty = true
 	return nil
 }

@@ -32,6 +32,8 @@ type Room struct {
 	peers       map[string]*Peer // connected or awaited, by peer id
 	order       []*Peer          // the joined ones, in the order of joining
 	joins       uint64           // how many have joined so far
+	hidden      int              // how many of order are hidden
+	large       bool             // see crowd.go
 	store       sessionStore
 	polls       polls
 	removed     map[string]time.Time
@@ -73,6 +75,7 @@ func newRoom(g *Registry, rec Record) *Room {
 		hls:        protocol.HLSState{Variants: []protocol.HLSVariant{}},
 	}
 	r.journal = newJournal(r.log)
+	r.large = rec.LargeRoom
 	r.setBounds(rec)
 	return r
 }
@@ -216,7 +219,7 @@ func (r *Room) state() protocol.RoomState {
 }
 
 func (r *Room) info() protocol.RoomInfo {
-	return protocol.RoomInfo{RoomID: r.rec.RoomID, Name: r.rec.Name, Description: r.rec.Description, MaxSize: r.limits.Peers}
+	return protocol.RoomInfo{RoomID: r.rec.RoomID, Name: r.rec.Name, Description: r.rec.Description, MaxSize: r.limits.Peers, LargeRoomOptimization: r.large}
 }
 
 func (r *Room) sessionInfo() protocol.SessionInfo {
@@ -225,29 +228,6 @@ func (r *Room) sessionInfo() protocol.SessionInfo {
 		tracks += len(p.tracks)
 	}
 	return protocol.SessionInfo{SessionID: r.session.ID, RoomID: r.rec.RoomID, PeerCount: r.countVisible(), TrackCount: tracks}
-}
-
-func (r *Room) countVisible() int {
-	n := 0
-	for _, p := range r.order {
-		if !p.hidden {
-			n++
-		}
-	}
-	return n
-}
-
-// countPause bounds how often the number of people is announced.
-const countPause = time.Second
-
-// announceCount tells everybody how many they are, at most once a countPause.
-func (r *Room) announceCount() {
-	if r.countTimer != nil || r.countVisible() == r.countSent {
-		return
-	}
-	r.countSent = r.countVisible()
-	r.tell(protocol.OnSessionInfo, r.sessionInfo(), everybody)
-	r.countTimer = r.after(countPause, func() { r.countTimer = nil })
 }
 
 // Stage is an immutable snapshot of who publishes, for the composed stream.
