@@ -219,6 +219,7 @@ var (
 	someTime  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
 	someID    = regexp.MustCompile(`"[0-9a-f]{24}"`)
 	someToken = regexp.MustCompile(`"[\w-]+\.[\w-]+\.[\w-]{40,}"`)
+	someKey   = regexp.MustCompile(`"key":"[\w-]{32}"`)
 	someCode  = regexp.MustCompile(`"[a-z]{3}-[a-z]{4}-[a-z]{3}"`)
 	someUUID  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
 )
@@ -264,6 +265,7 @@ func (b *bench) want(status int, body, method, path, token, send string, header 
 	b.t.Helper()
 	resp, got := b.call(method, path, token, send, header...)
 	got = someToken.ReplaceAllString(got, `"TOKEN"`)
+	got = someKey.ReplaceAllString(got, `"key":"KEY"`)
 	if resp.StatusCode != status || got != body {
 		b.t.Errorf("%s %s %s\ngot  %d %s\nwant %d %s", method, path, send, resp.StatusCode, got, status, body)
 	}

@@ -68,6 +68,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"rtc.node_ip": "10.0.0.1", "rtc.loopback": "true", "rtc.ice_servers": "[{urls: [stun:s.example]}]",
 		"webhook.retry_pauses": "2s,4s", "http.trusted_proxies": "10.0.0.0/8", "http.metrics_from": "10.0.0.7",
 		"webhook.allow_networks": "10.0.0.0/8",
+		"db":                     "postgres://amphi:secret@db.example/amphi",
 	}
 	def := Default()
 	for _, s := range def.table() {

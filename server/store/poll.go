@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -83,27 +81,6 @@ type Answer struct {
 	Text    string `json:"text"`
 	Case    bool   `json:"case"` // upper and lower case differ
 	Trim    bool   `json:"trim"` // spaces around do not count
-}
-
-// Score is the points for a response to the question: its weight when it is right, else none.
-func (q Question) Score(options []int, text string) int {
-	right := false
-	if q.Type.HasOptions() {
-		given, wanted := slices.Clone(options), slices.Clone(q.Answer.Options)
-		slices.Sort(given)
-		slices.Sort(wanted)
-		right = len(wanted) > 0 && slices.Equal(slices.Compact(given), slices.Compact(wanted))
-	} else {
-		wanted := q.Answer.Text
-		if q.Answer.Trim {
-			text, wanted = strings.TrimSpace(text), strings.TrimSpace(wanted)
-		}
-		right = wanted != "" && (text == wanted || !q.Answer.Case && strings.EqualFold(text, wanted))
-	}
-	if right {
-		return q.Weight
-	}
-	return 0
 }
 
 const pollColumns = `id, workspace_id, title, duration, anonymous, mode, type, start, questions_json, created_at, updated_at`

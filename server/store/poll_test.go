@@ -122,26 +122,3 @@ func TestPollRun(t *testing.T) {
 		}
 	})
 }
-
-func TestScore(t *testing.T) {
-	one := Question{Type: SingleChoice, Weight: 5, Answer: Answer{Options: []int{2}}}
-	many := Question{Type: MultipleChoice, Weight: 5, Answer: Answer{Options: []int{3, 1}}}
-	text := Question{Type: ShortAnswer, Weight: 5, Answer: Answer{Text: "Paris", Trim: true}}
-	exact := Question{Type: LongAnswer, Weight: 5, Answer: Answer{Text: "Paris", Case: true}}
-	for i, tc := range []struct {
-		q       Question
-		options []int
-		text    string
-		want    int
-	}{
-		{one, []int{2}, "", 5}, {one, []int{1}, "", 0}, {one, nil, "", 0}, {one, []int{2, 2}, "", 5},
-		{many, []int{1, 3}, "", 5}, {many, []int{1}, "", 0}, {many, []int{1, 2, 3}, "", 0},
-		{text, nil, " pARIS ", 5}, {text, nil, "London", 0}, {text, nil, "", 0},
-		{exact, nil, "Paris", 5}, {exact, nil, "paris", 0}, {exact, nil, " Paris", 0},
-		{Question{Type: SingleChoice, Weight: 5}, nil, "", 0}, {Question{Type: ShortAnswer, Weight: 5}, nil, "", 0},
-	} {
-		if got := tc.q.Score(tc.options, tc.text); got != tc.want {
-			t.Errorf("case %d: %d points, want %d", i, got, tc.want)
-		}
-	}
-}
