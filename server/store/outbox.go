@@ -57,13 +57,19 @@ func (s *Store) RoomsWithEvents(ctx context.Context) ([]string, error) {
 // NextEvents returns the oldest pending events of a room, at most limit, in the order in which they must be finished:
 // none of the room may be delivered before those ahead of it are.
 func (s *Store) NextEvents(ctx context.Context, roomID string, limit int) ([]Event, error) {
-	rows, err := s.query(ctx).rows(`SELECT seq, event_id, workspace_id, room_id, type, payload, attempts, next_at, created_at
-		FROM outbox WHERE state = 'pending' AND room_id = ? ORDER BY seq LIMIT ?`, roomID, limit)
+	rows, err := s.query(ctx).rows(`SELECT `+eventColumns+` FROM outbox WHERE state = 'pending' AND room_id = ? ORDER BY seq LIMIT ?`, roomID, limit)
 	return collect(rows, err, scanEvent)
 }
 
+const eventColumns = `seq, event_id, workspace_id, room_id, type, payload, attempts, next_at, created_at`
+
+// eventFields is where eventColumns are scanned to.
+func eventFields(e *Event) []any {
+	return []any{&e.Seq, &e.ID, &e.WorkspaceID, &e.RoomID, &e.Type, &e.Payload, &e.Attempts, (*timestamp)(&e.NextAt), (*timestamp)(&e.CreatedAt)}
+}
+
 func scanEvent(row scanner) (e Event, err error) {
-	err = row.Scan(&e.Seq, &e.ID, &e.WorkspaceID, &e.RoomID, &e.Type, &e.Payload, &e.Attempts, (*timestamp)(&e.NextAt), (*timestamp)(&e.CreatedAt))
+	err = row.Scan(eventFields(&e)...)
 	return e, err
 }
 
@@ -81,7 +87,11 @@ func (s *Store) Receiver(ctx context.Context, roomID string) (v Receiver, err er
 		return v, err
 	}
 	owner, err := q.workspace(room.WorkspaceID)
-	v.Webhook, v.Secrets = owner.Webhook, []string{owner.WebhookSecret}
+	if err != nil {
+		return v, err
+	}
+	v.Webhook = owner.Webhook
+	v.Secrets, err = q.webhookSecrets(owner)
 	if room.Webhook != nil {
 		v.Webhook = *room.Webhook
 	}
@@ -102,6 +112,7 @@ const (
 type Outcome struct {
 	Seq    int64
 	Now    Delivery // Pending: to be tried again, not before Next
+	URL    string   // where it went
 	Reason string   // of a failure
 	At     time.Time
 	Next   time.Time
@@ -116,8 +127,8 @@ func (s *Store) Settle(ctx context.Context, outcomes ...Outcome) error {
 			if o.Now == Pending {
 				finished = 0
 			}
-			_, err := t.exec(`UPDATE outbox SET state = ?, attempts = attempts + 1, last_error = ?, next_at = ?, finished_at = ?
-				WHERE seq = ? AND state = 'pending'`, string(o.Now), o.Reason, millis(o.Next), finished, o.Seq)
+			_, err := t.exec(`UPDATE outbox SET state = ?, attempts = attempts + 1, url = ?, last_error = ?, next_at = ?, finished_at = ?
+				WHERE seq = ? AND state = 'pending'`, string(o.Now), o.URL, o.Reason, millis(o.Next), finished, o.Seq)
 			if err != nil {
 				return err
 			}

@@ -36,12 +36,14 @@ type Store struct {
 	mu    sync.Mutex
 	fresh map[string]struct{} // rooms with events since the last FreshRooms; bounded by the number of rooms
 	wake  chan struct{}       // one slot
+
+	replays chan struct{} // one slot, see ReplayStarted
 }
 
 // Open opens a database, makes its tables if need be, and brings them up to date. Where is the path of an SQLite file,
 // which is made too, or the URL of a PostgreSQL database.
 func Open(ctx context.Context, where string) (*Store, error) {
-	s := &Store{dialect: sqliteDialect, fresh: make(map[string]struct{}), wake: make(chan struct{}, 1)}
+	s := &Store{dialect: sqliteDialect, fresh: make(map[string]struct{}), wake: make(chan struct{}, 1), replays: make(chan struct{}, 1)}
 	var c connections
 	var err error
 	if isPostgres(where) {

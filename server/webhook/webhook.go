@@ -10,6 +10,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -32,6 +33,9 @@ const (
 	readAhead     = 16              // events of a room whose receiver takes them
 )
 
+// noWebhook is why an event is given up when its receiver was taken away.
+const noWebhook = "no webhook is configured any more"
+
 // Sender delivers events. Set the exported fields, then call Run.
 type Sender struct {
 	Store         *store.Store
@@ -44,14 +48,16 @@ type Sender struct {
 	Resolver      *net.Resolver // nil: the system's
 	Log           *slog.Logger
 
-	client *http.Client
-	slots  *slots
-	ledger ledger
-	stats  struct{ delivered, failed, dead atomic.Uint64 }
+	client      *http.Client
+	slots       *slots
+	ledger      ledger
+	stats       struct{ delivered, failed, dead atomic.Uint64 }
+	replayEvery time.Duration // zero: the constant of that name
 
-	mu    sync.Mutex
-	rooms map[string]*roomWork // rooms whose events are being delivered; bounded by the rooms with pending events
-	wg    sync.WaitGroup
+	mu      sync.Mutex
+	rooms   map[string]*roomWork // rooms whose events are being delivered; bounded by the rooms with pending events
+	running map[string]bool      // replays, by id; the store bounds them
+	wg      sync.WaitGroup
 }
 
 // roomWork is the state of a room's goroutine. It ends when it finds no event; more says that one may have come since
@@ -79,8 +85,9 @@ func (s *Sender) Run(ctx context.Context) error {
 	s.client = newClient(s.AllowNetworks, s.Resolver)
 	defer s.client.CloseIdleConnections()
 	s.slots = newSlots()
+	s.replayEvery = cmp.Or(s.replayEvery, replayEvery)
 	s.mu.Lock()
-	s.rooms = make(map[string]*roomWork)
+	s.rooms, s.running = make(map[string]*roomWork), make(map[string]bool)
 	s.mu.Unlock()
 	stopLedger := s.ledger.start(s.Store)
 	defer stopLedger() // after the rooms, which wait for it
@@ -97,6 +104,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	s.scan(ctx, hard)
+	s.replays(ctx, hard)
 	s.prune(ctx)
 	for {
 		select {
@@ -106,8 +114,11 @@ func (s *Sender) Run(ctx context.Context) error {
 			for _, id := range s.Store.FreshRooms() {
 				s.serve(ctx, hard, id)
 			}
+		case <-s.Store.ReplayStarted():
+			s.replays(ctx, hard)
 		case <-rescan.C:
 			s.scan(ctx, hard)
+			s.replays(ctx, hard)
 		case <-prune.C:
 			s.prune(ctx)
 		}
@@ -125,7 +136,11 @@ func (s *Sender) scan(ctx, hard context.Context) {
 }
 
 func (s *Sender) prune(ctx context.Context) {
-	n, err := s.Store.PruneEvents(ctx, time.Now().Add(-s.Keep), s.KeepEvents)
+	before := time.Now().Add(-s.Keep)
+	n, err := s.Store.PruneEvents(ctx, before, s.KeepEvents)
+	if err == nil {
+		err = s.Store.PruneReplays(ctx, before)
+	}
 	if err != nil && ctx.Err() == nil {
 		s.Log.Error("could not prune webhook events", "err", err)
 	}
@@ -209,7 +224,7 @@ func (s *Sender) try(ctx, hard context.Context, e store.Event) (done bool, err e
 	}
 	if to.URL == "" {
 		s.stats.dead.Add(1)
-		o := store.Outcome{Seq: e.Seq, Now: store.Dead, Reason: "no webhook is configured any more", At: time.Now()}
+		o := store.Outcome{Seq: e.Seq, Now: store.Dead, Reason: noWebhook, At: time.Now()}
 		return true, s.ledger.record(o)
 	}
 	host := hostOf(to.URL)
@@ -222,6 +237,7 @@ func (s *Sender) try(ctx, hard context.Context, e store.Event) (done bool, err e
 		return false, nil // cut by ourselves: no fault of the receiver
 	}
 	o := s.outcome(e, failure)
+	o.URL = to.URL
 	return o.Now != store.Pending, s.ledger.record(o)
 }
 
