@@ -8,6 +8,8 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -61,8 +63,10 @@ type API struct {
 	verifier *auth.Verifier
 	limiter  *limiter
 	draining atomic.Bool
-	requests *prometheus.HistogramVec // by route, method, status
-	mux      *http.ServeMux
+
+	description json.RawMessage          // OpenAPI
+	requests    *prometheus.HistogramVec // by route, method, status
+	mux         *http.ServeMux
 }
 
 // Register adds the API's paths to mux.
@@ -77,9 +81,15 @@ func (a *API) Register(mux *http.ServeMux) {
 		Name: "amphi_http_rate_limited_total", Help: "Requests refused with 429.",
 	}, func() float64 { return float64(a.limiter.refused.Load()) }))
 
+	endpoints := a.endpoints()
+	var err error
+	if a.description, err = json.Marshal(describe(endpoints)); err != nil {
+		panic(fmt.Sprintf("api: the description does not encode: %v", err)) // it is made of texts, lists and maps
+	}
+
 	a.mux = http.NewServeMux()
 	paths := make(map[string]path)
-	for _, e := range a.endpoints() {
+	for _, e := range endpoints {
 		p := paths[e.path]
 		if p.methods == nil {
 			p = path{pattern: e.path, access: e.access, methods: make(map[string]endpoint)}
@@ -119,6 +129,7 @@ func (a *API) endpoints() []endpoint {
 		a.pollEndpoints(),
 		a.sipEndpoints(),
 		a.clientEndpoints(),
+		a.descriptionEndpoints(),
 		a.probeEndpoints(),
 	)
 }

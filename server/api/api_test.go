@@ -154,6 +154,8 @@ type bench struct {
 	server *httptest.Server
 	admin  string // management token
 	names  map[string]string
+	body   []byte // of the last answer, as it was sent
+	doc    any    // the description, read when it is needed
 }
 
 func newBench(t *testing.T, change func(*API)) *bench {
@@ -249,6 +251,8 @@ func (b *bench) call(method, path, token, body string, header ...string) (*http.
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.body = raw
+	b.conforms(req, resp.StatusCode, raw)
 	text := strings.TrimSuffix(string(raw), "\n")
 	for value, name := range b.names {
 		text = strings.ReplaceAll(text, value, name)

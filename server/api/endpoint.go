@@ -40,6 +40,9 @@ type caller struct {
 // nothing stands for no query, no body, or no answer (204).
 type nothing struct{}
 
+// written stands for an answer that the handler writes itself, as text.
+type written struct{}
+
 // unread is a body that the handler reads itself, whatever it is.
 type unread struct{}
 
@@ -75,10 +78,11 @@ func makeEndpoint[In, Out any](method, path, summary string, h func(http.Respons
 			return nil, err
 		}
 		out, err := h(w, r, c, in)
-		if _, none := any(out).(nothing); none || err != nil {
+		switch any(out).(type) {
+		case nothing, written:
 			return nil, err
 		}
-		return out, nil
+		return out, err
 	}
 	return e
 }

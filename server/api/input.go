@@ -313,6 +313,9 @@ func (o *optional[T]) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, o.value)
 }
 
+// wrapped implements wrapper.
+func (optional[T]) wrapped() reflect.Type { return reflect.TypeFor[T]() }
+
 func ptr[T any](v T) *T { return &v }
 
 // maybe is a time that is null while it has not come.

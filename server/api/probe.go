@@ -44,10 +44,10 @@ func (a *API) ready(_ http.ResponseWriter, r *http.Request) (probeObject, error)
 	return probeObject{"ready"}, nil
 }
 
-func (a *API) metrics(w http.ResponseWriter, r *http.Request) (nothing, error) {
+func (a *API) metrics(w http.ResponseWriter, r *http.Request) (written, error) {
 	if !within(a.clientAddr(r), a.MetricsFrom) {
-		return nothing{}, refuse(http.StatusForbidden, "metrics are for the networks in http.metrics_from")
+		return written{}, refuse(http.StatusForbidden, "metrics are for the networks in http.metrics_from")
 	}
 	promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
-	return nothing{}, nil
+	return written{}, nil
 }

@@ -107,6 +107,7 @@ const beyond = `
 GET /init
 POST /v2/client/report
 POST /v2/client/feedback
+GET /v2/openapi.json
 `
 
 // visit is a request and what is answered to it. In want, what differs from run to run has names, see bench.call.
