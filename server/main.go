@@ -50,6 +50,8 @@ var subcommands = []struct {
 	{"keys", "", "print the workspace's access key and secrets", (*command).keys},
 	{"token management", "", "print a token for the server API", (*command).managementToken},
 	{"token auth", "--room R --role ROLE [--user U]", "print a token that lets a user into a room", (*command).authToken},
+	{"backup", "FILE", "copy the database into a file, also while the server runs", (*command).backup},
+	{"restore", "FILE", "make the database out of such a file", (*command).restore},
 	{"doctor", "", "say what is wrong with the set-up", (*command).doctor},
 	{"version", "", "print the version", (*command).version},
 }
