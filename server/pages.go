@@ -6,9 +6,11 @@ import (
 	"errors"
 	"slices"
 
+	"amphi/server/api"
 	"amphi/server/policy"
 	"amphi/server/store"
 	"amphi/server/web"
+	"amphi/templates"
 )
 
 // pages finds what the pages show.
@@ -63,6 +65,19 @@ func (p pages) starter(ctx context.Context) (*web.Starter, error) {
 		return cmp.Or(cmp.Compare(a.Role.Level(), b.Role.Level()), cmp.Compare(a.Role.Name, b.Role.Name))
 	})
 	return starter, nil
+}
+
+// reference is the table of the API's endpoints as a page shows it.
+func reference(a *api.API) []templates.Section {
+	var sections []templates.Section
+	for _, r := range a.Reference() {
+		s := templates.Section{Name: r.Section}
+		for _, e := range r.Endpoints {
+			s.Endpoints = append(s.Endpoints, templates.Endpoint(e))
+		}
+		sections = append(sections, s)
+	}
+	return sections
 }
 
 func (p pages) room(ctx context.Context, id string) (store.Room, *policy.Template, error) {

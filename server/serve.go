@@ -120,6 +120,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle("/sdk/", files)
 	mux.Handle("/", web.New(web.Config{
 		Log: log.With("part", "web"), Assets: assets(files), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
+		Reference: reference(rest),
 	}))
 
 	server := &http.Server{

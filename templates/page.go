@@ -56,6 +56,24 @@ type Problem struct {
 	Text   string
 }
 
+// Section is a part of the API reference.
+type Section struct {
+	Name      string
+	Endpoints []Endpoint
+}
+
+// Endpoint is a method of a path of the API.
+type Endpoint struct {
+	Method, Path, Summary string
+	Token                 string   // which kind it needs; "" = none
+	Query                 []string // names
+	Body, Answer          string   // their forms, in JSON; "" = none
+	Status                int      // of a good answer
+}
+
+// anchor is the section's place on its page.
+func (s Section) anchor() string { return strings.ReplaceAll(strings.ToLower(s.Name), " ", "-") }
+
 func (c Card) promise() string {
 	switch c.Level {
 	case "stage":

@@ -40,7 +40,10 @@ func TestPages(t *testing.T) {
 		}),
 		"start-elsewhere": StartPage(dark, Start{}),
 		"meeting":         MeetingPage(testPage(hostile), Meeting{Code: "abc-defg-hij", Room: hostile, Level: "stage"}),
-		"problem":         ProblemPage(testPage("Not found"), Problem{Status: 404, Title: "There is nothing here", Text: hostile}),
+		"reference": ReferencePage(testPage("Server API"), []Section{{Name: "Live streams", Endpoints: []Endpoint{
+			{Method: "POST", Path: "/v2/things/{id}", Summary: "Change a thing", Token: "management token", Query: []string{"limit", "start"},
+				Body: `{"a": "string"}`, Answer: hostile, Status: 201}}}}),
+		"problem": ProblemPage(testPage("Not found"), Problem{Status: 404, Title: "There is nothing here", Text: hostile}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer

@@ -58,6 +58,9 @@ type Config struct {
 	// Starter finds the starter room; nil when there is none.
 	Starter func(ctx context.Context) (*Starter, error)
 
+	// Reference is what the page about the server API lists.
+	Reference []templates.Section
+
 	// ShowStarterKit says whether a request's sender may see the starter room's links, which let their
 	// holder in. Nil: only browsers that use a localhost address on this machine.
 	ShowStarterKit func(*http.Request) bool
@@ -91,6 +94,7 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /preview/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/preview/{code}", p.meeting)
+	mux.HandleFunc("GET /docs/api", p.reference)
 	mux.HandleFunc("/", p.notFound)
 	return mux
 }
@@ -173,6 +177,10 @@ func (p *pages) meeting(w http.ResponseWriter, r *http.Request) {
 			Code: given, Room: door.Room, Level: door.Role.Level().String(),
 		}))
 	}
+}
+
+func (p *pages) reference(w http.ResponseWriter, r *http.Request) {
+	p.send(w, r, http.StatusOK, templates.ReferencePage(p.page(r, "Server API · Amphi"), p.Reference))
 }
 
 var (

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"amphi/server/policy"
+	"amphi/templates"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -194,5 +195,14 @@ func TestTheme(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("cookie %q: no %s", value, want)
 		}
+	}
+}
+
+func TestReference(t *testing.T) {
+	config := testConfig()
+	config.Reference = []templates.Section{{Name: "Rooms", Endpoints: []templates.Endpoint{{Method: "GET", Path: "/v2/rooms/{room_id}", Summary: "Get a room", Status: 200}}}}
+	resp, body := get(t, config, "/docs/api", nil)
+	if resp.StatusCode != http.StatusOK || !strings.Contains(body, "/v2/rooms/{room_id}") || !strings.Contains(body, `href="/v2/openapi.json"`) {
+		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
