@@ -10,7 +10,6 @@ import (
 	"amphi/server/policy"
 	"amphi/server/store"
 	"amphi/server/web"
-	"amphi/templates"
 )
 
 // pages finds what the pages show.
@@ -68,12 +67,12 @@ func (p pages) starter(ctx context.Context) (*web.Starter, error) {
 }
 
 // reference is the table of the API's endpoints as a page shows it.
-func reference(a *api.API) []templates.Section {
-	var sections []templates.Section
+func reference(a *api.API) []web.Section {
+	var sections []web.Section
 	for _, r := range a.Reference() {
-		s := templates.Section{Name: r.Section}
+		s := web.Section{Name: r.Section}
 		for _, e := range r.Endpoints {
-			s.Endpoints = append(s.Endpoints, templates.Endpoint(e))
+			s.Endpoints = append(s.Endpoints, web.Endpoint(e))
 		}
 		sections = append(sections, s)
 	}

@@ -45,6 +45,12 @@ type StarterDoor struct {
 	Role *policy.Role
 }
 
+// Section and Endpoint are what the page about the server API lists.
+type (
+	Section  = templates.Section
+	Endpoint = templates.Endpoint
+)
+
 // Config is what pages are made from.
 type Config struct {
 	Log *slog.Logger
@@ -59,7 +65,7 @@ type Config struct {
 	Starter func(ctx context.Context) (*Starter, error)
 
 	// Reference is what the page about the server API lists.
-	Reference []templates.Section
+	Reference []Section
 
 	// ShowStarterKit says whether a request's sender may see the starter room's links, which let their
 	// holder in. Nil: only browsers that use a localhost address on this machine.

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/goleak"
 
 	"amphi/server/policy"
-	"amphi/templates"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -200,7 +199,7 @@ func TestTheme(t *testing.T) {
 
 func TestReference(t *testing.T) {
 	config := testConfig()
-	config.Reference = []templates.Section{{Name: "Rooms", Endpoints: []templates.Endpoint{{Method: "GET", Path: "/v2/rooms/{room_id}", Summary: "Get a room", Status: 200}}}}
+	config.Reference = []Section{{Name: "Rooms", Endpoints: []Endpoint{{Method: "GET", Path: "/v2/rooms/{room_id}", Summary: "Get a room", Status: 200}}}}
 	resp, body := get(t, config, "/docs/api", nil)
 	if resp.StatusCode != http.StatusOK || !strings.Contains(body, "/v2/rooms/{room_id}") || !strings.Contains(body, `href="/v2/openapi.json"`) {
 		t.Errorf("%d %s", resp.StatusCode, body)
