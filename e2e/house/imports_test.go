@@ -10,9 +10,10 @@ import (
 // nothing above, and nothing beside it. server itself, the program, knows all.
 var floors = [][]string{
 	{"server"},
-	{"server/signal", "server/api", "server/web"},
+	{"server/signal", "server/api", "server/web", "server/client"},
 	{"server/live", "server/webhook", "server/auth"},
 	{"server/room", "server/store"},
+	{"server/poll"},
 	{"server/protocol", "server/policy", "server/sfu", "server/hls", "server/bus", "server/config"},
 }
 

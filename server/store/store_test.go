@@ -1,13 +1,9 @@
 package store
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,8 +15,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv("STORE_TEST_WRITER"); path != "" {
-		writeForever(path)
+	if where := os.Getenv(writerEnv); where != "" {
+		writeMuch(where)
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -88,55 +84,6 @@ func TestOpenRefusesNewerTables(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-}
-
-// writeForever is the child of TestKill: it makes templates and prints each name once it is recorded.
-func writeForever(path string) {
-	ctx := context.Background()
-	s, err := Open(ctx, path)
-	if err != nil {
-		panic(err)
-	}
-	seed, err := s.Seed(ctx, counter())
-	if err != nil {
-		panic(err)
-	}
-	for i := 0; ; i++ {
-		name := fmt.Sprintf("room-%d", i)
-		if _, err := s.SaveRoom(ctx, seed.Workspace.ID, name, func(*Room) error { return nil }); err != nil {
-			panic(err)
-		}
-		fmt.Println(name)
-	}
-}
-
-func TestKillLosesNothingAcknowledged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "amphi.db")
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "STORE_TEST_WRITER="+path)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	check(t, err)
-	check(t, cmd.Start())
-	var names []string
-	for lines := bufio.NewScanner(out); len(names) < 200 && lines.Scan(); {
-		names = append(names, lines.Text())
-	}
-	check(t, cmd.Process.Kill())
-	_ = cmd.Wait()
-	if len(names) < 200 {
-		t.Fatalf("the child wrote %d rooms", len(names))
-	}
-	s := open(t, path)
-	seed, err := s.Seed(t.Context(), counter())
-	check(t, err)
-	for _, name := range names {
-		rooms, err := s.Rooms(t.Context(), seed.Workspace.ID, RoomFilter{Name: name}, Page{Limit: 10})
-		if err != nil || len(rooms) != 1 {
-			t.Fatalf("%s is lost: %v", name, err)
-		}
-	}
-	check(t, s.Check(t.Context()))
 }
 
 func TestSeed(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -27,8 +28,29 @@ type Cluster struct {
 // startBound is generous: the machine may be busy with other tests.
 const startBound = 2 * time.Minute
 
-// StartCluster makes a cluster and starts it. Whoever does not Stop it need not: it stops when this process ends.
-func StartCluster() (*Cluster, error) {
+// NewCluster starts a cluster for a test that does harm to it. It ends with the test. Without PostgreSQL's programs the
+// test is skipped.
+func NewCluster(t testing.TB) *Cluster {
+	t.Helper()
+	if programs() == "" {
+		t.Skip(notInstalled)
+	}
+	c, err := startCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+const notInstalled = "PostgreSQL is not installed (go tool task deps)"
+
+// startCluster makes a cluster and starts it. It stops when this process ends, if not before.
+func startCluster() (*Cluster, error) {
 	// The path of a Unix socket has at most 107 bytes, so the folder is not below a test's own.
 	dir, err := os.MkdirTemp("", "amphi-pg-")
 	if err != nil {
@@ -141,13 +163,13 @@ func (c *Cluster) start() error {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
 			said, _ := os.ReadFile(c.log())
-			return errors.Join(fmt.Errorf("it does not answer: %w\n%s", err, said), c.Stop())
+			return errors.Join(fmt.Errorf("it does not answer: %w\n%s", err, said), c.stop())
 		}
 	}
 }
 
-// Stop ends the server and removes its files.
-func (c *Cluster) Stop() error { return c.end("") }
+// stop ends the server and removes its files.
+func (c *Cluster) stop() error { return c.end("") }
 
 func (c *Cluster) end(word string) error {
 	if _, err := io.WriteString(c.input, word+"\n"); err != nil {
@@ -156,25 +178,29 @@ func (c *Cluster) end(word string) error {
 	return errors.Join(c.input.Close(), c.keeper.Wait())
 }
 
-// Crash kills the server in the middle of what it does. Restart starts it again on what is on the disk.
+// Crash kills the server in the middle of what it does: all of its processes at once, as a power cut would. Restart
+// starts it again on what is on the disk.
 func (c *Cluster) Crash() error {
 	pidFile, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
 	if err != nil {
 		return err
 	}
 	first, _, _ := strings.Cut(string(pidFile), "\n")
-	pid, err := strconv.Atoi(first)
+	postmaster, err := strconv.Atoi(first)
 	if err != nil {
 		return fmt.Errorf("postmaster.pid: %w", err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	// The postmaster first: it would start others.
+	if err := syscall.Kill(postmaster, syscall.SIGKILL); err != nil {
 		return err
+	}
+	for _, pid := range c.processes() {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 	}
 	if err := c.end("keep"); err != nil {
 		return err
 	}
-	// The others of its processes end by themselves when they notice. Until then postgres refuses to start again.
-	for deadline := time.Now().Add(startBound); c.lives(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(startBound); len(c.processes()) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return errors.New("processes of a killed PostgreSQL go on")
 		}
@@ -182,13 +208,17 @@ func (c *Cluster) Crash() error {
 	return nil
 }
 
-// lives says whether a process works in the cluster's files, as all of a server's do.
-func (c *Cluster) lives() bool {
-	processes, _ := filepath.Glob("/proc/[0-9]*/cwd")
-	return slices.ContainsFunc(processes, func(cwd string) bool {
-		dir, err := os.Readlink(cwd)
-		return err == nil && dir == c.data()
-	})
+// processes returns those that work in the cluster's files, as all of a server's do.
+func (c *Cluster) processes() (pids []int) {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		dir, err := os.Readlink(link)
+		pid, atoiErr := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		if err == nil && atoiErr == nil && dir == c.data() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // Restart starts the server after a Crash.

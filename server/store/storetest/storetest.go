@@ -40,7 +40,7 @@ func Postgres(t testing.TB) string {
 		t.Fatal(err)
 	}
 	if c == nil {
-		t.Skip("PostgreSQL is not installed (go tool task deps)")
+		t.Skip(notInstalled)
 	}
 	where, err := c.Schema(t.Context())
 	if err != nil {
@@ -59,7 +59,7 @@ var shared = sync.OnceValues(func() (*Cluster, error) {
 	if programs() == "" {
 		return nil, nil
 	}
-	return StartCluster()
+	return startCluster()
 })
 
 // Schema makes an empty schema and returns the URL that leads to it.
