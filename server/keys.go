@@ -30,11 +30,21 @@ func withStore(ctx context.Context, cfg config.Config, do func(*store.Store, sto
 }
 
 func (c *command) keys(ctx context.Context, args []string) error {
-	cfg, err := c.configure("keys", args, nil)
+	replace, overlap := false, 24*time.Hour
+	cfg, err := c.configure("keys", args, func(f *flag.FlagSet) {
+		f.BoolVar(&replace, "new-webhook-secret", false, "replace the secret that signs webhooks")
+		f.DurationVar(&overlap, "overlap", overlap, "how long a replaced webhook secret signs beside the new one")
+	})
 	if err != nil {
 		return err
 	}
-	return withStore(ctx, cfg, func(_ *store.Store, s store.Seeded) error {
+	return withStore(ctx, cfg, func(db *store.Store, s store.Seeded) error {
+		if replace {
+			var err error
+			if s.Workspace.WebhookSecret, err = db.ReplaceWebhookSecret(ctx, s.Workspace.ID, overlap); err != nil {
+				return err
+			}
+		}
 		fmt.Fprintf(c.out, "access key:     %s\nsecret:         %s\nwebhook secret: %s\ncustomer id:    %s\n",
 			s.Key.AccessKey, s.Key.Secret, s.Workspace.WebhookSecret, s.Workspace.ID)
 		return nil

@@ -97,6 +97,25 @@ func TestKeysAndTokens(t *testing.T) {
 	}
 }
 
+// TestNewWebhookSecret: only that changes, and it stays.
+func TestNewWebhookSecret(t *testing.T) {
+	env := []string{"AMPHI_DATA=" + t.TempDir()}
+	_, first, _ := amphi(t, env, "keys")
+	code, second, errs := amphi(t, env, "keys", "--new-webhook-secret", "--overlap", "1h")
+	old, fresh := strings.Split(first, "\n"), strings.Split(second, "\n")
+	if code != exitOK || len(old) != len(fresh) {
+		t.Fatalf("%d %s", code, errs)
+	}
+	for i := range old {
+		if changed := old[i] != fresh[i]; changed != strings.HasPrefix(old[i], "webhook secret:") {
+			t.Errorf("%q became %q", old[i], fresh[i])
+		}
+	}
+	if _, third, _ := amphi(t, env, "keys"); third != second {
+		t.Errorf("got %s, want %s", third, second)
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	data := t.TempDir()
 	env := []string{"AMPHI_DATA=" + data, "AMPHI_ADDR=127.0.0.1:0", "AMPHI_RTC_PORT=0"}
