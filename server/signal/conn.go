@@ -2,123 +2,206 @@ package signal
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
+	"github.com/gorilla/websocket"
 	"golang.org/x/time/rate"
 
 	"amphi/server/protocol"
 	"amphi/server/room"
 )
 
-// maxBadFrames is how many messages of a wrong shape a socket may send before it
-// is closed.
-const maxBadFrames = 20
+const (
+	// maxBadFrames is how many messages of a wrong shape a socket may send before it
+	// is closed.
+	maxBadFrames = 20
+
+	// writeBatch is how much is written at once at most, so that a buffer stays small.
+	writeBatch = 64 << 10
+
+	// closeWait is how long the other side may take to answer the closing handshake.
+	closeWait = 2 * time.Second
+)
 
 // conn is one socket with its bounded queue; it is the room's Sink. One goroutine
-// reads, one writes.
+// reads. Another writes, while there is something to write: thousands of sockets
+// are idle at most times, and a goroutine that waits costs as much memory as all
+// the rest of a socket.
 type conn struct {
 	server *Server
 	ws     *websocket.Conn
-	queue  chan []byte
+	ping   *time.Timer
+	limit  int // of queue
 
-	closeOnce sync.Once
-	closing   chan struct{} // closed when no more frames are taken
-	reason    string        // set before closing is closed
-	written   chan struct{} // closed when the writer has ended
+	mu      sync.Mutex // guards all below
+	queue   [][]byte   // frames that wait
+	writing bool       // a goroutine is in write
+	closed  bool       // no more frames are taken
+	reason  string     // why, for the other side
+	writers sync.WaitGroup
 }
 
 func newConn(s *Server, ws *websocket.Conn) *conn {
-	c := &conn{
-		server: s, ws: ws, queue: make(chan []byte, s.QueueFrames),
-		closing: make(chan struct{}), written: make(chan struct{}),
-	}
-	go c.write()
+	c := &conn{server: s, ws: ws, limit: s.QueueFrames}
+	ws.SetReadLimit(int64(s.FrameBytes))
+	_ = ws.SetReadDeadline(c.deadline())
+	ws.SetPongHandler(func(string) error { return c.alive() })
+	c.ping = time.AfterFunc(s.PingEvery, c.sendPing)
 	return c
 }
 
 // Send implements room.Sink. A reader that is so slow that its queue is full is
 // dropped: it reconnects and is brought up to date at once.
 func (c *conn) Send(frame []byte) {
-	select {
-	case c.queue <- frame:
-	case <-c.closing:
-	default:
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+	case len(c.queue) >= c.limit:
 		c.server.stats.slowSocket.Add(1)
-		c.Close("too slow")
+		c.close("too slow")
+	default:
+		c.queue = append(c.queue, frame)
+		c.wake()
 	}
 }
 
 // Close implements room.Sink.
 func (c *conn) Close(reason string) {
-	c.closeOnce.Do(func() {
-		c.reason = reason
-		close(c.closing)
-	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.close(reason)
+}
+
+// close and wake are called with mu held.
+func (c *conn) close(reason string) {
+	if !c.closed {
+		c.closed, c.reason = true, reason
+		c.ping.Stop()
+		c.wake()
+	}
+}
+
+func (c *conn) wake() {
+	if !c.writing {
+		c.writing = true
+		c.writers.Add(1)
+		go c.write()
+	}
 }
 
 // finish ends the socket and waits for its writer.
 func (c *conn) finish() {
 	c.Close("bye")
-	<-c.written
-	_ = c.ws.CloseNow() // closed already, as a rule
+	c.writers.Wait()
+	_ = c.ws.Close()
 }
 
-// write sends what is queued, and pings between, until the socket closes.
+var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// write writes what is queued until there is no more, and says goodbye if the
+// socket was closed meanwhile.
 func (c *conn) write() {
-	defer close(c.written)
-	ping := time.AfterFunc(c.server.PingEvery, c.ping)
-	defer ping.Stop()
+	defer c.writers.Done()
+	buf := writeBuffers.Get().(*[]byte)
+	defer writeBuffers.Put(buf)
 	for {
-		select {
-		case frame := <-c.queue:
-			if !c.writeFrame(frame) {
-				c.Close("write failed")
-				_ = c.ws.CloseNow() // wakes the reader
-				return
-			}
-		case <-c.closing:
-			for {
-				select {
-				case frame := <-c.queue:
-					if c.writeFrame(frame) {
-						continue
-					}
-				default:
-				}
-				_ = c.ws.Close(websocket.StatusNormalClosure, c.reason)
-				return
-			}
+		c.mu.Lock()
+		frames, closed, reason := c.queue, c.closed, c.reason
+		c.queue = nil
+		if len(frames) == 0 && !closed {
+			c.writing = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		if !c.writeFrames(frames, buf) {
+			c.Close("write failed")
+			_ = c.ws.Close() // wakes the reader
+			return
+		}
+		if len(frames) == 0 { // closed, and all is said
+			c.sayGoodbye(reason)
+			return
 		}
 	}
 }
 
-func (c *conn) writeFrame(frame []byte) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), c.server.WriteTimeout)
-	defer cancel()
-	if err := c.ws.Write(ctx, websocket.MessageText, frame); err != nil {
-		return false
+// writeFrames writes text frames to the connection itself, several at once. The
+// library, which answers pings and closes by itself, writes whole frames too: the
+// connection keeps writes apart.
+func (c *conn) writeFrames(frames [][]byte, buf *[]byte) bool {
+	b := (*buf)[:0]
+	for i, frame := range frames {
+		b = append(appendHeader(b, len(frame)), frame...)
+		if len(b) < writeBatch && i < len(frames)-1 {
+			continue
+		}
+		if err := c.ws.NetConn().SetWriteDeadline(time.Now().Add(c.server.WriteTimeout)); err != nil {
+			return false
+		}
+		if _, err := c.ws.NetConn().Write(b); err != nil {
+			return false
+		}
+		b = b[:0]
 	}
-	c.server.stats.framesOut.Add(1)
+	if cap(b) <= 2*writeBatch {
+		*buf = b
+	}
+	c.server.stats.framesOut.Add(uint64(len(frames)))
 	return true
 }
 
-// ping checks that the other side lives, again and again. It runs beside the
-// writer, which must not wait for a pong.
-func (c *conn) ping() {
-	ctx, cancel := context.WithTimeout(context.Background(), c.server.WriteTimeout)
-	defer cancel()
-	if err := c.ws.Ping(ctx); err != nil {
-		_ = c.ws.CloseNow()
+// appendHeader appends the header of an unmasked, unfragmented text frame of n
+// bytes (RFC 6455, 5.2).
+func appendHeader(b []byte, n int) []byte {
+	const finText = 0x81
+	switch {
+	case n < 126:
+		return append(b, finText, byte(n))
+	case n < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, finText, 126), uint16(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(b, finText, 127), uint64(n))
+	}
+}
+
+// sayGoodbye begins the closing handshake. The reader ends with its end.
+func (c *conn) sayGoodbye(reason string) {
+	const maxReason = 123 // bytes in a control frame (RFC 6455, 5.5.1)
+	message := websocket.FormatCloseMessage(websocket.CloseNormalClosure, reason[:min(len(reason), maxReason)])
+	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(c.server.WriteTimeout))
+	_ = c.ws.SetReadDeadline(time.Now().Add(closeWait))
+}
+
+// sendPing checks that the other side lives, again and again.
+func (c *conn) sendPing() {
+	if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.server.WriteTimeout)) != nil {
+		_ = c.ws.Close()
 		return
 	}
-	select {
-	case <-c.closing:
-	default:
-		time.AfterFunc(c.server.PingEvery, c.ping)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.ping.Reset(c.server.PingEvery)
 	}
+}
+
+// alive gives the other side, which has answered, until after the next ping.
+func (c *conn) alive() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed { // then it has closeWait
+		return nil
+	}
+	return c.ws.SetReadDeadline(c.deadline())
+}
+
+func (c *conn) deadline() time.Time {
+	return time.Now().Add(c.server.PingEvery + c.server.WriteTimeout)
 }
 
 // serve reads and answers until the socket ends, and reports whether its end
@@ -127,13 +210,13 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 	pace := rate.NewLimiter(rate.Limit(c.server.FramesPerSecond), c.server.FrameBurst)
 	bad := 0
 	for {
-		kind, data, err := c.ws.Read(ctx)
+		kind, data, err := c.ws.ReadMessage()
 		if err != nil {
-			return closedByTab(err)
+			return websocket.IsCloseError(err, websocket.CloseGoingAway)
 		}
 		c.server.stats.framesIn.Add(1)
 		frame, err := protocol.ParseFrame(data)
-		if kind != websocket.MessageText {
+		if kind != websocket.TextMessage {
 			err = protocol.ErrBadFrame
 		}
 		switch {
@@ -155,6 +238,15 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 		case frame.Method != "":
 			c.answer(ctx, peer, frame)
 		} // a response needs nothing: the server sends no requests
+	}
+}
+
+// drain reads, and answers nothing, until the socket ends.
+func (c *conn) drain() {
+	for {
+		if _, _, err := c.ws.NextReader(); err != nil {
+			return
+		}
 	}
 }
 

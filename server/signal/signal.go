@@ -6,14 +6,13 @@ package signal
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
+	"github.com/gorilla/websocket"
 
 	"amphi/server/protocol"
 	"amphi/server/room"
@@ -94,35 +93,39 @@ func (s *Server) Close() {
 
 const maxPeerIDBytes = 64 // clients use UUIDs
 
-// ServeHTTP accepts one socket and serves it until it ends. A client that may
-// not come in is told so by on-error on the open socket: clients retry a failed
-// handshake in a tight loop (§3.1, trap 31).
+// upgrader lets any origin connect: the token, not a cookie, is what lets one in.
+// Sockets read through the buffer of the HTTP server and write without one.
+var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }, WriteBufferPool: new(sync.Pool)}
+
+// ServeHTTP accepts one socket, which from then on is served by a goroutine of
+// its own: that of the request would keep its memory. A client that may not come
+// in is told so by on-error on the open socket: clients retry a failed handshake
+// in a tight loop (§3.1, trap 31).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.wg.Add(1)
-	defer s.wg.Done()
 	if s.ctx.Err() != nil {
 		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
 		return
 	}
-	// Any origin may connect: the token, not a cookie, is what lets one in.
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
-	if err != nil {
+	ws, err := upgrader.Upgrade(w, r, nil)
+	if err != nil { // the client has been answered
 		s.Log.Debug("websocket handshake failed", "err", err)
 		return
 	}
-	ws.SetReadLimit(int64(s.FrameBytes))
+	query := r.URL.Query()
+	peerID, token := query.Get("peer"), query.Get("token")
+	s.wg.Go(func() { s.serve(ws, peerID, token) })
+}
+
+func (s *Server) serve(ws *websocket.Conn, peerID, token string) {
 	s.stats.sockets.Add(1)
 	defer s.stats.sockets.Add(-1)
-
-	// The request's context ends with the handler, the server's with the server.
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
+	defer context.AfterFunc(s.ctx, func() { _ = ws.Close() })()
 
 	c := newConn(s, ws)
 	defer c.finish()
-	query := r.URL.Query()
-	peer, err := s.admit(ctx, query.Get("peer"), query.Get("token"), c)
+	peer, err := s.admit(ctx, peerID, token, c)
 	if err != nil {
 		s.stats.refused.Add(1)
 		refusal := room.AsProtocol(err)
@@ -131,6 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		c.Send(protocol.Notification(protocol.OnError, refusal))
 		c.Close(refusal.Message)
+		c.drain()
 		return
 	}
 	goingAway := c.serve(ctx, peer)
@@ -154,10 +158,4 @@ func (s *Server) admit(ctx context.Context, peerID, token string, c *conn) (*roo
 	return r.Connect(ctx, room.Identity{
 		PeerID: peerID, UserID: grant.UserID, Role: grant.Role, TokenHash: sha256.Sum256([]byte(token)),
 	}, c)
-}
-
-// closedByTab reports whether the socket's end means that the tab is gone.
-func closedByTab(err error) bool {
-	var e websocket.CloseError
-	return errors.As(err, &e) && e.Code == websocket.StatusGoingAway
 }

@@ -1,0 +1,277 @@
+// Signalbench measures what a crowd of sockets costs the server: one large room, thousands of
+// gallery viewers, one chatter. The server is the real binary in a process of its own; the
+// viewers are this process. It prints one line "name value unit" for each figure.
+//
+//	go run ./e2e/signalbench [-peers 5000] [-rate 50]
+//
+// Needs a built bin/amphi, and as many open files as peers in both processes.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"amphi/e2e/testserver"
+)
+
+func main() {
+	peers := flag.Int("peers", 5000, "viewers in the room")
+	rate := flag.Int("rate", 50, "joins in a second")
+	messages := flag.Int("messages", 200, "chat messages, ten in a second")
+	flag.Parse()
+	if err := bench(*peers, *rate, *messages); err != nil {
+		fmt.Fprintln(os.Stderr, "signalbench:", err)
+		os.Exit(1)
+	}
+}
+
+func bench(peers, rate, messages int) error {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "amphi-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	server, err := testserver.Start(ctx, testserver.Config{DataDir: dir})
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	var room struct {
+		ID string `json:"id"`
+	}
+	if err := server.API(ctx, "POST", "/v2/rooms", map[string]any{"name": "crowd", "large_room": true, "size": peers + 10}, &room); err != nil {
+		return err
+	}
+	address := strings.TrimPrefix(server.URL, "http://")
+	keys := server.Keys()
+
+	before := memory(server.PID())
+	cpuBefore := cpu(server.PID())
+	var crowd []*viewer
+	var took []time.Duration
+	var mu sync.Mutex
+	var joins sync.WaitGroup
+	var failure error
+	begin := time.Now()
+	for i := range peers {
+		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+		joins.Go(func() {
+			token := keys.AuthToken(room.ID, "hls-viewer", fmt.Sprintf("user-%d", i))
+			start := time.Now()
+			v, err := join(address, fmt.Sprintf("viewer-%d", i), token)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failure = err
+				return
+			}
+			crowd, took = append(crowd, v), append(took, time.Since(start))
+		})
+	}
+	joins.Wait()
+	if failure != nil {
+		return failure
+	}
+	slices.Sort(took)
+	joinCPU := cpu(server.PID()) - cpuBefore
+	fmt.Printf("signal.join.p50 %.1f ms\n", ms(took[len(took)/2]))
+	fmt.Printf("signal.join.p99 %.1f ms\n", ms(took[len(took)*99/100]))
+	fmt.Printf("signal.join.cpu %.2f ms\n", ms(joinCPU)/float64(peers))
+	time.Sleep(8 * time.Second) // the last count is announced, garbage is collected
+	fmt.Printf("signal.mem_per_peer %.1f KiB\n", float64(memory(server.PID())-before)/1024/float64(peers))
+
+	// Nobody does anything: what the sockets cost by being there.
+	idle := cpu(server.PID())
+	time.Sleep(10 * time.Second)
+	idle = cpu(server.PID()) - idle
+	fmt.Printf("signal.idle.cores %.4f cores\n", idle.Seconds()/10)
+
+	var chats0 uint64
+	for _, v := range crowd {
+		chats0 += v.chats.Load()
+	}
+	start, cpuStart, kernelStart := time.Now(), cpu(server.PID()), kernelTime(server.PID())
+	for i := range messages {
+		time.Sleep(time.Until(start.Add(time.Duration(i) * 100 * time.Millisecond)))
+		if err := crowd[i%len(crowd)].say(fmt.Sprintf("message %d of this evening, as long as people write", i)); err != nil {
+			return err
+		}
+	}
+	want := uint64(messages) * uint64(peers-1)
+	var got uint64
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		got = 0
+		for _, v := range crowd {
+			got += v.chats.Load()
+		}
+		if got -= chats0; got >= want {
+			break
+		}
+	}
+	spent := cpu(server.PID()) - cpuStart - time.Duration(float64(idle)*time.Since(start).Seconds()/10)
+	kernel := kernelTime(server.PID()) - kernelStart
+	fmt.Printf("signal.deliveries %d count\n", got)
+	fmt.Printf("signal.lost %d count\n", int64(want)-int64(got))
+	fmt.Printf("signal.cpu_per_delivery %.2f us\n", float64(spent.Microseconds())/float64(got))
+	fmt.Printf("signal.cpu_per_delivery.kernel %.2f us\n", float64(kernel.Microseconds())/float64(got))
+	return nil
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// viewer is a socket that costs this process as little as possible: it looks at no more of a
+// frame than is needed to count chat.
+type viewer struct {
+	conn   net.Conn
+	chats  atomic.Uint64
+	joined chan error
+}
+
+func join(address, peer, token string) (*viewer, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"peer": {peer}, "token": {token}, "user_agent_v2": {"bench"}}
+	fmt.Fprintf(conn, "GET /ws?%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", query.Encode(), address)
+	v := &viewer{conn: conn, joined: make(chan error, 1)}
+	r := bufio.NewReaderSize(conn, 1024)
+	status, err := r.ReadString('\n')
+	if err != nil || !strings.Contains(status, "101") {
+		conn.Close()
+		return nil, fmt.Errorf("handshake: %q %v", status, err)
+	}
+	for line := status; line != "\r\n"; {
+		if line, err = r.ReadString('\n'); err != nil {
+			return nil, err
+		}
+	}
+	go v.read(r)
+	if err := v.send(map[string]any{"method": "join", "id": "1", "jsonrpc": "2.0", "params": map[string]any{"name": peer, "data": ""}}); err != nil {
+		return nil, err
+	}
+	return v, <-v.joined
+}
+
+func (v *viewer) say(text string) error {
+	return v.send(map[string]any{"method": "broadcast", "id": "2", "jsonrpc": "2.0",
+		"params": map[string]any{"info": map[string]any{"message": text, "type": "chat"}}})
+}
+
+// send writes a masked text frame (RFC 6455, 5.2) whose mask is zero.
+func (v *viewer) send(message any) error {
+	body, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	return v.write(0x1, body)
+}
+
+func (v *viewer) write(opcode byte, body []byte) error {
+	frame := []byte{0x80 | opcode}
+	if len(body) < 126 {
+		frame = append(frame, 0x80|byte(len(body)))
+	} else {
+		frame = binary.BigEndian.AppendUint16(append(frame, 0x80|126), uint16(len(body)))
+	}
+	_, err := v.conn.Write(append(append(frame, 0, 0, 0, 0), body...))
+	return err
+}
+
+func (v *viewer) read(r *bufio.Reader) {
+	told := false
+	tell := func(err error) {
+		if !told {
+			told = true
+			v.joined <- err
+		}
+	}
+	var head [10]byte
+	body := make([]byte, 0, 512)
+	for {
+		if _, err := io.ReadFull(r, head[:2]); err != nil {
+			tell(err)
+			return
+		}
+		n := int(head[1] & 0x7f)
+		switch n {
+		case 126:
+			if _, err := io.ReadFull(r, head[:2]); err != nil {
+				tell(err)
+				return
+			}
+			n = int(binary.BigEndian.Uint16(head[:2]))
+			head[0] = 0x81
+		case 127:
+			if _, err := io.ReadFull(r, head[:8]); err != nil {
+				tell(err)
+				return
+			}
+			n = int(binary.BigEndian.Uint64(head[:8]))
+			head[0] = 0x81
+		}
+		body = slices.Grow(body[:0], n)[:n]
+		if _, err := io.ReadFull(r, body); err != nil {
+			tell(err)
+			return
+		}
+		switch {
+		case head[0]&0xf == 0x9:
+			if err := v.write(0xa, body); err != nil {
+				return
+			}
+		case bytes.Contains(body, []byte(`"on-broadcast"`)):
+			v.chats.Add(1)
+		case bytes.Contains(body, []byte(`"id":"1"`)):
+			if bytes.Contains(body, []byte(`"error"`)) {
+				tell(fmt.Errorf("join: %s", body))
+			}
+			tell(nil)
+		case bytes.Contains(body, []byte(`"on-error"`)):
+			tell(fmt.Errorf("refused: %s", body))
+		}
+	}
+}
+
+// cpu is the processor time of a process, kernelTime its part in the kernel: that of TCP, which on
+// one machine includes the receiving side.
+func cpu(pid int) time.Duration        { return processor(pid, 11) + processor(pid, 12) }
+func kernelTime(pid int) time.Duration { return processor(pid, 12) }
+
+// processor reads a field after the name in /proc/PID/stat, in ticks of 10 ms (proc(5)).
+func processor(pid, field int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	var ticks int64
+	fmt.Sscan(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[field], &ticks)
+	return time.Duration(ticks) * time.Second / 100
+}
+
+// memory is the resident set of a process in bytes.
+func memory(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	var size, resident int64
+	fmt.Sscan(string(b), &size, &resident)
+	return resident * int64(os.Getpagesize())
+}
