@@ -101,7 +101,9 @@ func (o *Options) Load(environ []string) (Config, error) {
 		}
 	}
 	for name := range env {
-		c.UnknownEnv = append(c.UnknownEnv, name)
+		if !strings.HasPrefix(name, "AMPHI_API_") { // the commands over the API read these
+			c.UnknownEnv = append(c.UnknownEnv, name)
+		}
 	}
 	slices.Sort(c.UnknownEnv)
 
