@@ -28,7 +28,7 @@ type remote struct {
 	json bool // for programs: the answers as they came
 
 	// Flags of single commands.
-	all, active, disabled, lock        bool
+	active, disabled, lock             bool
 	template, description, destination string
 	reason, role                       string
 	size, limit                        int
