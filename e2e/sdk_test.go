@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"amphi/e2e/testbrowser"
+	"amphi/e2e/testserver"
 )
 
 // bundleSDK builds sdk/page.js with the SDK in it and serves it, on another origin than the server's.
@@ -134,5 +135,79 @@ func TestSDK(t *testing.T) {
 	var reported []string
 	if err := sam.Eval("SDK.errors()", &reported); err != nil || len(reported) > 0 {
 		t.Errorf("the SDK reported errors: %q, %v", reported, err)
+	}
+}
+
+// TestSDKActivities is what unmodified clients do together besides talking: in a large room, without a camera.
+func TestSDKActivities(t *testing.T) {
+	l := newLab(t)
+	address := bundleSDK(t)
+	var room testserver.Room
+	if err := l.server.API(t.Context(), "POST", "/v2/rooms", map[string]any{"name": "crowd", "large_room": true}, &room); err != nil {
+		t.Fatal(err)
+	}
+	token := func(user, role string) string { return l.server.Keys().AuthToken(room.ID, role, user) }
+	users := map[string]sdkUser{}
+	for _, u := range []struct{ name, role string }{{"Sam", broadcaster}, {"Pia", hlsViewer}, {"Pit", hlsViewer}} {
+		user := sdkUser{&person{Page: l.open(u.name, testbrowser.PageConfig{}), t: t, name: u.name}}
+		if err := user.Goto(address); err != nil {
+			t.Fatal(err)
+		}
+		user.does(fmt.Sprintf("enter(%q, %q, %q)", l.server.URL, token(u.name, u.role), u.name))
+		user.waits("SDK.connected()", 10*time.Second)
+		users[u.name] = user
+	}
+	sam, pia, pit := users["Sam"], users["Pia"], users["Pit"]
+
+	// The crowd is counted and found, not listed.
+	sam.waits("SDK.large() && SDK.count() === 3", 5*time.Second)
+	sam.waits("SDK.listed().join() === 'Sam'", time.Second)
+	pit.waits("SDK.listed().sort().join() === 'Pit,Sam'", 5*time.Second)
+	sam.waits(fmt.Sprintf("SDK.everybody(%q, 1).then((names) => names.sort().join() === 'Pia,Pit')", hlsViewer), 5*time.Second)
+	sam.waits("SDK.named('PI').then((names) => names.join() === 'Pia,Pit')", 5*time.Second)
+
+	// Shared values: who observes late is told the latest.
+	sam.does("set('spotlight', { peer: 'Pia', since: 7 })")
+	pia.does("observe('spotlight', 'mood')")
+	pia.waits("SDK.value('spotlight')?.since === 7", 5*time.Second)
+	pit.does("set('mood', 'fine')")
+	pia.waits("SDK.value('mood') === 'fine'", 5*time.Second)
+
+	// A quiz.
+	sam.does("quiz('q1')")
+	for _, user := range users { // the one who started it too
+		user.waits("SDK.poll('q1')?.state === 'started' && SDK.poll('q1').questions === 2", 5*time.Second)
+	}
+	pia.does("vote('q1', 2, [2, 3])")
+	pit.does("vote('q1', 1)")
+	sam.waits("JSON.stringify(SDK.poll('q1').votes) === '[[1,1],[0,1,1]]' && SDK.poll('q1').users === 2", 5*time.Second)
+	if err := pia.Eval("SDK.vote('q1', 9, [1]).then(() => { throw Error('taken') }, (e) => e.code === 400 || Promise.reject(e))", nil); err != nil {
+		t.Error("a vote for what is no option:", err)
+	}
+	sam.does("stopPoll('q1')")
+	pit.waits("SDK.poll('q1').state === 'stopped'", 5*time.Second)
+	var board struct {
+		Names   []string
+		HasNext bool
+		Summary struct{ AvgScore, VotedUsers, CorrectUsers float64 }
+	}
+	if err := sam.Eval("SDK.leaderboard('q1')", &board); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(board.Names, ", "); got != "1 Pia 11, 2 Pit 0" || board.HasNext || board.Summary.AvgScore != 5.5 || board.Summary.VotedUsers != 2 || board.Summary.CorrectUsers != 1 {
+		t.Errorf("%+v", board)
+	}
+
+	// A raised hand puts somebody into everybody's list, and takes them out again.
+	pit.does("raiseHand()")
+	sam.waits("SDK.listed().sort().join() === 'Pit,Sam' && SDK.peer('Pit').hand", 5*time.Second)
+	pit.does("lowerHand()")
+	sam.waits("SDK.listed().join() === 'Sam'", 5*time.Second)
+
+	for name, user := range users {
+		var reported []string
+		if err := user.Eval("SDK.errors()", &reported); err != nil || len(reported) > 0 {
+			t.Errorf("%s: the SDK reported errors: %q, %v", name, reported, err)
+		}
 	}
 }
