@@ -45,6 +45,8 @@ func (p *Peer) EndRoom(ctx context.Context, req protocol.EndRoom) error {
 	r := p.room
 	err := p.doJoined(ctx, func() error {
 		if !p.role.Permissions.EndRoom {
+			r.refused(p.stay(), Refusal{Of: EndRefused, By: p.ID, Ending: Ending{By: p.ID, Lock: req.Lock, Reason: req.Reason},
+				Code: errNotAllowed.Code, Message: errNotAllowed.Message})
 			return errNotAllowed
 		}
 		r.end(p, req)

@@ -43,6 +43,8 @@ type Peer struct {
 	sink  atomic.Pointer[sinkRef]
 	media atomic.Pointer[sfu.Peer] // nil for peers without WebRTC
 	chat  *rate.Limiter
+	// reports bounds what the observer hears of the peer.
+	reports *rate.Limiter
 
 	// What follows is owned by the room's goroutine.
 	tokenHash    [32]byte
@@ -92,14 +94,20 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 			sink.Send(protocol.Notification(protocol.OnPeerLeaveRequest, protocol.PeerLeaveEvent{Reason: "removed from the room"}))
 			return errLeft
 		}
+		stranger := Stay{PeerID: id.PeerID, UserID: id.UserID, Role: id.Role}
 		if p = r.peers[id.PeerID]; p != nil {
-			return r.reconnect(p, id, sink)
+			err := r.reconnect(p, id, sink)
+			if err != nil {
+				r.refused(stranger, Refusal{Of: JoinRefused, Message: refusedID})
+			}
+			return err
 		}
 		role := r.role(id.Role)
 		switch {
 		case r.disabled.Load():
 			return errRoomDisabled
 		case role == nil:
+			r.refused(stranger, Refusal{Of: JoinRefused, Message: refusedRole})
 			return errNoRole
 		case len(r.peers) >= r.limits.Peers:
 			return errRoomFull
@@ -107,6 +115,7 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 		p = &Peer{
 			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
 			chat:      rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
+			reports:   newReportLimiter(),
 			tokenHash: id.TokenHash, role: role, groups: []string{}, withdrawn: map[string]bool{},
 			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 		}
@@ -164,6 +173,9 @@ func (p *Peer) Disconnected(sink Sink, goingAway bool) {
 		}
 		p.sink.Store(nil)
 		if p.phase != joined {
+			if p.phase == joining {
+				r.refused(p.stay(), Refusal{Of: JoinRefused, Message: refusedNetwork})
+			}
 			r.remove(p, Departure{})
 			return nil
 		}
@@ -206,6 +218,9 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 			return err
 		}
 		if err := r.roleHasPlace(p.role); err != nil {
+			stay := p.stay()
+			stay.Name, stay.Data = req.Name, req.Data
+			r.refused(stay, Refusal{Of: JoinRefused, Message: errRoleFull.Message})
 			return err
 		}
 		p.phase = joining
@@ -255,6 +270,9 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 // Leave takes the peer out of the room at its own wish.
 func (p *Peer) Leave(ctx context.Context) error {
 	return p.room.do(ctx, func() error {
+		if p.phase == preview {
+			p.room.refused(p.stay(), Refusal{Of: LeaveRefused, Message: refusedNotJoined})
+		}
 		p.room.remove(p, Departure{Reason: LeftByRequest})
 		return nil
 	})
@@ -269,6 +287,7 @@ func (r *Room) remove(p *Peer, why Departure) {
 		r.announceLeave(p)
 	}
 	if p.phase == joined {
+		p.tracksChanged(TrackRemoved, p.tracks...)
 		why.At = time.Now()
 		stay := p.stay()
 		r.journal.add("peer left", func(ctx context.Context) error {

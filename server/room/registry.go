@@ -66,6 +66,7 @@ var DefaultLimits = Limits{
 type Config struct {
 	SFU      *sfu.SFU
 	Records  Records
+	Observer Observer        // may be nil
 	Streamer func() Streamer // asked late: the streamer is built on top of the registry
 	NewID    func() string   // object ids (24 hex digits) for sessions
 	NodeID   string          // sfu_node_id; differs after a restart

@@ -79,6 +79,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 		return nil
 	}
 	if err := r.roleHasPlace(role); err != nil {
+		r.refused(p.stay(), Refusal{Of: RoleChangeRefused, By: by, Role: role.Name, Message: errRoleFull.Message})
 		return err
 	}
 	p.log.Info("role changed", "from", p.role.Name, "to", role.Name)
@@ -94,6 +95,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 		if role.MayPublish(string(t.Kind), t.Source) {
 			return false
 		}
+		p.tracksChanged(TrackRemoved, t)
 		removed[t.TrackID] = t.Track
 		p.withdrawn[t.TrackID] = true
 		return true

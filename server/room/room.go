@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/sfu"
@@ -46,6 +48,7 @@ type Room struct {
 	countTimer  *time.Timer
 	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
+	refusals    *rate.Limiter // of what the observer is told
 }
 
 // Info is what does not change while a room is live.
@@ -72,6 +75,7 @@ func newRoom(g *Registry, rec Record) *Room {
 		removed:    map[string]time.Time{},
 		roleTokens: map[string]roleOffer{},
 		watchers:   map[int]func(*Stage){},
+		refusals:   newRefusalLimiter(),
 		hls:        protocol.HLSState{Variants: []protocol.HLSVariant{}},
 	}
 	r.journal = newJournal(r.log)
@@ -120,6 +124,7 @@ func (r *Room) run() {
 // shutdown runs on the owner goroutine, as its last act.
 func (r *Room) shutdown() {
 	for _, p := range r.peers {
+		p.tracksChanged(TrackRemoved, p.tracks...)
 		p.stop()
 	}
 	r.speakers.stop()

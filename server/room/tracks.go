@@ -123,6 +123,7 @@ func (p *Peer) setTracks(tracks map[string]protocol.Track, media *sfu.Peer) {
 		if _, stays := tracks[t.TrackID]; stays {
 			return false
 		}
+		p.tracksChanged(TrackRemoved, t)
 		removed[t.TrackID] = t.Track
 		return true
 	})
@@ -133,7 +134,9 @@ func (p *Peer) setTracks(tracks map[string]protocol.Track, media *sfu.Peer) {
 			p.tracks[i].media = media.Track(id) // a new connection brings new media
 			continue
 		}
-		p.tracks = append(p.tracks, &track{Track: info, media: media.Track(id), started: time.Now()})
+		t := &track{Track: info, media: media.Track(id), started: time.Now()}
+		p.tracks = append(p.tracks, t)
+		p.tracksChanged(TrackAdded, t)
 		added[id] = info
 	}
 	if len(removed) > 0 {
@@ -155,6 +158,7 @@ func (p *Peer) TrackUpdate(ctx context.Context, req protocol.TrackUpdate) error 
 				continue
 			}
 			t.Mute, t.Description = u.Mute, u.Description
+			p.tracksChanged(TrackUpdated, t)
 			changed[t.TrackID] = t.Track
 		}
 		if len(changed) > 0 {

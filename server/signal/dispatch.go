@@ -22,8 +22,7 @@ var handlers = map[string]handler{
 	protocol.MethodAnswer:      command(withoutContext((*room.Peer).Answer)),
 	protocol.MethodTrickle:     command(withoutContext((*room.Peer).Trickle)),
 	protocol.MethodTrackUpdate: command((*room.Peer).TrackUpdate),
-	// Telemetry has nobody who reads it yet; refusing it would only cost frames.
-	protocol.MethodAnalytics: func(context.Context, *room.Peer, json.RawMessage) (any, error) { return nil, nil },
+	protocol.MethodAnalytics:   command((*room.Peer).Report),
 
 	protocol.MethodBroadcast:   query((*room.Peer).Broadcast),
 	protocol.MethodPeerUpdate:  command((*room.Peer).Update),
