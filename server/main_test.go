@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"amphi/server/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -240,5 +242,28 @@ func TestSnake(t *testing.T) {
 		if got := snake(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
+	}
+}
+
+// TestPostgres: the commands find their records behind --db, and say nothing of the password.
+func TestPostgres(t *testing.T) {
+	t.Chdir(t.TempDir())
+	env := []string{"AMPHI_DB=" + storetest.Postgres(t)}
+	code, first, errs := amphi(t, env, "keys")
+	if code != exitOK || !strings.Contains(first, "access key: ") {
+		t.Fatalf("%d %q %q", code, first, errs)
+	}
+	if _, second, _ := amphi(t, env, "keys"); second != first {
+		t.Errorf("keys changed:\n%s\n%s", first, second)
+	}
+	if _, out, _ := amphi(t, env, "doctor"); !strings.Contains(out, "ok    database") {
+		t.Errorf("%s", out)
+	}
+	if entries, _ := os.ReadDir("data"); len(entries) > 0 {
+		t.Errorf("%v in the data directory", entries)
+	}
+	code, out, errs := amphi(t, nil, "keys", "--db", "postgres://amphi:secret@127.0.0.1:1/amphi")
+	if code != exitFailed || !strings.Contains(errs, "postgres://amphi:xxxxx@127.0.0.1:1/amphi") || strings.Contains(out+errs, "secret") {
+		t.Errorf("%d %q %q", code, out, errs)
 	}
 }

@@ -95,6 +95,7 @@ func (s *Store) Rooms(ctx context.Context, workspaceID string, f RoomFilter, p P
 		w.and("r.template_id = ?", f.TemplateID)
 	}
 	w.between("r.created_at", f.After, f.Before)
+	w.idsFrom("r.id", f.After)
 	w.page("r.id", p)
 	rows, err := s.query(ctx).rows(selectRooms+w.text, w.args...)
 	return collect(rows, err, scanRoom)

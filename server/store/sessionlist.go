@@ -31,6 +31,7 @@ func (s *Store) Sessions(ctx context.Context, workspaceID string, f SessionFilte
 		w.and("ended_at <> 0")
 	}
 	w.between("created_at", f.After, f.Before)
+	w.idsFrom("id", f.After)
 	w.page("id", p)
 	rows, err := s.query(ctx).rows(`SELECT `+sessionColumns+` FROM sessions`+w.text, w.args...)
 	return collect(rows, err, scanSession)

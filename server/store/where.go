@@ -2,6 +2,8 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -30,6 +32,17 @@ func (c *clause) between(column string, after, before time.Time) {
 	}
 	if !before.IsZero() {
 		c.and(column+" <= ?", before.UnixMilli())
+	}
+}
+
+// idSlack is more than an id may be older than what its row says about its beginning.
+const idSlack = time.Hour
+
+// idsFrom spares a list that begins at some time the rows from long before: an id begins with its time in seconds. It
+// only narrows down; the list has a condition of its own about the exact time.
+func (c *clause) idsFrom(id string, after time.Time) {
+	if from := after.Add(-idSlack).Unix(); !after.IsZero() && from > 0 && from <= math.MaxUint32 {
+		c.and(id+" >= ?", fmt.Sprintf("%08x", from))
 	}
 }
 

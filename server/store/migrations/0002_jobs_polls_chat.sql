@@ -1,14 +1,15 @@
 -- Recordings and external streams, their files, stream keys, polls, chat; and an index for each order and filter of a
--- list: all are paged by id, which begins with the time.
+-- list: all are paged by id, which begins with the time. created_at is in some so that a list between two times, which
+-- may pass over many rows, reads the index only.
 
 DROP INDEX sessions_of_room;
 DROP INDEX live_streams_of_room;
 DROP INDEX live_streams_of_session;
 CREATE INDEX templates_page ON templates (workspace_id, id);
-CREATE INDEX rooms_page ON rooms (workspace_id, id);
-CREATE INDEX rooms_page_enabled ON rooms (workspace_id, enabled, id);
-CREATE INDEX sessions_page ON sessions (workspace_id, id);
-CREATE INDEX sessions_page_of_room ON sessions (room_id, id);
+CREATE INDEX rooms_page ON rooms (workspace_id, id, created_at);
+CREATE INDEX rooms_page_enabled ON rooms (workspace_id, enabled, id, created_at);
+CREATE INDEX sessions_page ON sessions (workspace_id, id, created_at);
+CREATE INDEX sessions_page_of_room ON sessions (room_id, id, created_at);
 CREATE INDEX live_streams_page ON live_streams (workspace_id, id);
 CREATE INDEX live_streams_page_status ON live_streams (workspace_id, status, id);
 CREATE INDEX live_streams_page_of_room ON live_streams (room_id, id);
