@@ -10,7 +10,6 @@ import (
 
 	"amphi/server/protocol"
 
-	"github.com/coder/websocket"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -123,7 +122,7 @@ func httpError(status int, body []byte, action string) *Error {
 }
 
 // dial opens the WebSocket that /init named.
-func dial(ctx context.Context, endpoint, peerID, token string) (*websocket.Conn, error) {
+func dial(ctx context.Context, endpoint, peerID, token string) (socket, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, terminal(newError(codeSocketFailed, "JOIN", "signalling endpoint: %w", err))
@@ -135,12 +134,11 @@ func dial(ctx context.Context, endpoint, peerID, token string) (*websocket.Conn,
 	q.Set("protocol_version", protocolVersion)
 	q.Set("protocol_spec", protocolSpec)
 	u.RawQuery = q.Encode()
-	conn, _, err := websocket.Dial(ctx, u.String(), nil)
+	conn, err := dialSocket(ctx, u.String())
 	if err != nil {
 		// The error may quote the address, and with it the token.
 		return nil, newError(codeSocketFailed, "JOIN", "%s", strings.ReplaceAll(err.Error(), url.QueryEscape(token), "…"))
 	}
-	conn.SetReadLimit(maxServerFrame)
 	return conn, nil
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"amphi/server/protocol"
 
-	"github.com/coder/websocket"
 	"github.com/google/uuid"
 )
 
@@ -52,6 +51,14 @@ func defaultTiming() timing {
 	}
 }
 
+// socket is a WebSocket with text messages: the browser's, or a library's.
+type socket interface {
+	Read(ctx context.Context) ([]byte, error) // one goroutine; ends with CloseNow
+	Write(ctx context.Context, message []byte) error
+	Close(reason string) error // with a handshake
+	CloseNow()
+}
+
 // link is the signalling of one session over any number of sockets, one at a
 // time. Requests wait for answers by id; a lost socket fails them, and they are
 // tried again on the next. handle is called for each notification, in order,
@@ -62,8 +69,8 @@ type link struct {
 	handle func(method string, params json.RawMessage)
 
 	mu      sync.Mutex
-	conn    *websocket.Conn // nil while there is none
-	up      chan struct{}   // closed while conn is not nil
+	conn    socket        // nil while there is none
+	up      chan struct{} // closed while conn is not nil
 	pending map[string]chan protocol.Frame
 	heard   time.Time // last frame from the server
 	bad     int       // frames that could not be read
@@ -74,7 +81,7 @@ func newLink(log *slog.Logger, t timing, handle func(string, json.RawMessage)) *
 }
 
 // serve reads one socket until it ends, and returns why.
-func (l *link) serve(ctx context.Context, conn *websocket.Conn) error {
+func (l *link) serve(ctx context.Context, conn socket) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.mu.Lock()
@@ -86,7 +93,7 @@ func (l *link) serve(ctx context.Context, conn *websocket.Conn) error {
 	silent := make(chan struct{})
 	spawn(func() { l.ping(ctx, conn, silent) })
 	for {
-		kind, data, err := conn.Read(ctx)
+		data, err := conn.Read(ctx)
 		if err != nil {
 			select {
 			case <-silent:
@@ -95,15 +102,12 @@ func (l *link) serve(ctx context.Context, conn *websocket.Conn) error {
 				return fmt.Errorf("%w: %w", errSocketLost, err)
 			}
 		}
-		if kind != websocket.MessageText {
-			continue
-		}
 		l.receive(data)
 	}
 }
 
 // lost fails what waits for an answer on this socket.
-func (l *link) lost(conn *websocket.Conn) {
+func (l *link) lost(conn socket) {
 	l.mu.Lock()
 	l.conn = nil
 	l.up = make(chan struct{})
@@ -113,7 +117,7 @@ func (l *link) lost(conn *websocket.Conn) {
 	for _, answer := range pending {
 		close(answer)
 	}
-	_ = conn.CloseNow()
+	conn.CloseNow()
 }
 
 // receive takes one frame. One that cannot be read is dropped; the connection
@@ -153,7 +157,7 @@ func parseFrame(data []byte) (protocol.Frame, error) {
 }
 
 // ping keeps asking; when nothing at all comes for too long it closes the socket.
-func (l *link) ping(ctx context.Context, conn *websocket.Conn, silent chan struct{}) {
+func (l *link) ping(ctx context.Context, conn socket, silent chan struct{}) {
 	for {
 		sent := time.Now()
 		if err := l.write(ctx, conn, protocol.Request(uuid.NewString(), protocol.MethodPing, protocol.Ping{Timestamp: sent.UnixMilli()})); err != nil {
@@ -178,16 +182,16 @@ func (l *link) ping(ctx context.Context, conn *websocket.Conn, silent chan struc
 		l.mu.Unlock()
 		if !heard.After(sent) {
 			close(silent)
-			_ = conn.CloseNow()
+			conn.CloseNow()
 			return
 		}
 	}
 }
 
-func (l *link) write(ctx context.Context, conn *websocket.Conn, data []byte) error {
+func (l *link) write(ctx context.Context, conn socket, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	return conn.Write(ctx, websocket.MessageText, data)
+	return conn.Write(ctx, data)
 }
 
 // notify sends a message that has no answer. Without a socket it is dropped:
@@ -276,7 +280,7 @@ func (l *link) requestOnce(ctx context.Context, method string, params, result an
 }
 
 // wait blocks until there is a socket.
-func (l *link) wait(ctx context.Context) (*websocket.Conn, error) {
+func (l *link) wait(ctx context.Context) (socket, error) {
 	for {
 		l.mu.Lock()
 		conn, up := l.conn, l.up
@@ -298,7 +302,7 @@ func (l *link) drop() {
 	conn := l.conn
 	l.mu.Unlock()
 	if conn != nil {
-		_ = conn.CloseNow()
+		conn.CloseNow()
 	}
 }
 
@@ -310,7 +314,7 @@ func (l *link) close() {
 	if conn == nil {
 		return
 	}
-	if err := conn.Close(websocket.StatusNormalClosure, "Normal Close"); err != nil && !errors.Is(err, context.Canceled) {
+	if err := conn.Close("Normal Close"); err != nil && !errors.Is(err, context.Canceled) {
 		l.log.Debug("close", "err", err)
 	}
 }

@@ -15,3 +15,12 @@ const clientOS = "web"
 func httpDo(ctx context.Context, method, url string, header map[string]string, body string) (status int, answer []byte, err error) {
 	return jsbridge.Fetch(ctx, jsbridge.Request{Method: method, URL: url, Header: header, Body: body}, maxHTTPBody)
 }
+
+// dialSocket opens a WebSocket of the browser.
+func dialSocket(ctx context.Context, url string) (socket, error) {
+	s, err := jsbridge.Dial(ctx, url, 2*maxServerFrame)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+
+	"github.com/coder/websocket"
 )
 
 // spawn runs fn in a goroutine.
@@ -39,3 +41,34 @@ func httpDo(ctx context.Context, method, url string, header map[string]string, b
 	}
 	return response.StatusCode, answer, nil
 }
+
+// dialSocket opens a WebSocket.
+func dialSocket(ctx context.Context, url string) (socket, error) {
+	conn, _, err := websocket.Dial(ctx, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadLimit(maxServerFrame)
+	return nativeSocket{conn}, nil
+}
+
+type nativeSocket struct{ conn *websocket.Conn }
+
+func (s nativeSocket) Read(ctx context.Context) ([]byte, error) {
+	for {
+		kind, data, err := s.conn.Read(ctx)
+		if err != nil || kind == websocket.MessageText {
+			return data, err
+		}
+	}
+}
+
+func (s nativeSocket) Write(ctx context.Context, message []byte) error {
+	return s.conn.Write(ctx, websocket.MessageText, message)
+}
+
+func (s nativeSocket) Close(reason string) error {
+	return s.conn.Close(websocket.StatusNormalClosure, reason)
+}
+
+func (s nativeSocket) CloseNow() { _ = s.conn.CloseNow() }

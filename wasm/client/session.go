@@ -13,7 +13,6 @@ import (
 	"amphi/server/protocol"
 	"amphi/wasm/rtc"
 
-	"github.com/coder/websocket"
 	"github.com/google/uuid"
 	"github.com/pion/webrtc/v4"
 )
@@ -88,7 +87,7 @@ func newSession(c *Client, config JoinConfig, token claims) *session {
 // connect finds the server and waits until the role is known. The first
 // attempts are repeated, with a pause that grows, where the reason may pass.
 func (s *session) connect(ctx context.Context) error {
-	var conn *websocket.Conn
+	var conn socket
 	for try := 1; ; try++ {
 		var err error
 		if conn, err = s.open(ctx); err == nil {
@@ -118,7 +117,7 @@ func (s *session) connect(ctx context.Context) error {
 }
 
 // open does /init and opens a socket.
-func (s *session) open(ctx context.Context) (*websocket.Conn, error) {
+func (s *session) open(ctx context.Context) (socket, error) {
 	config, err := fetchInit(ctx, s.config.InitEndpoint, s.peerID, s.config.AuthToken)
 	if err != nil {
 		return nil, err
@@ -130,7 +129,7 @@ func (s *session) open(ctx context.Context) (*websocket.Conn, error) {
 }
 
 // run keeps a socket until the session ends.
-func (s *session) run(conn *websocket.Conn) {
+func (s *session) run(conn socket) {
 	for first := true; ; first = false {
 		if !first {
 			spawn(s.resume)
@@ -149,7 +148,7 @@ func (s *session) run(conn *websocket.Conn) {
 
 // reconnect tries every second for a minute (§7.7). It returns nil when the
 // session has ended.
-func (s *session) reconnect() *websocket.Conn {
+func (s *session) reconnect() socket {
 	deadline := time.Now().Add(s.timing.reconnectFor)
 	for {
 		if !sleep(s.ctx, s.timing.reconnectEvery) {
