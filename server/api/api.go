@@ -107,7 +107,7 @@ func (a *API) Register(mux *http.ServeMux) {
 }
 
 // prefixes are the paths below which everything is the API's.
-var prefixes = []string{"/v2/", "/init", "/init/", "/healthz", "/readyz", "/metrics"}
+var prefixes = []string{"/v2/", "/api/v2/", "/islb/", "/policy/v1/", "/hmsapi/", "/init", "/init/", "/healthz", "/readyz", "/metrics"}
 
 // Drain makes /readyz fail, so that load balancers send nobody new.
 func (a *API) Drain() { a.draining.Store(true) }
@@ -130,6 +130,7 @@ func (a *API) endpoints() []endpoint {
 		a.webhookEndpoints(),
 		a.sipEndpoints(),
 		a.clientEndpoints(),
+		a.legacyEndpoints(),
 		a.descriptionEndpoints(),
 		a.probeEndpoints(),
 	)

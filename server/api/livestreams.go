@@ -183,7 +183,11 @@ func (a *API) pauseStreamRecording(r *http.Request, workspaceID string, _ nothin
 	if _, err := a.activeStream(r, workspaceID); err != nil {
 		return streamObject{}, err
 	}
-	return streamObject{}, refuse(http.StatusBadRequest, "the live stream is not being recorded")
+	return streamObject{}, errNotRecorded()
+}
+
+func errNotRecorded() *Error {
+	return refuse(http.StatusBadRequest, "the live stream is not being recorded")
 }
 
 func (a *API) getStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {

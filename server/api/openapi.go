@@ -120,7 +120,7 @@ func (d *description) operation(e endpoint) object {
 	switch {
 	case e.out == reflect.TypeFor[nothing]():
 		responses[strconv.Itoa(cmp.Or(e.status, http.StatusNoContent))] = object{"description": "Done"}
-	case e.out == reflect.TypeFor[written]():
+	case e.out == reflect.TypeFor[written](), e.out == reflect.TypeFor[plainText]():
 		responses["200"] = object{"description": "Text", "content": object{"text/plain": object{"schema": object{"type": "string"}}}}
 	default:
 		responses[strconv.Itoa(cmp.Or(e.status, http.StatusOK))] = object{"description": "Done", "content": jsonContent(d.schema(e.out, true))}
@@ -360,7 +360,7 @@ func (e endpoint) reference() ReferenceEndpoint {
 	switch e.out {
 	case reflect.TypeFor[nothing]():
 		r.Status = cmp.Or(e.status, http.StatusNoContent)
-	case reflect.TypeFor[written](), reflect.TypeFor[json.RawMessage]():
+	case reflect.TypeFor[written](), reflect.TypeFor[plainText](), reflect.TypeFor[json.RawMessage]():
 	default:
 		r.Answer = example(e.out)
 	}

@@ -284,7 +284,7 @@ func (a *API) savedRoom(r *http.Request, room store.Room, err error) (roomObject
 	case errors.Is(err, store.ErrConflict):
 		return roomObject{}, badParam("body", "name is taken by another room")
 	case errors.Is(err, store.ErrNotFound):
-		return roomObject{}, &Error{Code: http.StatusBadRequest, Message: "Error: template not found", Details: []string{"Error: template not found"}}
+		return roomObject{}, errWrongTemplate()
 	case err != nil:
 		return roomObject{}, err
 	}
@@ -293,6 +293,11 @@ func (a *API) savedRoom(r *http.Request, room store.Room, err error) (roomObject
 	}
 	w, err := a.Store.Workspace(r.Context(), room.WorkspaceID)
 	return a.showRoom(room, w), err
+}
+
+func errWrongTemplate() *Error {
+	const text = "Error: template not found"
+	return &Error{Code: http.StatusBadRequest, Message: text, Details: []string{text}}
 }
 
 // room returns the room of the path.

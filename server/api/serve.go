@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"runtime/debug"
@@ -21,11 +22,12 @@ import (
 
 // Error is a refusal, and the body of its response.
 type Error struct {
-	Code    int      `json:"code"` // the HTTP status
+	Code    int      `json:"code"` // the HTTP status, but for old paths
 	Message string   `json:"message"`
 	Details []string `json:"details,omitempty"`
 
-	cause error // for the log only
+	status int   // the HTTP status; 0: Code
+	cause  error // for the log only
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%d: %s %q", e.Code, e.Message, e.Details) }
@@ -188,12 +190,12 @@ func (a *API) answer(w *recorder, r *http.Request, e endpoint, v any, err error)
 			if refusal.cause != nil {
 				reason += ": " + refusal.cause.Error()
 			}
-			a.Log.Info("request refused", "method", method(r), "path", r.URL.Path, "status", refusal.Code, "reason", reason)
+			a.Log.Info("request refused", "method", method(r), "path", r.URL.Path, "status", cmp.Or(refusal.status, refusal.Code), "reason", reason)
 		}
 		if refusal.Code == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
-		a.respond(w, refusal.Code, refusal)
+		a.respond(w, cmp.Or(refusal.status, refusal.Code), refusal)
 	case v != nil:
 		a.respond(w, cmp.Or(e.status, http.StatusOK), v)
 	case w.status == 0:
@@ -202,6 +204,12 @@ func (a *API) answer(w *recorder, r *http.Request, e endpoint, v any, err error)
 }
 
 func (a *API) respond(w *recorder, status int, v any) {
+	if text, ok := v.(plainText); ok {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, string(text))
+		return
+	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
