@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -36,7 +38,7 @@ var sqlitePragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchro
 
 const sqliteReaders = 4 // connections
 
-func openSQLite(path string) (c connections, err error) {
+func openSQLite(ctx context.Context, path string) (c connections, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return c, err
 	}
@@ -64,7 +66,7 @@ func openSQLite(path string) (c connections, err error) {
 	if c.write, err = open(1); err != nil {
 		return c, err
 	}
-	if err := c.write.Ping(); err != nil { // makes the file a WAL database before the first reader comes
+	if err := becomeWAL(ctx, c.write); err != nil {
 		c.write.Close()
 		return c, fmt.Errorf("open: %w", err)
 	}
@@ -73,4 +75,21 @@ func openSQLite(path string) (c connections, err error) {
 		return c, err
 	}
 	return c, nil
+}
+
+// becomeWAL makes the first connection, which makes the file a WAL database before a reader comes. When several do that
+// to a new file at once, SQLite refuses some without the patience that it has otherwise (busy_timeout).
+func becomeWAL(ctx context.Context, db *sql.DB) error {
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		err := db.PingContext(ctx)
+		var busy *sqlite.Error
+		if !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

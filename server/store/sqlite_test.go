@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"amphi/server/store/storetest"
 )
 
@@ -58,5 +60,23 @@ func TestPragmas(t *testing.T) {
 		check(t, s.read.Close())
 		check(t, s.write.Close())
 		s = open(t, storetest.SQLite(t))
+	}
+}
+
+// TestOpenAtOnce: several programs make the same file at the same moment.
+func TestOpenAtOnce(t *testing.T) {
+	for range 20 {
+		path := storetest.SQLite(t)
+		var group errgroup.Group
+		for range 4 {
+			group.Go(func() error {
+				s, err := Open(t.Context(), path)
+				if err != nil {
+					return err
+				}
+				return s.Close()
+			})
+		}
+		check(t, group.Wait())
 	}
 }

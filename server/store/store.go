@@ -50,7 +50,7 @@ func Open(ctx context.Context, where string) (*Store, error) {
 		s.dialect = postgresDialect
 		c, err = openPostgres(ctx, where)
 	} else {
-		c, err = openSQLite(where)
+		c, err = openSQLite(ctx, where)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", Redacted(where), err)
