@@ -30,7 +30,7 @@ type streamObject struct {
 	StoppedAt       *time.Time            `json:"stopped_at"`
 	StartedBy       string                `json:"started_by"`
 	StoppedBy       string                `json:"stopped_by"`
-	RecordingAssets []any                 `json:"recording_assets"` // null but for a single stream's GET
+	RecordingAssets []inlineAsset         `json:"recording_assets"` // null but for a single stream's GET
 }
 
 type playback struct {
@@ -192,8 +192,12 @@ func errNotRecorded() *Error {
 
 func (a *API) getStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
 	l, err := a.stream(r, workspaceID)
+	if err != nil {
+		return streamObject{}, err
+	}
+	assets, err := a.Store.AssetsOf(r.Context(), l.ID)
 	o := showStream(l)
-	o.RecordingAssets = []any{}
+	o.RecordingAssets = append([]inlineAsset{}, showInline(assets[l.ID])...)
 	return o, err
 }
 

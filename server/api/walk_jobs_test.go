@@ -2,6 +2,7 @@ package api
 
 import (
 	"strings"
+	"testing"
 	"time"
 
 	"amphi/server/store"
@@ -178,6 +179,26 @@ func walkJobs(b *bench) []row {
 				visit{late: at("/v2/recording-assets/{id}/presigned-url", &assetID), status: 404, want: `{"code":404,"message":"this server does not have the file of the recording asset"}`},
 				visit{path: "/v2/recording-assets/x/presigned-url?presign_duration=604801", status: 400, want: badQuery("presign_duration must be 1 to 604800 seconds")},
 				visit{path: "/v2/recording-assets/x/presigned-url?presign_duration=-1", status: 400, want: badQuery("presign_duration must be 1 to 604800 seconds")})},
+	}
+}
+
+// TestStreamShowsItsAssets: a live stream that was recorded names the files that it left.
+func TestStreamShowsItsAssets(t *testing.T) {
+	b := newBench(t, nil)
+	session, err := b.Store.OpenSession(t.Context(), store.NewID(), b.seed.Room.ID, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := b.Store.StartLiveStream(t.Context(), store.LiveStream{RoomID: b.seed.Room.ID, SessionID: session.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"recording_assets":[]}`,
+		`"recording_assets":[{"id":"ID","type":"room-vod","status":"completed","path":"p","size":7,"duration":0,"created_at":TIME,"thumbnails":null,"metadata":{}}]}`} {
+		if _, got := b.call("GET", "/v2/live-streams/"+l.ID, b.admin, ""); !strings.HasSuffix(got, want) {
+			t.Errorf("%s does not end in %s", got, want)
+		}
+		b.saveAsset(store.Asset{JobID: l.ID, Type: store.AssetVOD, Status: store.AssetCompleted, Path: "p", Size: 7})
 	}
 }
 
