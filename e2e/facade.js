@@ -115,6 +115,28 @@ globalThis.Facade = (() => {
       }
       expect('still there', vic.get(sdk.selectIsConnectedToRoom));
 
+      // Shared values: who observes late is told the latest; the values are the application's, whatever they look like.
+      await ann.actions.sessionStore.set('spotlight', { peer: 'Vic', time: 7 });
+      expect('the setter has it', ann.get(sdk.selectSessionStore('spotlight')).peer === 'Vic');
+      await vic.actions.sessionStore.observe(['spotlight', 'mood']);
+      const spot = await until('the value', () => vic.get(sdk.selectSessionStore('spotlight')));
+      expect('as it was set: ' + JSON.stringify(spot), spot.peer === 'Vic' && spot.time === 7);
+      await ann.actions.sessionStore.set('mood', 'fine');
+      await until('the change', () => vic.get(sdk.selectSessionStore('mood')) === 'fine');
+      await vic.actions.sessionStore.unobserve('mood');
+      await ann.actions.sessionStore.set('mood', 'bad');
+      await ann.actions.sessionStore.set('spotlight');
+      await until('the deletion', () => vic.get(sdk.selectSessionStore('spotlight')) === undefined);
+      expect('not observed any more', vic.get(sdk.selectSessionStore('mood')) === 'fine');
+
+      // Looking for people.
+      const list = ann.actions.getPeerListIterator({ limit: 1 });
+      const names = [];
+      while (list.hasNext()) names.push(...(await list.next()).map((peer) => peer.name));
+      expect('everybody: ' + names, names.join() === 'Ann,Vic' && list.getTotal() === 2);
+      const found = await vic.actions.findPeerByName({ query: 'AN' });
+      expect('by name', found.peers.length === 1 && found.peers[0].name === 'Ann');
+
       // Every socket is cut: both come back, and media never stopped.
       await vic.actions.attachVideo(track.id, tile);
       await plays('the video again', tile);

@@ -2,17 +2,17 @@ package protocol
 
 // FindPeers is the params of find-peer (§3.6.7); all optional.
 type FindPeers struct {
-	Limit    int      `json:"limit"` // 10 when absent, at most 100
-	Role     string   `json:"role"`
-	Group    string   `json:"group"`
-	PeerIDs  []string `json:"peerIds"`
-	PeersToo []string `json:"peers"` // what the client's types call peerIds
+	Limit    int      `json:"limit,omitempty"` // 10 when absent, at most 100
+	Role     string   `json:"role,omitempty"`
+	Group    string   `json:"group,omitempty"`
+	PeerIDs  []string `json:"peerIds,omitempty"`
+	PeersToo []string `json:"peers,omitempty"` // what the client's types call peerIds
 }
 
 // NextPeers is the params of peer-iter-next.
 type NextPeers struct {
-	Iterator string `json:"iterator"` // the newest when absent
-	Limit    int    `json:"limit"`
+	Iterator string `json:"iterator,omitempty"` // the newest when absent
+	Limit    int    `json:"limit,omitempty"`
 }
 
 // PeerPage answers both.
@@ -26,8 +26,8 @@ type PeerPage struct {
 // SearchNames is the params of peer-name-search.
 type SearchNames struct {
 	Query  string `json:"query"`
-	Limit  int    `json:"limit"` // 10 when absent, at most 100
-	Offset int    `json:"offset"`
+	Limit  int    `json:"limit,omitempty"` // 10 when absent, at most 100
+	Offset int    `json:"offset,omitempty"`
 }
 
 // NamesFound answers it. Offset is where the next page begins.

@@ -7,6 +7,7 @@ import type { Store } from './store.js';
 import { selectRoleChangeRequest } from './selectors.js';
 import type {
   HLSConfig, HMSAudioTrackSettings, HMSChangeMultiTrackStateParams, HMSConfig, HMSLogLevel, HMSPeer, HMSPeerID,
+  HMSPeerListIterator, HMSPeerListIteratorOptions,
   HMSPreferredSimulcastLayer, HMSPreviewConfig, HMSRoleChangeRequest, HMSRoleName, HMSScreenShareConfig, HMSTrack,
   HMSTrackID, HMSVideoTrackSettings, StopHLSConfig, TokenRequest, TokenRequestOptions,
 } from './types.js';
@@ -191,6 +192,27 @@ export class HMSActions {
     return this.bridge.call<HMSPeer | undefined>('getPeer', { peerId });
   }
 
+  /** Values that all peers of the session share; they end with it. */
+  readonly sessionStore = {
+    /** Without a value the key is deleted. */
+    set: async (key: string, value?: unknown): Promise<void> => {
+      await this.bridge.call('setSessionValue', { key, value });
+    },
+    /** From now on the store has these values, the present ones first. */
+    observe: (keys: string | string[]): Promise<void> => this.bridge.call('observeSession', { keys: [keys].flat(), on: true }),
+    unobserve: (keys: string | string[]): Promise<void> => this.bridge.call('observeSession', { keys: [keys].flat(), on: false }),
+  };
+
+  /** Goes through the peers that options leave, also those that a large room does not list. */
+  getPeerListIterator(options: HMSPeerListIteratorOptions = {}): HMSPeerListIterator {
+    return new PeerListIterator(this.bridge, options);
+  }
+
+  /** Peers whose name contains the query; offset is where the next page begins. */
+  findPeerByName(options: { query: string; limit?: number; offset?: number }): Promise<{ offset: number; eof?: boolean; peers: HMSPeer[] }> {
+    return this.bridge.call('searchNames', { ...options, query: options.query.toLowerCase() });
+  }
+
   startHLSStreaming(config: HLSConfig = {}): Promise<void> {
     return this.bridge.call('startHLSStreaming', config);
   }
@@ -206,6 +228,44 @@ export class HMSActions {
   setLogLevel(level: HMSLogLevel): void {
     void this.bridge.call('setLogLevel', { level });
   }
+}
+
+class PeerListIterator implements HMSPeerListIterator {
+  private iterator?: string;
+  private total = 0;
+  private end = false;
+
+  constructor(private readonly bridge: Bridge, private readonly options: HMSPeerListIteratorOptions) {}
+
+  hasNext(): boolean {
+    return !this.end;
+  }
+
+  getTotal(): number {
+    return this.total;
+  }
+
+  /** The first of them, from the beginning. */
+  async findPeers(): Promise<HMSPeer[]> {
+    return this.take(await this.bridge.call<PeerPage>('findPeers', { ...this.options }));
+  }
+
+  async next(): Promise<HMSPeer[]> {
+    if (this.iterator === undefined) return this.findPeers();
+    return this.take(await this.bridge.call<PeerPage>('nextPeers', { iterator: this.iterator, limit: this.options.limit }));
+  }
+
+  private take({ iterator, total, eof, peers }: PeerPage): HMSPeer[] {
+    Object.assign(this, { iterator, total, end: eof });
+    return peers;
+  }
+}
+
+interface PeerPage {
+  iterator: string;
+  total: number;
+  eof: boolean;
+  peers: HMSPeer[];
 }
 
 const text = (value: string | object | undefined) =>

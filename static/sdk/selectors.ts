@@ -59,6 +59,13 @@ export const selectErrors = (store: HMSStore) => store.errors;
 export const selectRecentError = (store: HMSStore): HMSException | null => store.errors.at(-1) ?? null;
 export const selectTemplateAppData = (store: HMSStore) => store.templateAppData;
 
+/** A value of the session store that is observed, or with no key all of them. */
+export function selectSessionStore(): (store: HMSStore) => Record<string, unknown>;
+export function selectSessionStore<T = unknown>(key: string): (store: HMSStore) => T | undefined;
+export function selectSessionStore(key?: string): (store: HMSStore) => unknown {
+  return key === undefined ? (store) => store.sessionStore : (store) => store.sessionStore[key];
+}
+
 // Devices
 
 export const selectDevices = (store: HMSStore) => store.devices;

@@ -36,7 +36,7 @@ export const initialState = (): HMSStore => freeze({
   peers: {}, tracks: {}, speakers: {}, connectionQualities: {}, messages: { byID: {}, allIDs: [] },
   settings: { audioInputDeviceId: '', videoInputDeviceId: '', audioOutputDeviceId: '' },
   devices: { audioInput: [], audioOutput: [], videoInput: [] },
-  roles: {}, templateAppData: {}, roleChangeRequests: [], errors: [],
+  roles: {}, templateAppData: {}, roleChangeRequests: [], sessionStore: {}, errors: [],
 });
 
 export class Store implements IHMSStoreReadOnly {
@@ -77,7 +77,7 @@ export class Store implements IHMSStoreReadOnly {
       const map = { ...(next[key] as Record<string, unknown>) };
       for (const [id, value] of Object.entries(entries ?? {})) {
         if (value === null) delete map[id];
-        else map[id] = freeze(revive(value));
+        else map[id] = freeze(key === 'sessionStore' ? value : revive(value)); // the application's own values stay as they are
       }
       next[key] = Object.freeze(map);
     }

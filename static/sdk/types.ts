@@ -328,8 +328,26 @@ export interface HMSStore {
   readonly roles: Record<HMSRoleName, HMSRole>;
   readonly templateAppData: Record<string, string>;
   readonly roleChangeRequests: HMSRoleChangeStoreRequest[];
+  /** Values that all peers of the session share; those that are observed. */
+  readonly sessionStore: Record<string, unknown>;
   readonly preview?: { localPeer?: HMSPeerID; asRole?: HMSRoleName; videoTrack?: HMSTrackID; audioTrack?: HMSTrackID };
   readonly errors: HMSException[];
+}
+
+export interface HMSPeerListIteratorOptions {
+  role?: HMSRoleName;
+  group?: string;
+  peerIds?: HMSPeerID[];
+  /** Peers a page: 10 when absent, at most 100. */
+  limit?: number;
+}
+
+export interface HMSPeerListIterator {
+  hasNext(): boolean;
+  /** How many peers match, once a page has come. */
+  getTotal(): number;
+  findPeers(): Promise<HMSPeer[]>;
+  next(): Promise<HMSPeer[]>;
 }
 
 export type StoreSelector<T> = (store: HMSStore) => T;

@@ -217,6 +217,27 @@ var calls = map[string]call{
 	"getPeer": with(func(c *Client, ctx context.Context, a struct{ PeerID string }) (any, error) {
 		return c.FindPeer(ctx, a.PeerID)
 	}),
+	"setSessionValue": with(func(c *Client, ctx context.Context, a struct {
+		Key   string
+		Value json.RawMessage
+	}) (any, error) {
+		return c.SetSessionValue(ctx, a.Key, a.Value)
+	}),
+	"observeSession": do(func(c *Client, ctx context.Context, a struct {
+		Keys []string
+		On   bool
+	}) error {
+		return c.ObserveSession(ctx, a.Keys, a.On)
+	}),
+	"findPeers": with(func(c *Client, ctx context.Context, a protocol.FindPeers) (any, error) {
+		return c.FindPeers(ctx, a)
+	}),
+	"nextPeers": with(func(c *Client, ctx context.Context, a protocol.NextPeers) (any, error) {
+		return c.NextPeers(ctx, a.Iterator, a.Limit)
+	}),
+	"searchNames": with(func(c *Client, ctx context.Context, a protocol.SearchNames) (any, error) {
+		return c.SearchNames(ctx, a)
+	}),
 	"startHLSStreaming": do(func(c *Client, ctx context.Context, a hlsConfig) error {
 		return c.StartHLS(ctx, protocol.HLSStart{Variants: a.variants(), Recording: a.recording()})
 	}),

@@ -92,6 +92,12 @@ func (r *reducer) apply(t *tx, method string, params json.RawMessage) (ok bool, 
 		err = decode(params, func(p recordUpdate) { r.recordUpdate(t, p) })
 	case onRTMPUpdate:
 		err = decode(params, func(p recordUpdate) { t.setRoom(func(room *Room) { room.RTMP = p.runState() }) })
+	case protocol.OnMetadataChange:
+		err = decode(params, func(p protocol.MetadataChange) {
+			for _, v := range p.Values {
+				t.setShared(v.Key, v.Data)
+			}
+		})
 	case protocol.OnActiveSpeakers:
 		err = decode(params, func(p protocol.ActiveSpeakers) { r.speakers(t, p) })
 	case onConnectionQuality:

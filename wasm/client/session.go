@@ -58,6 +58,10 @@ type session struct {
 	// of the role. Holding its one slot is the right to.
 	lock chan struct{}
 
+	// observing serialises changes of the observed keys of the session store.
+	observing chan struct{}
+	observed  map[string]bool // with observing's slot
+
 	mu       sync.Mutex
 	joined   bool
 	ending   bool
@@ -73,6 +77,7 @@ func newSession(c *Client, config JoinConfig, token claims) *session {
 	s := &session{
 		c: c, done: make(chan struct{}), timing: c.timing, config: config, peerID: uuid.NewString(), claims: token,
 		autoVideo: config.AutoVideoSubscribe, policyCame: make(chan struct{}), lock: make(chan struct{}, 1),
+		observing: make(chan struct{}, 1), observed: map[string]bool{},
 		troubles: map[string]*Error{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(c.ctx)

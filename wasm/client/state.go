@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -38,6 +39,7 @@ type State struct {
 	Roles               map[string]policy.Role       `json:"roles"`
 	TemplateAppData     map[string]string            `json:"templateAppData"`
 	RoleChangeRequests  []RoleChangeRequest          `json:"roleChangeRequests"`
+	SessionStore        map[string]json.RawMessage   `json:"sessionStore"`
 	Preview             *PreviewState                `json:"preview,omitempty"`
 	Errors              []Error                      `json:"errors"`
 }
@@ -218,6 +220,7 @@ func newState() State {
 		Roles:               map[string]policy.Role{},
 		TemplateAppData:     map[string]string{},
 		RoleChangeRequests:  []RoleChangeRequest{},
+		SessionStore:        map[string]json.RawMessage{},
 		Errors:              []Error{},
 	}
 }
@@ -234,6 +237,7 @@ func (s State) clone() State {
 	c.Roles = maps.Clone(s.Roles)
 	c.TemplateAppData = maps.Clone(s.TemplateAppData)
 	c.RoleChangeRequests = slices.Clone(s.RoleChangeRequests)
+	c.SessionStore = maps.Clone(s.SessionStore)
 	c.Errors = slices.Clone(s.Errors)
 	return c
 }

@@ -203,6 +203,10 @@ func (s *store) entry(field, id string) any {
 		if t, ok := s.state.Tracks[id]; ok {
 			return t
 		}
+	case fieldShared:
+		if v, ok := s.state.SessionStore[id]; ok {
+			return v
+		}
 	}
 	return nil
 }
@@ -219,6 +223,7 @@ const (
 	fieldRoles     = "roles"
 	fieldAppData   = "templateAppData"
 	fieldRequests  = "roleChangeRequests"
+	fieldShared    = "sessionStore"
 	fieldPreview   = "preview"
 	fieldErrors    = "errors"
 )
