@@ -5,6 +5,7 @@ import * as HMS from '@100mslive/server-sdk';
 
 const { AMPHI_URL, AMPHI_TEMPLATE } = process.env;
 const sdk = new HMS.SDK(); // HMS_ACCESS_KEY, HMS_SECRET
+sdk.setLogLevel('silent');
 sdk.api.axios.defaults.baseURL = AMPHI_URL + '/v2'; // the SDK has no option for it
 
 async function all(iterable) {
@@ -59,7 +60,18 @@ for (let i = 0; ; i++) {
   await new Promise((done) => setTimeout(done, 100));
 }
 assert.equal((await sdk.liveStreams.sendTimedMetadata(started.id, { payload: 'poll:p1', duration: 5 })).id, started.id);
-assert.match(await (await fetch(started.playback.url)).text(), /^#EXTM3U/);
+const master = await (await fetch(started.playback.url)).text();
+assert.match(master, /^#EXTM3U/);
+const media = new URL(master.split('\n').find((line) => line && !line.startsWith('#')), started.playback.url);
+for (let i = 0; ; i++) { // with the next part of the stream
+  const tag = /#EXT-X-DATERANGE:ID="[^"]+",START-DATE="[^"]+",DURATION=5,X-100MSLIVE-PAYLOAD="([^"]+)"/.exec(await (await fetch(media)).text());
+  if (tag) {
+    assert.equal(JSON.parse(atob(tag[1])).payload, 'poll:p1');
+    break;
+  }
+  assert.ok(i < 100, 'the timed metadata does not come');
+  await new Promise((done) => setTimeout(done, 100));
+}
 assert.equal((await sdk.activeRooms.retrieve(room.id)).session.id, session.id);
 assert.deepEqual(await sdk.activeRooms.retrieveActivePeers(room.id), {});
 await sdk.activeRooms.sendMessage(room.id, { message: 'hello' });
@@ -73,7 +85,10 @@ assert.deepEqual((await all(sdk.liveStreams.list({ room_id: room.id }))).map((l)
 const sessions = await all(sdk.sessions.list());
 assert.ok(sessions.some((s) => s.id === session.id));
 assert.equal((await sdk.sessions.retrieveById(session.id)).room_id, room.id);
-const recordings = await all(sdk.recordings.list());
+const recording = await sdk.recordings.start(room.id, { meeting_url: 'https://m.example/x', resolution: { width: 1280, height: 720 } });
+const recordings = await all(sdk.recordings.list({ room_id: room.id }));
+assert.deepEqual(recordings.map((r) => [r.id, r.session_id]), [[recording.id, recording.session_id]]);
+assert.equal((await sdk.recordings.retrieve(recording.id)).room_id, room.id);
 const assets = await all(sdk.recordingAssets.list());
 
 // A closed room lets nobody in.
