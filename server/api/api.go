@@ -127,6 +127,7 @@ func (a *API) endpoints() []endpoint {
 		a.assetEndpoints(),
 		a.streamKeyEndpoints(),
 		a.pollEndpoints(),
+		a.analyticsEndpoints(),
 		a.webhookEndpoints(),
 		a.sipEndpoints(),
 		a.clientEndpoints(),

@@ -235,6 +235,9 @@ func violations(doc any, schema map[string]any, v any, at string) (list []string
 			bad("%s, not %s", kind, want)
 		}
 	case []any:
+		if kind == "integer" && slices.Contains(want, any("number")) {
+			kind = "number"
+		}
 		if !slices.Contains(want, any(kind)) {
 			bad("%s, not %v", kind, want)
 		}
