@@ -53,25 +53,32 @@ func (c *command) keys(ctx context.Context, args []string) error {
 
 func (c *command) managementToken(ctx context.Context, args []string) error {
 	life := 24 * time.Hour
+	var to connection
 	cfg, err := c.configure("token management", args, func(f *flag.FlagSet) {
+		to.flags(f)
 		f.DurationVar(&life, "life", life, "how long the token is valid")
 	})
 	if err != nil {
 		return err
 	}
-	return withStore(ctx, cfg, func(_ *store.Store, s store.Seeded) error {
-		token, err := auth.MintManagement(s.Key, life)
-		if err == nil {
-			fmt.Fprintln(c.out, token)
-		}
+	to.complete(c.environ)
+	access, err := c.access(ctx, cfg, to.access())
+	if err != nil {
 		return err
-	})
+	}
+	token, err := auth.MintManagement(access, life)
+	if err == nil {
+		fmt.Fprintln(c.out, token)
+	}
+	return err
 }
 
 func (c *command) authToken(ctx context.Context, args []string) error {
 	var life time.Duration
 	var roomID, role, user string
+	var to connection
 	cfg, err := c.configure("token auth", args, func(f *flag.FlagSet) {
+		to.flags(f)
 		f.StringVar(&roomID, "room", "", "id or name of the room")
 		f.StringVar(&role, "role", "", "role in the room")
 		f.StringVar(&user, "user", "", "id of the user; a random one is made when empty")
@@ -84,6 +91,33 @@ func (c *command) authToken(ctx context.Context, args []string) error {
 		fmt.Fprintln(c.err, "amphi token auth: --room and --role are needed")
 		return errUsage
 	}
+	mint := func(key store.AccessKey, roomID string) error {
+		grant := auth.Grant{RoomID: roomID, Role: role, UserID: cmp.Or(user, uuid.NewString())}
+		token, err := auth.MintApp(key, grant, cmp.Or(life, cfg.Auth.TokenLifetime))
+		if err == nil {
+			fmt.Fprintln(c.out, token)
+		}
+		return err
+	}
+	if to.complete(c.environ); to.key != "" || to.secret != "" { // of a server that may be elsewhere
+		access, err := c.access(ctx, cfg, to.access())
+		if err != nil {
+			return err
+		}
+		r := &remote{Client: to.client(cfg, access)}
+		room, err := r.room(ctx, roomID)
+		if err != nil {
+			return r.advise("token auth", err)
+		}
+		template, err := r.Template(ctx, room.TemplateID)
+		if err != nil {
+			return r.advise("token auth", err)
+		}
+		if template.Roles[role] == nil {
+			return noRole(template.Name, room.Name, role)
+		}
+		return mint(access, room.ID)
+	}
 	return withStore(ctx, cfg, func(db *store.Store, s store.Seeded) error {
 		room, err := findRoom(ctx, db, s.Workspace.ID, roomID)
 		if err != nil {
@@ -94,15 +128,14 @@ func (c *command) authToken(ctx context.Context, args []string) error {
 			return err
 		}
 		if template.Policy.Roles[role] == nil {
-			return fmt.Errorf("the template %q of room %q has no role %q", template.Policy.Name, room.Name, role)
+			return noRole(template.Policy.Name, room.Name, role)
 		}
-		grant := auth.Grant{RoomID: room.ID, Role: role, UserID: cmp.Or(user, uuid.NewString())}
-		token, err := auth.MintApp(s.Key, grant, cmp.Or(life, cfg.Auth.TokenLifetime))
-		if err == nil {
-			fmt.Fprintln(c.out, token)
-		}
-		return err
+		return mint(s.Key, room.ID)
 	})
+}
+
+func noRole(template, room, role string) error {
+	return fmt.Errorf("the template %q of room %q has no role %q", template, room, role)
 }
 
 // findRoom finds a room by its id or its name.

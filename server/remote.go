@@ -75,11 +75,9 @@ func (c *command) remote(ctx context.Context, thing string, args []string) error
 	}
 	v := verbs[i]
 	r := &remote{out: c.out}
-	var at, key, secret string
+	var to connection
 	flags := flag.NewFlagSet("amphi "+thing, flag.ContinueOnError)
-	flags.StringVar(&at, "url", "", "address of the server (or AMPHI_API_URL; default: this machine's server, as its configuration says)")
-	flags.StringVar(&key, "key", "", "access key (or AMPHI_API_KEY; default: from this machine's database)")
-	flags.StringVar(&secret, "secret", "", "its secret (or AMPHI_API_SECRET, which others on this machine do not see)")
+	to.flags(flags)
 	flags.BoolVar(&r.json, "json", false, "print the server's answer as JSON")
 	if v.flags != nil {
 		v.flags(r, flags)
@@ -91,22 +89,43 @@ func (c *command) remote(ctx context.Context, thing string, args []string) error
 	}
 	r.given = make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { r.given[f.Name] = true })
-	env := func(name string) string {
-		for _, e := range c.environ {
-			if value, ok := strings.CutPrefix(e, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}
-	access := store.AccessKey{AccessKey: cmp.Or(key, env("AMPHI_API_KEY")), Secret: cmp.Or(secret, env("AMPHI_API_SECRET"))}
-	if access, err = c.access(ctx, cfg, access); err != nil {
+	to.complete(c.environ)
+	access, err := c.access(ctx, cfg, to.access())
+	if err != nil {
 		return err
 	}
-	r.Client = &client.Client{URL: cmp.Or(at, env("AMPHI_API_URL"), cfg.PublicURL, addressOf(cfg)), Token: func(context.Context) (string, error) {
+	r.Client = to.client(cfg, access)
+	return r.advise(name, v.run(r, ctx, words))
+}
+
+// connection is the server that a command is for, and the key to it. What is empty is found on this machine.
+type connection struct{ url, key, secret string }
+
+func (n *connection) flags(f *flag.FlagSet) {
+	f.StringVar(&n.url, "url", "", "address of the server (or AMPHI_API_URL; default: this machine's server, as its configuration says)")
+	f.StringVar(&n.key, "key", "", "access key (or AMPHI_API_KEY; default: from this machine's database)")
+	f.StringVar(&n.secret, "secret", "", "its secret (or AMPHI_API_SECRET, which others on this machine do not see)")
+}
+
+// complete takes what was not given from the environment.
+func (n *connection) complete(environ []string) {
+	for name, to := range map[string]*string{"AMPHI_API_URL": &n.url, "AMPHI_API_KEY": &n.key, "AMPHI_API_SECRET": &n.secret} {
+		for _, e := range environ {
+			if value, ok := strings.CutPrefix(e, name+"="); ok && *to == "" {
+				*to = value
+			}
+		}
+	}
+}
+
+func (n *connection) access() store.AccessKey {
+	return store.AccessKey{AccessKey: n.key, Secret: n.secret}
+}
+
+func (n *connection) client(cfg config.Config, access store.AccessKey) *client.Client {
+	return &client.Client{URL: cmp.Or(n.url, cfg.PublicURL, addressOf(cfg)), Token: func(context.Context) (string, error) {
 		return auth.MintManagement(access, time.Minute)
 	}}
-	return r.advise(name, v.run(r, ctx, words))
 }
 
 // configureWords parses flags and words in any order.
@@ -147,7 +166,7 @@ func (c *command) access(ctx context.Context, cfg config.Config, k store.AccessK
 	case k.AccessKey != "" || k.Secret != "":
 		return k, errors.New("access key and secret go together: give both --key and --secret, or none")
 	}
-	if _, err := os.Stat(cfg.Data); err != nil {
+	if _, err := os.Stat(cfg.Data); err != nil && cfg.DB == "" {
 		return k, fmt.Errorf("no access key: there is no server's data in %s; give --key and --secret (amphi keys prints them on the server's machine), or --data", cfg.Data)
 	}
 	err := withStore(ctx, cfg, func(_ *store.Store, s store.Seeded) error {

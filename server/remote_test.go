@@ -21,7 +21,9 @@ func running(t *testing.T) (url string, env []string) {
 	var out, log lines
 	c := &command{environ: env, out: &out, err: &log}
 	ended := make(chan int, 1)
-	go func() { ended <- c.run(ctx, []string{"--addr", "127.0.0.1:0", "--rtc-port", "0", "--compositor-path", "/bin/false"}) }()
+	go func() {
+		ended <- c.run(ctx, []string{"--addr", "127.0.0.1:0", "--rtc-port", "0", "--compositor-path", "/bin/false"})
+	}()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		stop()
@@ -148,6 +150,16 @@ func TestRemoteCommands(t *testing.T) {
 		if strings.Contains(errs, secret) {
 			t.Errorf("%v tells the secret", args)
 		}
+	}
+	there := append(elsewhere, "AMPHI_API_KEY="+key, "AMPHI_API_SECRET="+secret)
+	for _, args := range [][]string{{"token", "management"}, {"token", "auth", "--room", "town-hall", "--role", "broadcaster"}} {
+		code, token, errs := amphi(t, there, args...)
+		if code != exitOK || strings.Count(token, ".") != 2 {
+			t.Errorf("%v: %d %s %s", args, code, token, errs)
+		}
+	}
+	if code, _, errs := amphi(t, there, "token", "auth", "--room", "town-hall", "--role", "king"); code != exitFailed || !strings.Contains(errs, `has no role "king"`) {
+		t.Errorf("%d %s", code, errs)
 	}
 	for _, args := range [][]string{{"rooms", "--help"}, {"live", "start", "--help"}} {
 		if code, out, _ := amphi(t, env, args...); code != exitOK || !strings.Contains(out, "Usage: amphi "+args[0]) {
