@@ -102,3 +102,25 @@ func TestCrashOfPostgresLosesNothing(t *testing.T) {
 	check(t, cluster.Restart())
 	hasAll(t, where, ids)
 }
+
+// TestStoreOutlivesPostgres: a server need not be started again because the database was.
+func TestStoreOutlivesPostgres(t *testing.T) {
+	cluster := storetest.NewCluster(t)
+	where, err := cluster.Schema(t.Context())
+	check(t, err)
+	s, seed := seeded(t, where)
+	change := func() error {
+		_, err := s.ChangeRoom(t.Context(), seed.Workspace.ID, seed.Room.ID, func(r *Room) error { r.Size++; return nil })
+		return err
+	}
+	race(t, []*Store{s}, 2*postgresConnections, func(*Store, int) error { return change() }) // all connections are in use
+	check(t, cluster.Crash())
+	if err := change(); err == nil {
+		t.Error("a change without a database")
+	}
+	check(t, cluster.Restart())
+	check(t, change())
+	if r, err := s.AnyRoom(t.Context(), seed.Room.ID); err != nil || r.Size != 2*postgresConnections+1 {
+		t.Errorf("size %d after %d changes, %v", r.Size, 2*postgresConnections+1, err)
+	}
+}

@@ -81,6 +81,9 @@ func postgresRebind(query string) string {
 const (
 	postgresConnections = 16
 	postgresIdle        = 5 * time.Minute
+	// A connection that was idle for longer is asked whether it still is one before it gets a transaction to do, so that
+	// a database that was started again is noticed by nobody who comes after.
+	postgresTrust = 100 * time.Millisecond
 )
 
 // postgresSession prepares a connection. A commit that returns is on the disk, whatever the default of the role or the
@@ -99,6 +102,8 @@ func openPostgres(ctx context.Context, where string) (c connections, err error) 
 	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, postgresSession)
 		return err
+	}), stdlib.OptionShouldPing(func(_ context.Context, p stdlib.ShouldPingParams) bool {
+		return p.IdleDuration > postgresTrust
 	}))
 	db.SetMaxOpenConns(postgresConnections)
 	db.SetMaxIdleConns(postgresConnections)
