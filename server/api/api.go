@@ -65,6 +65,7 @@ type API struct {
 	draining atomic.Bool
 
 	description json.RawMessage          // OpenAPI
+	bodyTimeout time.Duration            // 0: the constant of that name
 	requests    *prometheus.HistogramVec // by route, method, status
 	mux         *http.ServeMux
 }

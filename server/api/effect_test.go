@@ -1,15 +1,20 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"amphi/server/protocol"
 	"amphi/server/room"
@@ -145,5 +150,27 @@ func TestRefusalsAreLoggedOnce(t *testing.T) {
 	b.call("GET", "/readyz", "", "")
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "the database does not answer: ") {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestSlowBody: whoever does not send the body is not waited for.
+func TestSlowBody(t *testing.T) {
+	b := newBench(t, func(a *API) { a.bodyTimeout = 50 * time.Millisecond })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /v2/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n{\"name\":", b.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); resp.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), "did not come in time") {
+		t.Errorf("%d %s %v", resp.StatusCode, body, err)
 	}
 }

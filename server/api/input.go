@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -26,6 +27,9 @@ func decode(r *http.Request, v any, strict bool) error {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			return err
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return refuse(http.StatusRequestTimeout, "request body did not come in time")
 		}
 		return refuse(http.StatusBadRequest, "request body could not be read")
 	}

@@ -100,6 +100,9 @@ type path struct {
 	methods map[string]endpoint
 }
 
+// bodyTimeout is how long the body of a request may take to come.
+const bodyTimeout = 30 * time.Second
+
 // serve is everything that happens around the handlers of a path.
 func (a *API) serve(p path) http.Handler {
 	allow := strings.Join(append(slices.Sorted(maps.Keys(p.methods)), http.MethodOptions), ", ")
@@ -146,6 +149,8 @@ func (a *API) serve(p path) http.Handler {
 			a.answer(rec, r, e, nil, errNoPath)
 		case ok:
 			r.Body = http.MaxBytesReader(rec, r.Body, int64(a.Limits.BodyBytes))
+			// Whoever sends a byte a minute must not hold a connection for ever. The server lifts it for the next request.
+			_ = http.NewResponseController(rec).SetReadDeadline(time.Now().Add(cmp.Or(a.bodyTimeout, bodyTimeout)))
 			v, err := a.handle(rec, r, e)
 			a.answer(rec, r, e, v, err)
 		case r.Method == http.MethodOptions:
