@@ -1,12 +1,14 @@
 package api
 
 import (
-	"context"
 	"database/sql"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,113 +17,128 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"amphi/server/auth"
+	"amphi/server/store/storetest"
 )
 
 // figures makes TestFigures measure: go test ./server/api -run TestFigures -v -args -figures.
 var figures = flag.Bool("figures", false, "measure speed, and print a line \"name value unit\" for each figure")
 
-const figureRooms = 100_000
+const (
+	figureRooms   = 100_000
+	figureTime    = 5 * time.Second // of each kind of request
+	figureClients = 16
+)
 
-// TestFigures prints how fast the API is as a customer's server sees it, over HTTP on SQLite.
+// TestFigures prints what an app's server gets over HTTP on this machine, on each database.
 func TestFigures(t *testing.T) {
 	if !*figures {
 		t.Skip("measures only with -figures")
 	}
-	b := newBench(t, func(a *API) { a.Limits.RequestsPerSecond = 0 })
-	transport := &http.Transport{MaxIdleConnsPerHost: 16}
-	defer transport.CloseIdleConnections()
-	request := func(method, path, body string) error {
-		req, err := http.NewRequestWithContext(t.Context(), method, b.server.URL+path, strings.NewReader(body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", "Bearer "+b.admin)
-		resp, err := transport.RoundTrip(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != 200 {
-			return fmt.Errorf("%s %s: %s", method, path, resp.Status)
-		}
-		return nil
-	}
-
-	for _, writers := range []int{1, 16} {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		var made atomic.Int64
-		var group errgroup.Group
-		began := time.Now()
-		for w := range writers {
-			group.Go(func() error {
-				for i := 0; ctx.Err() == nil; i++ {
-					if err := request("POST", "/v2/rooms", fmt.Sprintf(`{"name":"w%d-%d-%d"}`, writers, w, i)); err != nil {
-						return err
-					}
-					made.Add(1)
-				}
-				return nil
-			})
-		}
-		err := group.Wait()
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Printf("api.rooms.clients%d %.0f 1/s\n", writers, float64(made.Load())/time.Since(began).Seconds())
-	}
-
-	b.fill(figureRooms)
-	times := make([]time.Duration, 1000)
-	for i := range times {
-		began := time.Now()
-		if err := request("GET", fmt.Sprintf("/v2/rooms?limit=100&start=%024x", (i*7919)%figureRooms+200), ""); err != nil {
-			t.Fatal(err)
-		}
-		times[i] = time.Since(began)
-	}
-	slices.Sort(times)
-	fmt.Printf("api.page100_of_100000.p50 %.2f ms\napi.page100_of_100000.p99 %.2f ms\n", times[500].Seconds()*1000, times[990].Seconds()*1000)
-
-	const mints = 20_000
-	began := time.Now()
-	for range mints {
-		if _, err := auth.MintApp(b.seed.Key, auth.Grant{RoomID: b.seed.Room.ID, Role: "broadcaster", UserID: "u"}, time.Hour); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fmt.Printf("api.token.mint %.2f us\n", time.Since(began).Seconds()*1e6/mints)
-	times = times[:0]
-	code := `{"code":"` + b.code("broadcaster") + `"}`
-	for range 1000 {
-		began := time.Now()
-		if err := request("POST", "/v2/token", code); err != nil {
-			t.Fatal(err)
-		}
-		times = append(times, time.Since(began))
-	}
-	slices.Sort(times)
-	fmt.Printf("api.token.exchange.p99 %.2f ms\n", times[990].Seconds()*1000)
+	storetest.Each(t, func(t *testing.T, where string) {
+		b := newBenchOn(t, where, func(a *API) { a.Limits.RequestsPerSecond = 0 })
+		name := "api." + filepath.Base(t.Name())
+		fmt.Printf("%s.rooms.created %.0f 1/s\n", name, b.perSecond("POST", "/v2/rooms", b.admin, func(i int64) string { return fmt.Sprintf(`{"name":"new-%d"}`, i) }))
+		fmt.Printf("%s.tokens.minted %.0f 1/s\n", name, b.perSecond("POST", "/v2/token", "", func(int64) string { return `{"code":"` + b.code("broadcaster") + `"}` }))
+		b.fill()
+		fmt.Printf("%s.rooms.page100.p99 %.2f ms\n", name, b.pageP99("/v2/rooms?limit=100"))
+	})
 }
 
-// fill writes that many rooms at once, with the ids 1 and on.
-func (b *bench) fill(rooms int) {
+// do makes a request and returns the body of the good answer.
+func (b *bench) do(method, path, token, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := b.server.Client().Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, text)
+	}
+	return text, err
+}
+
+// perSecond lets several clients make the request as often as they can.
+func (b *bench) perSecond(method, path, token string, body func(i int64) string) float64 {
 	b.t.Helper()
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: b.path}).EscapedPath()}).String())
+	b.server.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = figureClients
+	var n atomic.Int64
+	var group errgroup.Group
+	began := time.Now()
+	for range figureClients {
+		group.Go(func() error {
+			for time.Since(began) < figureTime {
+				if _, err := b.do(method, path, token, body(n.Add(1))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		b.t.Fatal(err)
+	}
+	return float64(n.Load()) / time.Since(began).Seconds()
+}
+
+// fill makes copies of the seeded room, by SQL that both databases understand: ids are those of the room with another
+// end.
+func (b *bench) fill() {
+	b.t.Helper()
+	driver, where := "sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: b.path}).EscapedPath()}).String()
+	if strings.HasPrefix(b.path, "postgres:") {
+		driver, where = "pgx", b.path
+	}
+	db, err := sql.Open(driver, where)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer db.Close()
-	_, err = db.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+	_, err = db.ExecContext(b.t.Context(), fmt.Sprintf(`
 		INSERT INTO rooms (id, workspace_id, template_id, name, name_key, description, enabled, region, large_room, size,
-		max_duration_seconds, recording_json, polls_json, webhook_json, created_at, updated_at)
-		SELECT printf('%024x', i), ?, ?, 'filled-' || i, 'filled-' || i, '', TRUE, '', FALSE, 0, 0, 'null', 'null', 'null', 1700000000000 + i, 0 FROM n`,
-		rooms, b.seed.Workspace.ID, b.seed.Room.TemplateID)
+			max_duration_seconds, recording_json, polls_json, webhook_json, created_at, updated_at)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		SELECT substr(id, 1, 16) || CAST(10000000 + i AS TEXT), workspace_id, template_id, 'room-' || i, 'room-' || i, description, enabled, region,
+			large_room, size, max_duration_seconds, recording_json, polls_json, webhook_json, created_at, updated_at
+		FROM rooms, n WHERE name = 'main-stage'`, figureRooms))
+	if err == nil {
+		_, err = db.ExecContext(b.t.Context(), `ANALYZE`) // PostgreSQL does it by itself after a while
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if _, err := b.Store.Room(b.t.Context(), b.seed.Workspace.ID, fmt.Sprintf("%024x", rooms)); err != nil {
-		b.t.Fatal(err)
+}
+
+// pageP99 reads a list to its end and returns what 99 of 100 pages take at most, in milliseconds.
+func (b *bench) pageP99(path string) float64 {
+	b.t.Helper()
+	var took []time.Duration
+	rooms := 0
+	for start := ""; ; {
+		began := time.Now()
+		text, err := b.do("GET", path+"&start="+start, b.admin, "")
+		took = append(took, time.Since(began))
+		var page list[json.RawMessage]
+		if err == nil {
+			err = json.Unmarshal(text, &page)
+		}
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if rooms, start = rooms+len(page.Data), page.Last; len(page.Data) < page.Limit {
+			break
+		}
 	}
+	if rooms < figureRooms {
+		b.t.Fatalf("%d rooms", rooms)
+	}
+	slices.Sort(took)
+	return float64(took[len(took)*99/100]) / float64(time.Millisecond)
 }
