@@ -5,9 +5,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"amphi/server/auth"
+	"amphi/server/protocol"
+	"amphi/server/room"
 	"amphi/server/store"
 )
 
@@ -146,6 +149,7 @@ func walkLive(b *bench) []row {
 		{endpoint: "GET /v2/sessions",
 			prepare: func() { b.settled(2) },
 			good: []visit{{want: `{"limit":10,"data":[` + session("true", both) + `],"last":"ID"}`}, {path: "/v2/sessions/?active=true&room_id={room_id}", want: `{"limit":10,"data":[` + session("true", both) + `],"last":"ID"}`},
+				{late: ofSession.path("/v2/sessions?id=%s"), want: `{"limit":10,"data":[` + session("true", both) + `],"last":"ID"}`},
 				{path: "/v2/sessions?active=false", want: emptyPage}, {path: "/v2/sessions?after=2999-01-01T00:00:00Z", want: emptyPage}},
 			bad: []visit{unauthorized, {path: "/v2/sessions?after=soon", status: 400, want: badQuery("after must be a time such as 2024-01-24T08:12:50Z")},
 				{path: "/v2/sessions?room_id=x", status: 400, want: badQuery("room_id must be an id of 24 hexadecimal digits")}}},
@@ -281,3 +285,15 @@ func walkClients(b *bench) []row {
 }
 
 var tooLarge = visit{token: "none", body: strings.Repeat("a", 1<<20+1), status: 413, want: `{"code":413,"message":"request body too large","details":["at most 1048576 bytes"]}`}
+
+// TestPeerWithTracks: media is published in tests of other packages; this is its form.
+func TestPeerWithTracks(t *testing.T) {
+	at := time.Date(2024, 1, 24, 8, 14, 0, 200e6, time.FixedZone("", 3600))
+	got := mustJSON(showPeerWithTracks(room.Attendee{PeerID: "p", UserID: "u-17", Name: "Ada", Role: "broadcaster", Data: "{}", Joined: at, Tracks: []room.AttendeeTrack{
+		{Track: protocol.Track{TrackID: "t", StreamID: "s", Kind: protocol.Video, Source: "regular", Mute: true, Description: "d"}, Started: at.Add(time.Second)}}}))
+	const want = `{"id":"p","name":"Ada","user_id":"u-17","metadata":"{}","role":"broadcaster","joined_at":"2024-01-24T07:14:00.2Z",` +
+		`"tracks":{"t":{"id":"t","stream_id":"s","mute":true,"type":"video","source":"regular","started_at":"2024-01-24T07:14:01.2Z","description":"d"}}}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
