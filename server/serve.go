@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"amphi/compositor/label"
+	"amphi/server/analytics"
 	"amphi/server/api"
 	"amphi/server/auth"
 	"amphi/server/config"
@@ -67,10 +68,14 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	}
 	defer func() { err = errors.Join(err, media.Close()) }()
 
+	events := analytics.New(analytics.Config{Store: db, Keep: cfg.Analytics.Keep, Most: cfg.Analytics.KeepEvents, Log: log.With("part", "analytics")})
+	defer events.Close() // after the rooms
+
 	var lives *live.Manager
 	rooms := room.NewRegistry(room.Config{
 		SFU:      media,
 		Records:  records{db},
+		Observer: observer{events, db},
 		Streamer: func() room.Streamer { return lives },
 		NewID:    store.NewID,
 		NodeID:   "node-" + strings.ToLower(rand.Text()[:8]),
@@ -103,7 +108,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats),
-		newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats))
+		newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
+		newSnapshot("analytics", events.Stats))
 	rest := &api.API{
 		Store: db, Rooms: rooms, Live: streams{rooms, lives}, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,

@@ -95,8 +95,16 @@ type initAnswer struct {
 		ICEServers []config.ICEServer `json:"ice_servers"` // never null: clients reject that
 	} `json:"rtcConfiguration"`
 	Config struct {
-		EnabledFlags []string `json:"enabledFlags"`
+		EnabledFlags   []string    `json:"enabledFlags"`
+		PublishStats   statsWindow `json:"publishStats"`
+		SubscribeStats statsWindow `json:"subscribeStats"`
 	} `json:"config"`
+}
+
+// statsWindow says how a client measures its media: seconds in a sample at most, and seconds between reports.
+type statsWindow struct {
+	Sample int `json:"maxSampleWindowSize"`
+	Push   int `json:"maxSamplePushInterval"`
 }
 
 // init tells a client where its WebSocket is. The web client calls it before each attempt to connect, reconnects
@@ -108,7 +116,9 @@ func (a *API) init(r *http.Request, in initQuery) (initAnswer, error) {
 	}
 	v.Endpoint = a.socketURL(r)
 	v.RTCConfiguration.ICEServers = append([]config.ICEServer{}, a.ICEServers...)
-	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer"} // gallery roles join without peer connections
+	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer", // gallery roles join without peer connections
+		"publishStats", "subscribeStats"} // clients tell how good their media is
+	v.Config.PublishStats, v.Config.SubscribeStats = statsWindow{30, 120}, statsWindow{10, 60}
 	return v, nil
 }
 

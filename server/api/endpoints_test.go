@@ -268,7 +268,8 @@ func (b *bench) tokenFor(body string) string {
 }
 
 func initJSON(endpoint, ice string) string {
-	return `{"endpoint":"` + endpoint + `","rtcConfiguration":{"ice_servers":` + ice + `},"config":{"enabledFlags":["nonWebRTCDisableOffer"]}}`
+	return `{"endpoint":"` + endpoint + `","rtcConfiguration":{"ice_servers":` + ice + `},"config":{"enabledFlags":["nonWebRTCDisableOffer","publishStats","subscribeStats"],` +
+		`"publishStats":{"maxSampleWindowSize":30,"maxSamplePushInterval":120},"subscribeStats":{"maxSampleWindowSize":10,"maxSamplePushInterval":60}}}`
 }
 
 func TestInit(t *testing.T) {

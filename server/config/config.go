@@ -31,6 +31,7 @@ type Config struct {
 	Compositor Compositor
 	Limits     Limits
 	Webhook    Webhook
+	Analytics  Analytics
 
 	// File is the configuration file that was read, empty when there was none.
 	File string
@@ -99,6 +100,12 @@ type Webhook struct {
 	KeepEvents    int             // and how many of them
 }
 
+// Analytics is about what is kept of sessions besides their records.
+type Analytics struct {
+	Keep       time.Duration // how long
+	KeepEvents int           // and how many events, and reports of clients
+}
+
 // Default returns the configuration of a server that was told nothing.
 func Default() Config {
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -126,6 +133,7 @@ func Default() Config {
 			Keep:       30 * 24 * time.Hour,
 			KeepEvents: 50_000,
 		},
+		Analytics: Analytics{Keep: 30 * 24 * time.Hour, KeepEvents: 1_000_000},
 	}
 }
 
@@ -227,6 +235,8 @@ func (c *Config) Validate() error {
 	positive("webhook.retry_for", c.Webhook.RetryFor)
 	positive("webhook.keep", c.Webhook.Keep)
 	atLeast("webhook.keep_events", c.Webhook.KeepEvents, 0)
+	positive("analytics.keep", c.Analytics.Keep)
+	atLeast("analytics.keep_events", c.Analytics.KeepEvents, 0)
 	if len(c.Webhook.RetryPauses) == 0 {
 		bad("webhook.retry_pauses", "is empty; give at least one pause, such as 1s")
 	}

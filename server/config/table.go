@@ -68,5 +68,8 @@ func (c *Config) table() []setting {
 		{key: "webhook.retry_for", help: "how long delivery is tried before the event is a dead letter", val: (*durationValue)(&c.Webhook.RetryFor)},
 		{key: "webhook.keep", help: "how long finished deliveries stay on record", val: (*durationValue)(&c.Webhook.Keep)},
 		{key: "webhook.keep_events", help: "how many finished deliveries stay on record", val: (*intValue)(&c.Webhook.KeepEvents)},
+
+		{key: "analytics.keep", help: "how long events of sessions and reports of clients stay", val: (*durationValue)(&c.Analytics.Keep)},
+		{key: "analytics.keep_events", help: "how many of each stay", val: (*intValue)(&c.Analytics.KeepEvents)},
 	}
 }

@@ -71,12 +71,18 @@ const (
 const (
 	refusalsPerSecond, refusalBurst = 1, 20
 	reportsPerMinute                = 200 // which clients keep to
+	reportBytesPerSecond            = 4 << 10
+	reportByteBurst                 = 256 << 10
 )
 
 func newRefusalLimiter() *rate.Limiter { return rate.NewLimiter(refusalsPerSecond, refusalBurst) }
 
 func newReportLimiter() *rate.Limiter {
 	return rate.NewLimiter(reportsPerMinute/60., reportsPerMinute)
+}
+
+func newReportByteLimiter() *rate.Limiter {
+	return rate.NewLimiter(reportBytesPerSecond, reportByteBurst)
 }
 
 // refused tells of a refusal. It runs on the room's goroutine.
@@ -105,7 +111,7 @@ func (p *Peer) tracksChanged(of TrackAct, tracks ...*track) {
 // Report takes what the client tells of itself and its media. What is too much is dropped.
 func (p *Peer) Report(ctx context.Context, req protocol.Analytics) error {
 	o := p.room.registry.cfg.Observer
-	if o == nil || !p.reports.Allow() {
+	if o == nil || !p.reports.Allow() || !p.reportBytes.AllowN(time.Now(), len(req.Info)) {
 		return nil
 	}
 	var stay Stay

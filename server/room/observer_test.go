@@ -118,7 +118,20 @@ func TestObserverIsNotFlooded(t *testing.T) {
 	for range 10 * reportsPerMinute {
 		_ = ada.Report(t.Context(), protocol.Analytics{Name: "x"})
 	}
+	eve, _ := h.join("eve", "broadcaster")
+	for range 10 {
+		_ = eve.Report(t.Context(), protocol.Analytics{Name: "x", Info: make([]byte, reportByteBurst/2)})
+	}
 	h.Registry.Close()
+	large := 0
+	for _, line := range w.all() {
+		if len(line) > reportByteBurst/4 {
+			large++
+		}
+	}
+	if large < 2 || large > 4 {
+		t.Errorf("heard %d large reports", large)
+	}
 	if n := len(w.all()); n < refusalBurst+reportsPerMinute || n > 2*(refusalBurst+reportsPerMinute) {
 		t.Errorf("heard %d times", n)
 	}

@@ -43,8 +43,9 @@ type Peer struct {
 	sink  atomic.Pointer[sinkRef]
 	media atomic.Pointer[sfu.Peer] // nil for peers without WebRTC
 	chat  *rate.Limiter
-	// reports bounds what the observer hears of the peer.
-	reports *rate.Limiter
+	// What the observer hears of the peer is bounded in number and in bytes.
+	reports     *rate.Limiter
+	reportBytes *rate.Limiter
 
 	// What follows is owned by the room's goroutine.
 	tokenHash    [32]byte
@@ -114,8 +115,8 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 		}
 		p = &Peer{
 			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
-			chat:      rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
-			reports:   newReportLimiter(),
+			chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
+			reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
 			tokenHash: id.TokenHash, role: role, groups: []string{}, withdrawn: map[string]bool{},
 			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 		}
