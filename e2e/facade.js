@@ -129,6 +129,42 @@ globalThis.Facade = (() => {
       await until('the deletion', () => vic.get(sdk.selectSessionStore('spotlight')) === undefined);
       expect('not observed any more', vic.get(sdk.selectSessionStore('mood')) === 'fine');
 
+      // A quiz.
+      const center = ann.actions.interactivityCenter;
+      await center.createPoll({ id: 'q1', title: 'Quiz', type: 'quiz', mode: 'peerID', questions: [
+        { text: 'Capital?', type: 'single-choice', weight: 10, options: [{ text: 'Rome' }, { text: 'Paris', isCorrectAnswer: true }] },
+        { text: 'Primes?', type: 'multiple-choice', skippable: true,
+          options: [{ text: '1' }, { text: '2', isCorrectAnswer: true }, { text: '3', isCorrectAnswer: true }] },
+      ] });
+      await ann.heard('POLL_CREATED', (n) => n.data.id === 'q1' && n.data.state === 'created');
+      const draft = ann.get(sdk.selectPollByID('q1'));
+      expect('a draft: ' + JSON.stringify(draft), draft.questions.length === 2 && draft.questions[0].answer.option === 2 && draft.mode === 'peerID');
+      await center.startPoll('q1');
+      for (const c of [ann, vic]) {
+        await c.heard('POLL_STARTED', (n) => n.data.title === 'Quiz' && n.data.startedAt instanceof Date);
+        expect('started', c.get(sdk.selectPolls).length === 1 && c.get(sdk.selectPollByID('q1')).state === 'started');
+      }
+      expect('the answer is hidden', !vic.get(sdk.selectPollByID('q1')).questions[0].answer.option);
+      await vic.actions.interactivityCenter.addResponsesToPoll('q1', [
+        { questionIndex: 1, option: 2, duration: 10 }, { questionIndex: 2, skipped: true },
+      ]);
+      const mine = vic.get(sdk.selectPollByID('q1')).questions.map((q) => q.responses);
+      expect('own answers: ' + JSON.stringify(mine), mine[0][0].option === 2 && mine[1][0].skipped && mine[0][0].peer.username === 'Vic');
+      const votes = await until('the count', () => {
+        const [q] = ann.get(sdk.selectPollByID('q1')).questions;
+        return q.result?.totalResponses === 1 && q.options.map((o) => o.voteCount).join();
+      });
+      expect('votes: ' + votes, votes === '0,1' && ann.get(sdk.selectPollByID('q1')).result.totalUsers === 1);
+      await center.getPollResponses(ann.get(sdk.selectPollByID('q1')), false);
+      expect('all answers', ann.get(sdk.selectPollByID('q1')).questions[0].responses[0].peer.username === 'Vic');
+      await center.stopPoll('q1');
+      for (const c of [ann, vic]) await c.heard('POLL_STOPPED', (n) => n.data.state === 'stopped' && n.data.stoppedAt instanceof Date);
+      const board = await center.fetchLeaderboard('q1', 0, 10);
+      expect('leaderboard: ' + JSON.stringify(board), board.entries.length === 1 && board.entries[0].score === 10 && !board.hasNext
+        && board.entries[0].peer.username === 'Vic' && board.summary.votedUsers === 1);
+      const polls = await vic.actions.interactivityCenter.getPolls();
+      expect('the answer is known now', polls[0].questions[0].answer.option === 2 && polls[0].questions[0].responses.length === 1);
+
       // Looking for people.
       const list = ann.actions.getPeerListIterator({ limit: 1 });
       const names = [];

@@ -271,13 +271,14 @@ func (p *Peer) PollResponses(ctx context.Context, req protocol.PollRange) (page 
 	return page, err
 }
 
-// PollResult counts votes.
+// PollResult counts votes. Who may not see them is told how many voted only: a
+// refusal would keep the client from taking note that the poll is over.
 func (p *Peer) PollResult(ctx context.Context, req protocol.PollRef) (result protocol.PollResult, err error) {
 	err = p.withPoll(ctx, req.PollID, func(lp *livePoll) error {
-		if !p.seesResponses(lp.Info()) {
-			return errNotAllowed
-		}
 		result = lp.Result()
+		if !p.seesResponses(lp.Info()) {
+			result.Questions = []protocol.QuestionResult{}
+		}
 		return nil
 	})
 	return result, err

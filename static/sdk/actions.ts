@@ -7,7 +7,8 @@ import type { Store } from './store.js';
 import { selectRoleChangeRequest } from './selectors.js';
 import type {
   HLSConfig, HMSAudioTrackSettings, HMSChangeMultiTrackStateParams, HMSConfig, HMSLogLevel, HMSPeer, HMSPeerID,
-  HMSPeerListIterator, HMSPeerListIteratorOptions,
+  HMSPeerListIterator, HMSPeerListIteratorOptions, HMSPoll, HMSPollCreateParams, HMSPollQuestionCreateParams,
+  HMSPollQuestionResponseCreateParams, HMSQuizLeaderboardResponse,
   HMSPreferredSimulcastLayer, HMSPreviewConfig, HMSRoleChangeRequest, HMSRoleName, HMSScreenShareConfig, HMSTrack,
   HMSTrackID, HMSVideoTrackSettings, StopHLSConfig, TokenRequest, TokenRequestOptions,
 } from './types.js';
@@ -203,6 +204,46 @@ export class HMSActions {
     unobserve: (keys: string | string[]): Promise<void> => this.bridge.call('observeSession', { keys: [keys].flat(), on: false }),
   };
 
+  /** Polls and quizzes. */
+  readonly interactivityCenter = {
+    createPoll: async (poll: HMSPollCreateParams): Promise<void> => {
+      await this.bridge.call('createPoll', poll);
+    },
+    /** Replaces the questions of a poll that has not been started. */
+    addQuestionsToPoll: (id: string, questions: HMSPollQuestionCreateParams[]): Promise<void> =>
+      this.bridge.call('setPollQuestions', { id, questions }),
+    startPoll: async (poll: string | HMSPollCreateParams): Promise<void> => {
+      const { id } = typeof poll === 'string' ? { id: poll } : await this.bridge.call<HMSPoll>('createPoll', poll);
+      await this.bridge.call('startPoll', { id });
+    },
+    stopPoll: (id: string): Promise<void> => this.bridge.call('stopPoll', { id }),
+    addResponsesToPoll: (id: string, responses: HMSPollQuestionResponseCreateParams[]): Promise<void> =>
+      this.bridge.call('vote', { id, responses }),
+    /** Puts the responses into the store: all, or only one's own. */
+    getPollResponses: (poll: HMSPoll, self: boolean): Promise<void> => this.bridge.call('fetchResponses', { id: poll.id, self }),
+    getPolls: async (): Promise<HMSPoll[]> => {
+      const ids = (await this.bridge.call<HMSPoll[]>('fetchPolls')).map(({ id }) => id);
+      const { polls } = this.store.getState();
+      return ids.map((id) => polls[id]).filter((poll) => poll !== undefined);
+    },
+    /** Of a poll that has been stopped and is not anonymous; otherwise it is empty. */
+    fetchLeaderboard: async (id: string, offset: number, count: number): Promise<HMSQuizLeaderboardResponse> => {
+      const poll = this.store.getState().polls[id];
+      if (poll && (poll.anonymous || poll.state !== 'stopped')) return { entries: [], hasNext: false };
+      const board = await this.bridge.call<Leaderboard>('leaderboard', { id, offset, count });
+      return {
+        entries: board.questions.map(({ position, score, total_responses, correct_responses, duration, peer: { hash, ...peer } }) => ({
+          position, score, totalResponses: total_responses, correctResponses: correct_responses, duration, peer: { userHash: hash, ...peer },
+        })),
+        hasNext: !board.last,
+        summary: {
+          avgScore: board.avg_score, avgTime: board.avg_time, votedUsers: board.voted_users, totalUsers: board.total_users,
+          correctUsers: board.correct_users,
+        },
+      };
+    },
+  };
+
   /** Goes through the peers that options leave, also those that a large room does not list. */
   getPeerListIterator(options: HMSPeerListIteratorOptions = {}): HMSPeerListIterator {
     return new PeerListIterator(this.bridge, options);
@@ -259,6 +300,19 @@ class PeerListIterator implements HMSPeerListIterator {
     Object.assign(this, { iterator, total, end: eof });
     return peers;
   }
+}
+
+interface Leaderboard {
+  questions: {
+    position: number; score: number; total_responses: number; correct_responses: number; duration: number;
+    peer: { hash: string; peerid?: string; userid?: string; username?: string };
+  }[];
+  last: boolean;
+  avg_score: number;
+  avg_time: number;
+  voted_users: number;
+  total_users: number;
+  correct_users: number;
 }
 
 interface PeerPage {

@@ -4,7 +4,7 @@
 // comparing with === tells whether something changed.
 
 import type {
-  HMSConnectionQuality, HMSException, HMSMessage, HMSPeer, HMSPermissions, HMSPublishAllowed, HMSRole,
+  HMSConnectionQuality, HMSException, HMSMessage, HMSPeer, HMSPermissions, HMSPoll, HMSPublishAllowed, HMSRole,
   HMSRoleChangeRequest, HMSScreenVideoTrack, HMSSpeaker, HMSStore, HMSTrack, HMSTrackID, HMSVideoTrack, HMSAudioTrack,
   StoreSelector,
 } from './types.js';
@@ -65,6 +65,12 @@ export function selectSessionStore<T = unknown>(key: string): (store: HMSStore) 
 export function selectSessionStore(key?: string): (store: HMSStore) => unknown {
   return key === undefined ? (store) => store.sessionStore : (store) => store.sessionStore[key];
 }
+
+// Polls
+
+export const selectPollsMap = (store: HMSStore) => store.polls;
+export const selectPolls = derive([selectPollsMap], (polls): HMSPoll[] => Object.values(polls));
+export const selectPollByID = byID((id) => (store): HMSPoll | undefined => (id ? store.polls[id] : undefined));
 
 // Devices
 

@@ -36,7 +36,7 @@ export const initialState = (): HMSStore => freeze({
   peers: {}, tracks: {}, speakers: {}, connectionQualities: {}, messages: { byID: {}, allIDs: [] },
   settings: { audioInputDeviceId: '', videoInputDeviceId: '', audioOutputDeviceId: '' },
   devices: { audioInput: [], audioOutput: [], videoInput: [] },
-  roles: {}, templateAppData: {}, roleChangeRequests: [], sessionStore: {}, errors: [],
+  roles: {}, templateAppData: {}, roleChangeRequests: [], sessionStore: {}, polls: {}, errors: [],
 });
 
 export class Store implements IHMSStoreReadOnly {
@@ -119,7 +119,7 @@ function messages(old: HMSStore['messages'], change: NonNullable<Patch['messages
 }
 
 /** Times cross from Go as epoch milliseconds under these names, and are Date objects here. */
-const times = new Set(['time', 'timestamp', 'startedAt', 'joinedAt', 'initialisedAt']);
+const times = new Set(['time', 'timestamp', 'startedAt', 'stoppedAt', 'createdAt', 'joinedAt', 'initialisedAt']);
 
 export function revive(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(revive);

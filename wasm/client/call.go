@@ -238,6 +238,34 @@ var calls = map[string]call{
 	"searchNames": with(func(c *Client, ctx context.Context, a protocol.SearchNames) (any, error) {
 		return c.SearchNames(ctx, a)
 	}),
+	"createPoll": with(func(c *Client, ctx context.Context, a Poll) (any, error) { return c.CreatePoll(ctx, a) }),
+	"setPollQuestions": do(func(c *Client, ctx context.Context, a struct {
+		ID        string
+		Questions []PollQuestion
+	}) error {
+		return c.SetPollQuestions(ctx, a.ID, a.Questions)
+	}),
+	"startPoll": do(func(c *Client, ctx context.Context, a struct{ ID string }) error { return c.StartPoll(ctx, a.ID) }),
+	"stopPoll":  do(func(c *Client, ctx context.Context, a struct{ ID string }) error { return c.StopPoll(ctx, a.ID) }),
+	"vote": do(func(c *Client, ctx context.Context, a struct {
+		ID        string
+		Responses []PollResponse
+	}) error {
+		return c.Vote(ctx, a.ID, a.Responses)
+	}),
+	"fetchResponses": do(func(c *Client, ctx context.Context, a struct {
+		ID   string
+		Self bool
+	}) error {
+		return c.FetchResponses(ctx, a.ID, a.Self)
+	}),
+	"fetchPolls": with(func(c *Client, ctx context.Context, _ none) (any, error) { return c.FetchPolls(ctx) }),
+	"leaderboard": with(func(c *Client, ctx context.Context, a struct {
+		ID            string
+		Offset, Count int
+	}) (any, error) {
+		return c.Leaderboard(ctx, a.ID, a.Offset, a.Count)
+	}),
 	"startHLSStreaming": do(func(c *Client, ctx context.Context, a hlsConfig) error {
 		return c.StartHLS(ctx, protocol.HLSStart{Variants: a.variants(), Recording: a.recording()})
 	}),

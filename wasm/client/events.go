@@ -31,8 +31,13 @@ const (
 	NotifyReconnected       NotificationType = "RECONNECTED"               // nil
 	NotifyChangeTrackState  NotificationType = "CHANGE_TRACK_STATE_REQUEST"
 	NotifyChangeTrackStates NotificationType = "CHANGE_MULTI_TRACK_STATE_REQUEST"
-	NotifyRoomEnded         NotificationType = "ROOM_ENDED"        // LeaveRequest
-	NotifyRemovedFromRoom   NotificationType = "REMOVED_FROM_ROOM" // LeaveRequest
+	NotifyRoomEnded         NotificationType = "ROOM_ENDED"         // LeaveRequest
+	NotifyRemovedFromRoom   NotificationType = "REMOVED_FROM_ROOM"  // LeaveRequest
+	NotifyPollCreated       NotificationType = "POLL_CREATED"       // Poll
+	NotifyPollStarted       NotificationType = "POLL_STARTED"       // Poll
+	NotifyPollStopped       NotificationType = "POLL_STOPPED"       // Poll
+	NotifyPollVotes         NotificationType = "POLL_VOTES_UPDATED" // Poll
+	NotifyPollsList         NotificationType = "POLLS_LIST"         // Poll
 	NotifyDeviceChange      NotificationType = "DEVICE_CHANGE_UPDATE"
 )
 

@@ -98,6 +98,12 @@ func (r *reducer) apply(t *tx, method string, params json.RawMessage) (ok bool, 
 				t.setShared(v.Key, v.Data)
 			}
 		})
+	case protocol.OnPollStats:
+		err = decode(params, func(p protocol.PollStatsEvent) {
+			for _, result := range p.Polls {
+				t.changePoll(result.PollID, NotifyPollVotes, func(p *Poll) { p.count(result) })
+			}
+		})
 	case protocol.OnActiveSpeakers:
 		err = decode(params, func(p protocol.ActiveSpeakers) { r.speakers(t, p) })
 	case onConnectionQuality:

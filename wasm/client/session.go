@@ -62,15 +62,16 @@ type session struct {
 	observing chan struct{}
 	observed  map[string]bool // with observing's slot
 
-	mu       sync.Mutex
-	joined   bool
-	ending   bool
-	applied  string            // role that local media and connections are in line with
-	troubles map[string]*Error // why the state is Reconnecting, by cause
-	audio    *published        // microphone, camera, screen; nil while there is none
-	video    *published
-	screen   []*published
-	stream   *rtc.Stream // of microphone and camera
+	mu        sync.Mutex
+	joined    bool
+	ending    bool
+	applied   string                       // role that local media and connections are in line with
+	troubles  map[string]*Error            // why the state is Reconnecting, by cause
+	pollsOver map[string]protocol.PollInfo // those that were stopped, by id
+	audio     *published                   // microphone, camera, screen; nil while there is none
+	video     *published
+	screen    []*published
+	stream    *rtc.Stream // of microphone and camera
 }
 
 func newSession(c *Client, config JoinConfig, token claims) *session {
@@ -78,7 +79,8 @@ func newSession(c *Client, config JoinConfig, token claims) *session {
 		c: c, done: make(chan struct{}), timing: c.timing, config: config, peerID: uuid.NewString(), claims: token,
 		autoVideo: config.AutoVideoSubscribe, policyCame: make(chan struct{}), lock: make(chan struct{}, 1),
 		observing: make(chan struct{}, 1), observed: map[string]bool{},
-		troubles: map[string]*Error{},
+		pollsOver: map[string]protocol.PollInfo{},
+		troubles:  map[string]*Error{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(c.ctx)
 	s.link = newLink(c.log, s.timing, s.handle)
@@ -388,6 +390,10 @@ func (s *session) dispatch(method string, params json.RawMessage) error {
 		return decode(params, s.trackRequested)
 	case protocol.OnChangeTrackMute:
 		return decode(params, s.tracksRequested)
+	case protocol.OnPollStart:
+		return decode(params, s.pollsStarted)
+	case protocol.OnPollStop:
+		return decode(params, s.pollsStopped)
 	}
 	var known bool
 	var err error

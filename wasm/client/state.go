@@ -40,6 +40,7 @@ type State struct {
 	TemplateAppData     map[string]string            `json:"templateAppData"`
 	RoleChangeRequests  []RoleChangeRequest          `json:"roleChangeRequests"`
 	SessionStore        map[string]json.RawMessage   `json:"sessionStore"`
+	Polls               map[string]Poll              `json:"polls"`
 	Preview             *PreviewState                `json:"preview,omitempty"`
 	Errors              []Error                      `json:"errors"`
 }
@@ -221,6 +222,7 @@ func newState() State {
 		TemplateAppData:     map[string]string{},
 		RoleChangeRequests:  []RoleChangeRequest{},
 		SessionStore:        map[string]json.RawMessage{},
+		Polls:               map[string]Poll{},
 		Errors:              []Error{},
 	}
 }
@@ -237,6 +239,7 @@ func (s State) clone() State {
 	c.Roles = maps.Clone(s.Roles)
 	c.TemplateAppData = maps.Clone(s.TemplateAppData)
 	c.RoleChangeRequests = slices.Clone(s.RoleChangeRequests)
+	c.Polls = maps.Clone(s.Polls)
 	c.SessionStore = maps.Clone(s.SessionStore)
 	c.Errors = slices.Clone(s.Errors)
 	return c

@@ -203,6 +203,10 @@ func (s *store) entry(field, id string) any {
 		if t, ok := s.state.Tracks[id]; ok {
 			return t
 		}
+	case fieldPolls:
+		if p, ok := s.state.Polls[id]; ok {
+			return p
+		}
 	case fieldShared:
 		if v, ok := s.state.SessionStore[id]; ok {
 			return v
@@ -224,6 +228,7 @@ const (
 	fieldAppData   = "templateAppData"
 	fieldRequests  = "roleChangeRequests"
 	fieldShared    = "sessionStore"
+	fieldPolls     = "polls"
 	fieldPreview   = "preview"
 	fieldErrors    = "errors"
 )
