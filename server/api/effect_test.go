@@ -76,6 +76,8 @@ func TestFlood(t *testing.T) {
 	const flood = 10_000
 	var statuses sync.Map // of *atomic.Int64 by status
 	var wg sync.WaitGroup
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	defer transport.CloseIdleConnections()
 	request := func(from string) *http.Response {
 		req, err := http.NewRequestWithContext(context.Background(), "GET", b.server.URL+"/v2/rooms?limit=10", nil)
 		if err != nil {
@@ -84,15 +86,17 @@ func TestFlood(t *testing.T) {
 		}
 		req.Header.Set("Authorization", "Bearer "+b.admin)
 		req.Header.Set("X-Forwarded-For", from)
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := transport.RoundTrip(req)
 		if err != nil {
 			t.Error(err)
 			return nil
 		}
-		resp.Body.Close()
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil { // so that the connection is used again
+			t.Error(err)
+		}
 		return resp
 	}
-	defer http.DefaultClient.CloseIdleConnections()
 	for range 8 {
 		wg.Go(func() {
 			for range flood / 8 {
