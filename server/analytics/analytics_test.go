@@ -46,7 +46,8 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(c.Close)
 	return &house{Collector: c, t: t, seed: seed,
 		info: room.Info{RoomID: seed.Room.ID, Name: "lab", CustomerID: seed.Workspace.ID, TemplateID: "T", SessionID: "S"},
-		ada:  room.Stay{PeerID: "p1", UserID: "u1", Name: "Ada", Role: "broadcaster", Joined: start}}
+		ada: room.Stay{PeerID: "p1", UserID: "u1", Name: "Ada", Role: "broadcaster", Joined: start,
+			Agent: "os:web_Linux,os_version:6,sdk:web,sdk_version:0.13,device_model:Chrome_1,env:prod,domain:CUSTOM,is_prebuilt:true,framework:react,framework_version:18,framework_sdk_version:0.11"}}
 }
 
 // events closes the collector and returns what it wrote, the oldest first.
@@ -85,13 +86,15 @@ func TestEvents(t *testing.T) {
 
 	const tr = `{"room_id":"ROOM","session_id":"S","room_name":"lab","peer_id":"p1","user_id":"u1","user_name":"Ada","joined_at":"2024-01-24T08:14:00.101Z","role":"broadcaster","track_id":"tr","stream_id":"st","type":"video","source":"regular","mute":%t,"started_at":"2024-01-24T08:14:01.101Z"%s}`
 	const who = `{"user_id":"u1","user_name":"Ada","peer_id":"p1","account_id":"WORKSPACE","room_id":"ROOM","session_id":"S","room_name":"lab","template_id":"T","role":"broadcaster",`
+	const agent = `"agent":{"sdk":"web","sdk_version":"0.13","os":"web_Linux","os_version":"6","device_model":"Chrome_1","domain":"CUSTOM","framework":"react","framework_version":"18","framework_sdk_version":"0.11","is_prebuilt":true,` +
+		`"string":"os:web_Linux,os_version:6,sdk:web,sdk_version:0.13,device_model:Chrome_1,env:prod,domain:CUSTOM,is_prebuilt:true,framework:react,framework_version:18,framework_sdk_version:0.11"}`
 	want := []string{
 		"track.add.success false " + fmt.Sprintf(tr, false, ""),
 		"track.update.success false " + fmt.Sprintf(tr, true, ""),
 		"track.remove.success false " + fmt.Sprintf(tr, false, `,"stopped_at":"2024-01-24T08:14:02.101Z"`),
-		"client.publish.failed true " + who + `"error_code":3003,"error_name":"DeviceInUse","error_message":"busy","error_description":"d","domain":"CUSTOM","is_terminal":false,"action":"PUBLISH","audio":{"codec":"opus"},"devices":{"audioInput":[]}}`,
-		"client.disconnected true " + who + `"error_code":1003,"error_name":"WebSocketConnectionLost","error_message":"` + strings.Repeat("ä", 256) + `","error_description":"","domain":"","is_terminal":true,"action":"RECONNECT_SIGNAL"}`,
-		"client.connect.failed true " + who + `"error_code":0,"error_name":"","error_message":"","error_description":"","domain":"","is_terminal":false,"action":""}`,
+		"client.publish.failed true " + who + `"error_code":3003,"error_name":"DeviceInUse","error_message":"busy","error_description":"d","domain":"CUSTOM","is_terminal":false,"action":"PUBLISH",` + agent + `,"audio":{"codec":"opus"},"devices":{"audioInput":[]}}`,
+		"client.disconnected true " + who + `"error_code":1003,"error_name":"WebSocketConnectionLost","error_message":"` + strings.Repeat("ä", 256) + `","error_description":"","domain":"","is_terminal":true,"action":"RECONNECT_SIGNAL",` + agent + `}`,
+		"client.connect.failed true " + who + `"error_code":0,"error_name":"","error_message":"","error_description":"","domain":"","is_terminal":false,"action":"",` + agent + `}`,
 	}
 	events := h.events()
 	for i := range max(len(events), len(want)) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,6 +83,7 @@ type errorData struct {
 	Domain      string          `json:"domain"`
 	IsTerminal  bool            `json:"is_terminal"`
 	Action      string          `json:"action"`
+	Agent       agent           `json:"agent"`
 	Audio       json.RawMessage `json:"audio,omitempty"`
 	Video       json.RawMessage `json:"video,omitempty"`
 	Devices     json.RawMessage `json:"devices,omitempty"`
@@ -118,7 +120,7 @@ func (c *Collector) Reported(i room.Info, p room.Stay, r protocol.Analytics) {
 	if r.Name == protocol.ReportDisconnected && d.Code == 0 && d.Name == "" {
 		return // a client that left as it should
 	}
-	d.UserID, d.UserName, d.PeerID, d.Role = p.UserID, p.Name, p.PeerID, p.Role
+	d.UserID, d.UserName, d.PeerID, d.Role, d.Agent = p.UserID, p.Name, p.PeerID, p.Role, parseAgent(p.Agent)
 	d.AccountID, d.RoomID, d.SessionID, d.RoomName, d.TemplateID = i.CustomerID, i.RoomID, i.SessionID, i.Name, i.TemplateID
 	c.event(i, p, kind, true, millis(time.Now()), d)
 }
@@ -142,6 +144,36 @@ func parseError(info []byte) (errorData, error) {
 	}
 	return errorData{Code: int(max(min(in.Code, 1<<31-1), -1<<31)), Name: short(in.Name), Message: short(in.Message), Description: short(in.Description),
 		Domain: short(in.Domain), IsTerminal: in.IsTerminal, Action: short(in.Action), Audio: in.Audio.text, Video: in.Video.text, Devices: in.Devices.text}, nil
+}
+
+// agent is the software of a client.
+type agent struct {
+	SDK                 string `json:"sdk"`
+	SDKVersion          string `json:"sdk_version"`
+	OS                  string `json:"os"`
+	OSVersion           string `json:"os_version"`
+	DeviceModel         string `json:"device_model"`
+	Domain              string `json:"domain"`
+	Framework           string `json:"framework"`
+	FrameworkVersion    string `json:"framework_version"`
+	FrameworkSDKVersion string `json:"framework_sdk_version"`
+	IsPrebuilt          bool   `json:"is_prebuilt"`
+	String              string `json:"string"` // as the client said it
+}
+
+// parseAgent reads "os:web_Chrome,sdk:web,…". What it does not know is in String only.
+func parseAgent(text string) agent {
+	a := agent{String: strings.ToValidUTF8(short(text), "")}
+	fields := map[string]*string{"sdk": &a.SDK, "sdk_version": &a.SDKVersion, "os": &a.OS, "os_version": &a.OSVersion, "device_model": &a.DeviceModel,
+		"domain": &a.Domain, "framework": &a.Framework, "framework_version": &a.FrameworkVersion, "framework_sdk_version": &a.FrameworkSDKVersion}
+	for _, pair := range strings.Split(a.String, ",") {
+		name, value, _ := strings.Cut(pair, ":")
+		if field := fields[name]; field != nil {
+			*field = value
+		}
+		a.IsPrebuilt = a.IsPrebuilt || name == "is_prebuilt" && value == "true"
+	}
+	return a
 }
 
 // part is an object of a client's, left out when it is none or too large.

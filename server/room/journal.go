@@ -22,6 +22,7 @@ type Stay struct {
 	Role   string
 	Data   string // metadata
 	Joined time.Time
+	Agent  string // see Identity
 }
 
 // Departure says when and why a peer left.

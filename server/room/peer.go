@@ -24,6 +24,8 @@ type Identity struct {
 	// TokenHash ties the peer id to the token of its first socket: peer ids are
 	// known to everybody in the room, tokens are not.
 	TokenHash [32]byte
+	// Agent is what the client says of its software; only analytics read it.
+	Agent string
 }
 
 // Sink takes a peer's outgoing frames: one socket's bounded queue.
@@ -49,6 +51,7 @@ type Peer struct {
 
 	// What follows is owned by the room's goroutine.
 	tokenHash    [32]byte
+	agent        string
 	phase        phase
 	role         *policy.Role
 	groups       []string // never nil
@@ -117,7 +120,7 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
 			chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
 			reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
-			tokenHash: id.TokenHash, role: role, groups: []string{}, withdrawn: map[string]bool{},
+			tokenHash: id.TokenHash, agent: id.Agent, role: role, groups: []string{}, withdrawn: map[string]bool{},
 			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 		}
 		p.sink.Store(&sinkRef{sink})
@@ -397,7 +400,7 @@ func (p *Peer) wire(withTracks bool) protocol.Peer {
 
 // stay returns the peer as it is recorded.
 func (p *Peer) stay() Stay {
-	return Stay{PeerID: p.ID, UserID: p.info.UserID, Name: p.info.Name, Role: p.role.Name, Data: p.info.Data, Joined: p.joinedAt}
+	return Stay{PeerID: p.ID, UserID: p.info.UserID, Name: p.info.Name, Role: p.role.Name, Data: p.info.Data, Joined: p.joinedAt, Agent: p.agent}
 }
 
 // sendPolicy tells the peer its current role and all roles.

@@ -91,7 +91,10 @@ func (s *Server) Close() {
 	s.wg.Wait()
 }
 
-const maxPeerIDBytes = 64 // clients use UUIDs
+const (
+	maxPeerIDBytes = 64 // clients use UUIDs
+	maxAgentBytes  = 512
+)
 
 // upgrader lets any origin connect: the token, not a cookie, is what lets one in.
 // Sockets read through the buffer of the HTTP server and write without one.
@@ -112,11 +115,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	peerID, token := query.Get("peer"), query.Get("token")
-	s.wg.Go(func() { s.serve(ws, peerID, token) })
+	id := claim{query.Get("peer"), query.Get("token"), query.Get("user_agent_v2")}
+	s.wg.Go(func() { s.serve(ws, id) })
 }
 
-func (s *Server) serve(ws *websocket.Conn, peerID, token string) {
+// claim is what a client says of itself in the URL of the socket.
+type claim struct{ peerID, token, agent string }
+
+func (s *Server) serve(ws *websocket.Conn, id claim) {
 	s.stats.sockets.Add(1)
 	defer s.stats.sockets.Add(-1)
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -125,7 +131,7 @@ func (s *Server) serve(ws *websocket.Conn, peerID, token string) {
 
 	c := newConn(s, ws)
 	defer c.finish()
-	peer, err := s.admit(ctx, peerID, token, c)
+	peer, err := s.admit(ctx, id, c)
 	if err != nil {
 		s.stats.refused.Add(1)
 		refusal := room.AsProtocol(err)
@@ -142,11 +148,11 @@ func (s *Server) serve(ws *websocket.Conn, peerID, token string) {
 }
 
 // admit checks who wants in and binds the socket to its peer.
-func (s *Server) admit(ctx context.Context, peerID, token string, c *conn) (*room.Peer, error) {
-	if peerID == "" || len(peerID) > maxPeerIDBytes {
+func (s *Server) admit(ctx context.Context, id claim, c *conn) (*room.Peer, error) {
+	if id.peerID == "" || len(id.peerID) > maxPeerIDBytes {
 		return nil, protocol.Errorf(protocol.CodeBadRequest, "query parameter peer must have 1 to %d bytes", maxPeerIDBytes)
 	}
-	grant, err := s.Authenticate(ctx, token, peerID)
+	grant, err := s.Authenticate(ctx, id.token, id.peerID)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +162,7 @@ func (s *Server) admit(ctx context.Context, peerID, token string, c *conn) (*roo
 	}
 	defer r.Release() // the peer holds a reference of its own
 	return r.Connect(ctx, room.Identity{
-		PeerID: peerID, UserID: grant.UserID, Role: grant.Role, TokenHash: sha256.Sum256([]byte(token)),
+		PeerID: id.peerID, UserID: grant.UserID, Role: grant.Role, TokenHash: sha256.Sum256([]byte(id.token)),
+		Agent: id.agent[:min(len(id.agent), maxAgentBytes)],
 	}, c)
 }
