@@ -111,7 +111,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats))
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}

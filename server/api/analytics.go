@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"amphi/server/analytics"
+	"amphi/server/protocol"
+	"amphi/server/room"
 	"amphi/server/store"
 )
 
@@ -184,4 +187,47 @@ func (a *API) wasIn(r *http.Request, sessionID, peerID string) error {
 		err = refuse(http.StatusNotFound, "peer not found")
 	}
 	return err
+}
+
+// reportInput is what a client sends that cannot send it over its WebSocket.
+type reportInput struct {
+	Event   string          `json:"event"`
+	Payload json.RawMessage `json:"payload"`
+	Time    int64           `json:"timestamp"` // milliseconds since 1970, by the client's clock
+	Peer    struct {
+		ID        string `json:"peer_id"`
+		SessionID string `json:"session_id"`
+		Name      string `json:"user_name"`
+	} `json:"peer"`
+}
+
+// report takes telemetry of a client. It is never refused: whatever is wrong with it, the client has worse problems, and
+// would only send it again. Whose it is the token says, so nobody can report errors of others.
+func (a *API) report(r *http.Request, _ unread) (struct{}, error) {
+	var none struct{}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || a.Reports == nil {
+		return none, err
+	}
+	var in reportInput
+	grant, err := a.verifier.App(r.Context(), bearer(r))
+	if err != nil || json.Unmarshal(body, &in) != nil || len(in.Peer.ID) > maxUserIDBytes || len(in.Peer.Name) > maxUserIDBytes ||
+		in.Peer.SessionID != "" && !store.IsID(in.Peer.SessionID) {
+		return none, nil
+	}
+	if in.Event == protocol.ReportPublisherStats || in.Event == protocol.ReportSubscriberStats {
+		return none, nil // only a socket proves which peer measured something
+	}
+	rec, err := a.Store.Room(r.Context(), grant.WorkspaceID, grant.RoomID)
+	if err != nil {
+		return none, nil
+	}
+	if v, err := a.Store.Session(r.Context(), in.Peer.SessionID); err != nil || v.RoomID != rec.ID {
+		in.Peer.SessionID = ""
+	}
+	a.Reports.Reported(
+		room.Info{RoomID: rec.ID, Name: rec.Name, CustomerID: rec.WorkspaceID, TemplateID: rec.TemplateID, SessionID: in.Peer.SessionID},
+		room.Stay{PeerID: in.Peer.ID, UserID: grant.UserID, Name: in.Peer.Name, Role: grant.Role, Agent: r.Header.Get("User_agent_v2")},
+		protocol.Analytics{Name: in.Event, Info: in.Payload, Timestamp: in.Time})
+	return none, nil
 }

@@ -39,6 +39,11 @@ type Live interface {
 	Knows(ctx context.Context, roomID, peerID string) bool
 }
 
+// Reports takes what clients tell of themselves. It does not block.
+type Reports interface {
+	Reported(i room.Info, p room.Stay, r protocol.Analytics)
+}
+
 // StreamOptions are what a start of a live stream may ask for.
 type StreamOptions struct {
 	Destination string // of the room's template; may be empty when there is one only
@@ -51,7 +56,8 @@ type API struct {
 	Store          *store.Store
 	Rooms          *room.Registry
 	Live           Live
-	PublicURL      string // scheme and host; empty: what each request says
+	Reports        Reports // of clients; nil: nobody wants them
+	PublicURL      string  // scheme and host; empty: what each request says
 	ICEServers     []config.ICEServer
 	TokenLifetime  time.Duration // of the tokens that room codes are exchanged for
 	Limits         config.Limits

@@ -25,7 +25,7 @@ func (a *API) clientEndpoints() []endpoint {
 		public("GET", "/init", "Where a client finds its WebSocket; needs an auth token", a.init),
 		public("POST", "/v2/token", "Exchange a room code for an auth token", a.token),
 		public("GET", "/v2/layouts/ui", "Layouts of the prebuilt user interface; needs an auth token", a.layouts),
-		public("POST", "/v2/client/report", "Telemetry of clients, of which nothing is kept", a.discard),
+		public("POST", "/v2/client/report", "Telemetry of clients whose WebSocket does not work; errors are kept if an auth token says whose they are", a.report),
 		public("POST", "/v2/client/feedback", "Feedback of clients, of which nothing is kept", a.discard),
 	)
 }

@@ -3,10 +3,13 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"amphi/server/protocol"
+	"amphi/server/room"
 	"amphi/server/store"
 )
 
@@ -83,6 +86,38 @@ func walkAnalytics(b *bench) []row {
 				{path: "/v2/analytics/peer-stats?peer_id=p1&session_id=x", status: 400, want: badQuery("session_id must be an id of 24 hexadecimal digits")},
 				{path: "/v2/analytics/peer-stats?peer_id=p1&session_id=" + unknown[1:], status: 404, want: noSession}, {token: other, late: of("peer-stats?peer_id=p1&session_id=SESSION"), status: 404, want: noSession},
 				{late: of("peer-stats?peer_id=p2&session_id=SESSION"), status: 404, want: `{"code":404,"message":"peer not found"}`}}},
+	}
+}
+
+// told is a Reports that keeps what it hears.
+type told struct{ heard []string }
+
+func (s *told) Reported(i room.Info, p room.Stay, r protocol.Analytics) {
+	s.heard = append(s.heard, fmt.Sprintf("%s %s %q %s %s %s %s: %s %s %d", i.RoomID, i.CustomerID, i.SessionID, p.PeerID, p.UserID, p.Role, p.Agent, r.Name, r.Info, r.Timestamp))
+}
+
+// TestReport: what a client says over HTTP is kept if its token is good, and never refused.
+func TestReport(t *testing.T) {
+	s := &told{}
+	b := newBench(t, func(a *API) { a.Reports = s })
+	session, foreign := analysed(b), store.NewID()
+	token := b.app("broadcaster", time.Hour)
+	body := func(event, session string) string {
+		return `{"event":"` + event + `","payload":{"error_code":7},"event_id":"1","peer":{"peer_id":"p9","session_id":"` + session + `","user_name":"Ada"},"timestamp":5,"device_id":"d"}`
+	}
+	for _, send := range []struct{ token, body string }{
+		{token, body("join.failed", session)}, {token, body("join.failed", foreign)},
+		{"", body("join.failed", session)}, {b.admin, body("join.failed", session)}, {token, "x"}, {token, body("join.failed", "x")},
+		{token, body("publisher.stats", session)}, {b.app("broadcaster", -time.Hour), body("join.failed", session)},
+	} {
+		b.want(200, "{}", "POST", "/v2/client/report", send.token, send.body, "user_agent_v2", "sdk:web", "Content-Type", "application/json")
+	}
+	want := []string{
+		fmt.Sprintf(`%s %s %q p9 u broadcaster sdk:web: join.failed {"error_code":7} 5`, b.seed.Room.ID, b.seed.Workspace.ID, session),
+		fmt.Sprintf(`%s %s "" p9 u broadcaster sdk:web: join.failed {"error_code":7} 5`, b.seed.Room.ID, b.seed.Workspace.ID),
+	}
+	if !reflect.DeepEqual(s.heard, want) {
+		t.Errorf("got  %q\nwant %q", s.heard, want)
 	}
 }
 
