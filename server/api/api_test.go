@@ -252,7 +252,7 @@ func (b *bench) call(method, path, token, body string, header ...string) (*http.
 		b.t.Fatal(err)
 	}
 	b.body = raw
-	b.conforms(req, resp.StatusCode, raw)
+	b.conforms(req, body, resp.StatusCode, raw)
 	text := strings.TrimSuffix(string(raw), "\n")
 	for value, name := range b.names {
 		text = strings.ReplaceAll(text, value, name)

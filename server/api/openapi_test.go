@@ -99,7 +99,7 @@ func TestReferencesResolve(t *testing.T) {
 func resolve(doc any, reference string) any {
 	for _, step := range strings.Split(strings.TrimPrefix(reference, "#/"), "/") {
 		m, _ := doc.(map[string]any)
-		doc = m[step]
+		doc = m[strings.ReplaceAll(step, "~", "/")]
 	}
 	return doc
 }
@@ -124,8 +124,9 @@ func TestReferenceForPeople(t *testing.T) {
 	}
 }
 
-// conforms holds an answer of the API against the description. Every request of every test comes by here.
-func (b *bench) conforms(req *http.Request, status int, body []byte) {
+// conforms holds a request that was answered well, and every answer, against the description. All requests of the tests
+// come by here.
+func (b *bench) conforms(req *http.Request, sent string, status int, body []byte) {
 	b.t.Helper()
 	_, pattern := b.mux.Handler(req)
 	pattern = strings.TrimSuffix(pattern, "/")
@@ -137,7 +138,16 @@ func (b *bench) conforms(req *http.Request, status int, body []byte) {
 	paths, _ := b.doc.(map[string]any)["paths"].(map[string]any)
 	operations, _ := paths[pattern].(map[string]any)
 	o, _ := operations[strings.ToLower(req.Method)].(map[string]any)
-	if o == nil || len(body) == 0 {
+	if o == nil {
+		return
+	}
+	if kind, _ := resolve(o, "#/requestBody/content/application~json").(map[string]any); kind != nil && status < 300 && strings.TrimSpace(sent) != "" {
+		schema, _ := kind["schema"].(map[string]any)
+		for _, problem := range b.problems(schema, []byte(sent)) {
+			b.t.Errorf("%s %s took %s, the description would not: %s", req.Method, pattern, sent, problem)
+		}
+	}
+	if len(body) == 0 {
 		return
 	}
 	responses, _ := o["responses"].(map[string]any)
@@ -157,17 +167,21 @@ func (b *bench) conforms(req *http.Request, status int, body []byte) {
 	if kind == nil {
 		return
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
+	schema, _ := kind["schema"].(map[string]any)
+	for _, problem := range b.problems(schema, body) {
+		b.t.Errorf("%s %s, status %d: the description says otherwise: %s", req.Method, pattern, status, problem)
+	}
+}
+
+// problems says in what a JSON text differs from a schema of the description.
+func (b *bench) problems(schema map[string]any, text []byte) []string {
+	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		b.t.Errorf("%s %s: %v", req.Method, pattern, err)
-		return
+		return []string{err.Error()}
 	}
-	schema, _ := kind["schema"].(map[string]any)
-	for _, problem := range violations(b.doc, schema, v, "") {
-		b.t.Errorf("%s %s, status %d: the description says otherwise: %s", req.Method, pattern, status, problem)
-	}
+	return violations(b.doc, schema, v, "")
 }
 
 // violations says in what a value differs from a schema: as much of JSON Schema as the description uses.
