@@ -34,7 +34,7 @@ func TestCopyHasEverythingBefore(t *testing.T) {
 		return nil
 	})
 	dir := t.TempDir()
-	for i := range 5 {
+	for i := range 3 {
 		for recorded.Load() < int64(i*20) && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}

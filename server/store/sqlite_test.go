@@ -65,7 +65,7 @@ func TestPragmas(t *testing.T) {
 
 // TestOpenAtOnce: several programs make the same file at the same moment.
 func TestOpenAtOnce(t *testing.T) {
-	for range 20 {
+	for range 8 {
 		path := storetest.SQLite(t)
 		var group errgroup.Group
 		for range 4 {
