@@ -237,10 +237,15 @@ type endInput struct {
 func (in *endInput) check() error { return checkReason(in.Reason) }
 
 func (a *API) endRoom(r *http.Request, workspaceID string, in endInput) (messageObject, error) {
-	live, _, err := a.activeRoom(r, workspaceID)
-	if err != nil {
-		return messageObject{}, err
+	live, record, err := a.activeRoom(r, workspaceID)
+	if err == nil {
+		err = activeError(live.End(r.Context(), protocol.EndRoom{Reason: in.Reason, Lock: in.Lock}))
 	}
-	err = live.End(r.Context(), protocol.EndRoom{Reason: in.Reason, Lock: in.Lock})
-	return messageObject{"session is ending"}, activeError(err)
+	if errors.Is(err, errNoSession) { // webhooks tell of that too
+		failed := store.RoomEnd{At: time.Now(), Lock: in.Lock, Reason: in.Reason}
+		if err := a.Store.RoomEndFailed(r.Context(), record.ID, "", failed, errNoSession.Code, store.FailedNoSession); err != nil {
+			return messageObject{}, err
+		}
+	}
+	return messageObject{"session is ending"}, err
 }

@@ -121,6 +121,19 @@ func (b *bench) finishReplay(id string) {
 	}
 }
 
+// TestEndOfNothingIsTold: a room that has no session cannot be ended, and the webhook says so.
+func TestEndOfNothingIsTold(t *testing.T) {
+	b := newBench(t, nil)
+	if err := b.Store.SetWebhook(t.Context(), b.seed.Workspace.ID, store.Webhook{URL: "https://app.example/hook"}); err != nil {
+		t.Fatal(err)
+	}
+	b.want(404, noSession, "POST", "/v2/active-rooms/"+b.seed.Room.ID+"/end-room", b.admin, `{"reason":"over"}`)
+	events, err := b.Store.NextEvents(t.Context(), b.seed.Room.ID, 10)
+	if err != nil || len(events) != 1 || events[0].Type != "room.end.failure" || !strings.Contains(string(events[0].Payload), `"source":"api","session_started_at":"0001-01-01T00:00:00Z","error_code":404,"error_message":"session not found"`) {
+		t.Errorf("%v %v", events, err)
+	}
+}
+
 // TestTooManyReplays: each is a stream of requests to somebody else's server.
 func TestTooManyReplays(t *testing.T) {
 	b := newBench(t, nil)
