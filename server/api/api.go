@@ -1,9 +1,11 @@
-// Package api is the HTTP API: the REST API of customers' servers under /v2, what web clients need besides the
-// WebSocket (/init, /v2/token, /v2/layouts/ui, …), and what the operator's tools ask (/healthz, /readyz, /metrics).
+// Package api is the HTTP API: the REST API of customers' servers under /v2 and its old paths, what web clients need
+// besides the WebSocket (/init, /v2/token, /v2/layouts/ui, …), and what the operator's tools ask (/healthz, /readyz,
+// /metrics).
 //
-// A request is checked once, on its way in: client address, rate, method, token, size, JSON, and the form of each
-// value. Handlers get values and return a value or an error; this package alone turns those into responses. Every
-// refusal is a JSON body {code, message, details} whose code is the HTTP status.
+// All of it is one table, see API.endpoints: what is mounted, the OpenAPI description, the page for people and the tests
+// are made from it. A request is checked once, on its way in: client address, rate, method, token, size, JSON, and the
+// form of each value. Handlers get values and return a value or an error; this package alone turns those into responses.
+// Every refusal is a JSON body {code, message, details} whose code is the HTTP status.
 package api
 
 import (
