@@ -205,6 +205,7 @@ func TestKill(t *testing.T) {
 	if *soak {
 		events = 10_000
 	}
+	lostAtAll := 0
 	storetest.Each(t, func(t *testing.T, where string) {
 		almost, half := make(chan struct{}), make(chan struct{})
 		m := &moody{got: make(map[string][]int), marks: map[int]chan struct{}{events/2 - events/25: almost, events / 2: half}}
@@ -262,10 +263,12 @@ func TestKill(t *testing.T) {
 		figure(t, "webhook."+db+".duplicates", float64(duplicates), "count")
 		figure(t, "webhook."+db+".lost", float64(lost), "count")
 		figure(t, "webhook."+db+".disorder", float64(disorder), "count")
+		lostAtAll += lost
 		if lost != 0 || disorder != 0 {
 			t.Errorf("%d lost, %d out of order", lost, disorder)
 		}
 	})
+	figure(t, "webhook.lost", float64(lostAtAll), "count")
 }
 
 // sendingChild is a running child.
