@@ -209,11 +209,12 @@ func (s *Store) RoleChanged(ctx context.Context, sessionID, peerID string, c Rol
 type RoomEnd struct {
 	At     time.Time
 	PeerID string
-	Lock   bool // the room is disabled too
+	Lock   bool // the room was disabled as well, which is not done here
 	Reason string
 }
 
-// RoomEnded records that a session was ended on purpose; CloseSession follows. Event room.end.success.
+// RoomEnded records that a session was ended on purpose; CloseSession follows. Event room.end.success. It leaves the
+// room's record alone: it is written behind what happens, and the room may have been enabled again meanwhile.
 func (s *Store) RoomEnded(ctx context.Context, sessionID string, e RoomEnd) error {
 	return s.update(ctx, func(t *tx) error {
 		v, room, err := t.sessionAndRoom(sessionID)
@@ -224,13 +225,7 @@ func (s *Store) RoomEnded(ctx context.Context, sessionID string, e RoomEnd) erro
 		if err != nil {
 			return err
 		}
-		at := trunc(e.At)
-		if e.Lock {
-			if _, err := t.exec(`UPDATE rooms SET enabled = ?, updated_at = ? WHERE id = ?`, false, millis(at), room.ID); err != nil {
-				return err
-			}
-		}
-		return t.event(room, at, "room.end.success", d)
+		return t.event(room, trunc(e.At), "room.end.success", d)
 	})
 }
 
