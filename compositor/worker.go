@@ -115,7 +115,7 @@ func (w *worker) ticks(begin time.Time) error {
 	nextStats := begin.Add(heartbeat)
 	for tick := int64(0); ; tick++ {
 		due := begin.Add(time.Duration(tick) * time.Second / time.Duration(fps))
-		time.Sleep(time.Until(due))
+		sleepUntil(due)
 		now := time.Now()
 		if late := now.Sub(due); late > length {
 			w.late++

@@ -133,6 +133,7 @@ func (r run) reference(ours float64, length time.Duration, videos []*clip.Clip) 
 
 func (r run) measure(worker string, length time.Duration, videos, sounds []*clip.Clip) error {
 	cmd := exec.Command(worker)
+	cmd.Env = append(os.Environ(), wire.Environment)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

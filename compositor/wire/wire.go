@@ -26,6 +26,10 @@ import (
 // Version is raised by every change of a message.
 const Version = 1
 
+// Environment is what whoever starts a worker should put into its environment: its one busy
+// goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
+const Environment = "GODEBUG=asyncpreemptoff=1"
+
 // Limits of one message. They hold for both directions.
 const (
 	MaxMessage     = 8 << 20 // bytes of type and body

@@ -88,7 +88,7 @@ func startWorker(path string, log *slog.Logger) (*worker, error) {
 	cmd := exec.Command(path)
 	cmd.Dir = "/"
 	// Nothing of the server's environment, which may hold secrets, but what finds libraries.
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin"}
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", wire.Environment}
 	if dir, ok := os.LookupEnv("LD_LIBRARY_PATH"); ok {
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+dir)
 	}
