@@ -75,18 +75,10 @@ type AssetFilter struct {
 // Assets lists the workspace's assets, newest first.
 func (s *Store) Assets(ctx context.Context, workspaceID string, f AssetFilter, p Page) ([]Asset, error) {
 	w := where("workspace_id = ?", workspaceID)
-	if f.RoomID != "" {
-		w.and("room_id = ?", f.RoomID)
-	}
-	if f.SessionID != "" {
-		w.and("session_id = ?", f.SessionID)
-	}
-	if f.Type != "" {
-		w.and("type = ?", string(f.Type))
-	}
-	if f.Status != "" {
-		w.and("status = ?", string(f.Status))
-	}
+	w.is("room_id", f.RoomID)
+	w.is("session_id", f.SessionID)
+	w.is("type", string(f.Type))
+	w.is("status", string(f.Status))
 	w.page("id", p)
 	rows, err := s.query(ctx).rows(`SELECT `+assetColumns+` FROM assets`+w.text, w.args...)
 	return collect(rows, err, scanAsset)

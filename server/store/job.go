@@ -79,15 +79,9 @@ func (s *Store) ActiveJob(ctx context.Context, roomID string, kind JobKind) (Job
 func (s *Store) Jobs(ctx context.Context, workspaceID string, kind JobKind, f StreamFilter, p Page) ([]Job, error) {
 	w := where("workspace_id = ?", workspaceID)
 	w.and("kind = ?", string(kind))
-	if f.RoomID != "" {
-		w.and("room_id = ?", f.RoomID)
-	}
-	if f.SessionID != "" {
-		w.and("session_id = ?", f.SessionID)
-	}
-	if f.Status != "" {
-		w.and("status = ?", string(f.Status))
-	}
+	w.is("room_id", f.RoomID)
+	w.is("session_id", f.SessionID)
+	w.is("status", string(f.Status))
 	w.page("id", p)
 	rows, err := s.query(ctx).rows(`SELECT `+jobColumns+` FROM jobs`+w.text, w.args...)
 	return collect(rows, err, scanJob)

@@ -104,15 +104,9 @@ type StreamFilter struct {
 // LiveStreams lists the workspace's live streams, newest first.
 func (s *Store) LiveStreams(ctx context.Context, workspaceID string, f StreamFilter, p Page) ([]LiveStream, error) {
 	w := where("workspace_id = ?", workspaceID)
-	if f.RoomID != "" {
-		w.and("room_id = ?", f.RoomID)
-	}
-	if f.SessionID != "" {
-		w.and("session_id = ?", f.SessionID)
-	}
-	if f.Status != "" {
-		w.and("status = ?", string(f.Status))
-	}
+	w.is("room_id", f.RoomID)
+	w.is("session_id", f.SessionID)
+	w.is("status", string(f.Status))
 	w.page("id", p)
 	rows, err := s.query(ctx).rows(`SELECT `+streamColumns+` FROM live_streams`+w.text, w.args...)
 	return collect(rows, err, scanStream)

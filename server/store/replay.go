@@ -19,9 +19,7 @@ type HistoryFilter struct {
 func (f HistoryFilter) where(workspaceID string) *clause {
 	w := where("workspace_id = ?", workspaceID)
 	w.between("created_at", f.From, f.To)
-	if f.RoomID != "" {
-		w.and("room_id = ?", f.RoomID)
-	}
+	w.is("room_id", f.RoomID)
 	if len(f.Types) > 0 {
 		condition, args := anyOf("type", f.Types)
 		w.and(condition, args...)

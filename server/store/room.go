@@ -91,9 +91,7 @@ func (s *Store) Rooms(ctx context.Context, workspaceID string, f RoomFilter, p P
 	if f.Name != "" {
 		w.and("r.name_key = ?", strings.ToLower(f.Name))
 	}
-	if f.TemplateID != "" {
-		w.and("r.template_id = ?", f.TemplateID)
-	}
+	w.is("r.template_id", f.TemplateID)
 	w.between("r.created_at", f.After, f.Before)
 	w.idsFrom("r.id", f.After)
 	w.page("r.id", p)

@@ -47,9 +47,7 @@ type CodeFilter struct {
 func (s *Store) RoomCodes(ctx context.Context, roomID string, f CodeFilter, p Page) ([]RoomCode, error) {
 	q := s.query(ctx)
 	w := where("room_id = ?", roomID)
-	if f.Role != "" {
-		w.and("role = ?", f.Role)
-	}
+	w.is("role", f.Role)
 	if f.Enabled != nil {
 		w.and("enabled = ?", *f.Enabled)
 	}

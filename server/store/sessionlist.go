@@ -19,12 +19,8 @@ type SessionFilter struct {
 // Sessions lists the workspace's sessions, newest first.
 func (s *Store) Sessions(ctx context.Context, workspaceID string, f SessionFilter, p Page) ([]Session, error) {
 	w := where("workspace_id = ?", workspaceID)
-	if f.ID != "" {
-		w.and("id = ?", f.ID)
-	}
-	if f.RoomID != "" {
-		w.and("room_id = ?", f.RoomID)
-	}
+	w.is("id", f.ID)
+	w.is("room_id", f.RoomID)
 	if f.Active != nil && *f.Active {
 		w.and("ended_at = 0")
 	} else if f.Active != nil {

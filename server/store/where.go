@@ -25,6 +25,13 @@ func (c *clause) and(condition string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
+// is asks for a value in a text column; an empty one asks for nothing.
+func (c *clause) is(column, value string) {
+	if value != "" {
+		c.and(column+" = ?", value)
+	}
+}
+
 // between bounds a time column; zero times do not. Both ends are included.
 func (c *clause) between(column string, after, before time.Time) {
 	if !after.IsZero() {
