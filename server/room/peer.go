@@ -307,7 +307,6 @@ func (r *Room) remove(p *Peer, why Departure) {
 		if p.hidden {
 			r.hidden--
 		}
-		r.touchStage(p)
 	}
 	r.registry.release(r)
 }

@@ -228,7 +228,6 @@ func (p *Peer) Vote(ctx context.Context, req protocol.PollVotes) (voted protocol
 			return err
 		}
 		voted = protocol.PollVoted{PollID: req.PollID, Result: verdicts}
-		lp.Seen(r.voters(lp.Info()))
 		lp.dirty = true
 		r.tellStats(lp)
 		return nil
@@ -246,8 +245,10 @@ func (r *Room) tellStats(lp *livePoll) {
 		return
 	}
 	lp.dirty = false
+	info := lp.Info()
+	lp.Seen(r.voters(info)) // here, as it looks at everybody: not at each vote
 	event := protocol.PollStatsEvent{Polls: []protocol.PollResult{lp.Result()}}
-	r.tell(protocol.OnPollStats, event, func(o *Peer) bool { return o.seesResponses(lp.Info()) })
+	r.tell(protocol.OnPollStats, event, func(o *Peer) bool { return o.seesResponses(info) })
 	lp.stats = r.after(statPause, func() {
 		lp.stats = nil
 		r.tellStats(lp)

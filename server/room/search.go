@@ -37,6 +37,7 @@ func (it *iterator) matches(p *Peer) bool {
 func (r *Room) page(it *iterator, limit int) protocol.PeerPage {
 	page := protocol.PeerPage{Iterator: it.id, Peers: []protocol.Peer{}, EOF: true}
 	limit = pageSize(limit)
+	last := it.after
 	for _, p := range r.order {
 		if !it.matches(p) {
 			continue
@@ -48,11 +49,10 @@ func (r *Room) page(it *iterator, limit int) protocol.PeerPage {
 			page.EOF = false
 		default:
 			page.Peers = append(page.Peers, p.wire(false))
+			last = p.joinNumber
 		}
 	}
-	if n := len(page.Peers); n > 0 {
-		it.after = r.peers[page.Peers[n-1].PeerID].joinNumber
-	}
+	it.after = last
 	return page
 }
 
