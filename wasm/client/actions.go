@@ -364,18 +364,9 @@ func (c *Client) StopHLS(ctx context.Context, stop protocol.HLSStop) error {
 	return c.request(ctx, protocol.MethodHLSStop, stop)
 }
 
-// TimedMetadata is a payload that players of the stream get at its moment.
-// Duration is in seconds.
-type TimedMetadata struct {
-	Payload  string `json:"payload"`
-	Duration int    `json:"duration"`
-}
-
 // SendTimedMetadata puts payloads into the stream, now.
-func (c *Client) SendTimedMetadata(ctx context.Context, list []TimedMetadata) error {
-	return c.request(ctx, "hls-timed-metadata", struct {
-		Objects []TimedMetadata `json:"metadata_objs"`
-	}{list})
+func (c *Client) SendTimedMetadata(ctx context.Context, list []protocol.TimedMetadata) error {
+	return c.request(ctx, protocol.MethodHLSMetadata, protocol.HLSMetadata{Objects: list})
 }
 
 // request sends a request whose result has nothing to say.

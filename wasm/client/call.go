@@ -272,7 +272,7 @@ var calls = map[string]call{
 	"stopHLSStreaming": do(func(c *Client, ctx context.Context, a hlsConfig) error {
 		return c.StopHLS(ctx, protocol.HLSStop{Variants: a.variants(), StopReason: a.StopReason})
 	}),
-	"sendHLSTimedMetadata": do(func(c *Client, ctx context.Context, a struct{ MetadataList []TimedMetadata }) error {
+	"sendHLSTimedMetadata": do(func(c *Client, ctx context.Context, a struct{ MetadataList []protocol.TimedMetadata }) error {
 		return c.SendTimedMetadata(ctx, a.MetadataList)
 	}),
 	"setOnline": do(func(c *Client, ctx context.Context, a struct{ Online bool }) error {
