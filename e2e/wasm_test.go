@@ -10,7 +10,7 @@ import (
 )
 
 // maxClientBytes is how large the WASM client may be on the wire.
-const maxClientBytes = 1_600_000
+const maxClientBytes = 1_500_000
 
 // TestClientSize downloads the client as browsers do.
 func TestClientSize(t *testing.T) {
