@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"amphi/server/poll"
 	"amphi/server/store"
 )
 
@@ -89,7 +90,7 @@ type responseQuery struct {
 }
 
 func (in *responseQuery) check() error {
-	if in.Question < 0 || in.Question > maxQuestions {
+	if in.Question < 0 || in.Question > poll.MaxQuestions {
 		return badParam("query", "question must be its number")
 	}
 	return nil

@@ -8,21 +8,12 @@ import (
 	"strconv"
 
 	"amphi/server/poll"
+	"amphi/server/protocol"
 	"amphi/server/store"
 )
 
-// Bounds of a poll.
-const (
-	maxQuestions       = poll.MaxQuestions
-	maxOptions         = poll.MaxOptions
-	maxAttachments     = 10
-	maxTitleBytes      = 512
-	maxPollTextBytes   = 2048
-	maxAnswerLen       = 2048 // letters
-	maxPollSeconds     = 24 * 3600
-	maxWeight          = 1000
-	defaultAnswerChars = 1024
-)
+// defaultAnswerChars is how long a written answer may be if the question does not say.
+const defaultAnswerChars = 1024
 
 var (
 	errNoPoll     = refuse(http.StatusNotFound, "poll not found")
@@ -50,19 +41,19 @@ func (a *API) pollEndpoints() []endpoint {
 
 // pollObject is a poll as it is answered.
 type pollObject struct {
-	ID        string           `json:"id"`
-	Title     string           `json:"title"`
-	Duration  int              `json:"duration"` // seconds; 0: until it is stopped, or the session ends
-	Anonymous bool             `json:"anonymous"`
-	Mode      store.PollMode   `json:"mode"`
-	Type      string           `json:"type"`
-	Start     string           `json:"start"`
-	Questions []store.Question `json:"questions"`
+	ID        string          `json:"id"`
+	Title     string          `json:"title"`
+	Duration  int             `json:"duration"` // seconds; 0: until it is stopped, or the session ends
+	Anonymous bool            `json:"anonymous"`
+	Mode      string          `json:"mode"`
+	Type      string          `json:"type"`
+	Start     string          `json:"start"`
+	Questions []poll.Question `json:"questions"`
 }
 
 func showPoll(p store.Poll) pollObject {
 	o := pollObject{ID: p.ID, Title: p.Title, Duration: p.Duration, Anonymous: p.Anonymous, Mode: p.Mode, Type: p.Type, Start: p.Start,
-		Questions: make([]store.Question, len(p.Questions))}
+		Questions: make([]poll.Question, len(p.Questions))}
 	for i, q := range p.Questions {
 		o.Questions[i] = showQuestion(q)
 	}
@@ -70,10 +61,10 @@ func showPoll(p store.Poll) pollObject {
 }
 
 // showQuestion makes lists out of what is not there.
-func showQuestion(q store.Question) store.Question {
-	q.Attachments = append([]store.Attachment{}, q.Attachments...)
+func showQuestion(q poll.Question) poll.Question {
+	q.Attachments = append([]protocol.PollAttachment{}, q.Attachments...)
 	q.Answer.Options = append([]int{}, q.Answer.Options...)
-	q.Options = append([]store.Option{}, q.Options...)
+	q.Options = append([]protocol.PollOption{}, q.Options...)
 	return q
 }
 
@@ -82,7 +73,7 @@ type pollInput struct {
 	Title     *string         `json:"title"`
 	Duration  *int            `json:"duration"`
 	Anonymous *bool           `json:"anonymous"`
-	Mode      *store.PollMode `json:"mode"`
+	Mode      *string         `json:"mode"`
 	Type      *string         `json:"type"`
 	Start     *string         `json:"start"`
 	Questions []questionInput `json:"questions"`
@@ -95,7 +86,7 @@ func (in *pollInput) empty() bool {
 
 // poll returns the poll that was described, without its ids.
 func (in *pollInput) poll() (store.Poll, error) {
-	p := store.Poll{Mode: store.ByUserID, Type: "poll", Start: "auto"}
+	p := store.Poll{Mode: poll.ByUserID, Type: "poll", Start: "auto"}
 	set(&p.Title, in.Title)
 	set(&p.Duration, in.Duration)
 	set(&p.Anonymous, in.Anonymous)
@@ -111,18 +102,18 @@ func (in *pollInput) poll() (store.Poll, error) {
 // checkPoll numbers questions and options, and says what is wrong with a poll.
 func checkPoll(p *store.Poll) error {
 	switch {
-	case len(p.Title) > maxTitleBytes:
-		return badParam("body", "title longer than %d bytes", maxTitleBytes)
-	case p.Duration < 0 || p.Duration > maxPollSeconds:
-		return badParam("body", "duration must be 0 to %d seconds", maxPollSeconds)
-	case !slices.Contains([]store.PollMode{store.ByUserID, store.ByPeerID, store.ByUserName}, p.Mode):
+	case len(p.Title) > poll.MaxTitle:
+		return badParam("body", "title longer than %d bytes", poll.MaxTitle)
+	case p.Duration < 0 || p.Duration > poll.MaxSeconds:
+		return badParam("body", "duration must be 0 to %d seconds", poll.MaxSeconds)
+	case !slices.Contains([]string{poll.ByUserID, poll.ByPeerID, poll.ByUserName}, p.Mode):
 		return badParam("body", "mode must be userid, peerid or username")
 	case p.Type != "poll" && p.Type != "quiz":
 		return badParam("body", "type must be poll or quiz")
 	case p.Start != "auto" && p.Start != "manual":
 		return badParam("body", "start must be auto or manual")
-	case len(p.Questions) > maxQuestions:
-		return badParam("body", "more than %d questions", maxQuestions)
+	case len(p.Questions) > poll.MaxQuestions:
+		return badParam("body", "more than %d questions", poll.MaxQuestions)
 	}
 	for i := range p.Questions {
 		p.Questions[i].Index = i + 1
@@ -133,42 +124,42 @@ func checkPoll(p *store.Poll) error {
 	return nil
 }
 
-var questionTypes = []store.QuestionType{store.SingleChoice, store.MultipleChoice, store.ShortAnswer, store.LongAnswer}
+var questionTypes = []string{poll.SingleChoice, poll.MultipleChoice, poll.ShortAnswer, poll.LongAnswer}
 
-func checkQuestion(q *store.Question) error {
+func checkQuestion(q *poll.Question) error {
 	bad := func(format string, args ...any) error {
 		return badParam("body", "question "+strconv.Itoa(q.Index)+": "+format, args...)
 	}
 	switch {
 	case !slices.Contains(questionTypes, q.Type):
 		return bad("type must be one of %v", questionTypes)
-	case q.Text == "" || len(q.Text) > maxPollTextBytes:
-		return bad("text must be 1 to %d bytes", maxPollTextBytes)
-	case len(q.Format) > maxTitleBytes || len(q.Answer.Text) > maxPollTextBytes:
+	case q.Text == "" || len(q.Text) > poll.MaxText:
+		return bad("text must be 1 to %d bytes", poll.MaxText)
+	case len(q.Format) > poll.MaxTitle || len(q.Answer.Text) > poll.MaxText:
 		return bad("a text is too long")
-	case q.Duration < 0 || q.Duration > maxPollSeconds:
-		return bad("duration must be 0 to %d seconds", maxPollSeconds)
-	case q.Weight < 0 || q.Weight > maxWeight:
-		return bad("weight must be 0 to %d", maxWeight)
-	case q.AnswerMinLen < 0 || q.AnswerMinLen > q.AnswerMaxLen || q.AnswerMaxLen > maxAnswerLen:
-		return bad("answer_min_len and answer_max_len must be 0 to %d, and in this order", maxAnswerLen)
-	case len(q.Attachments) > maxAttachments:
-		return bad("more than %d attachments", maxAttachments)
-	case len(q.Options) > maxOptions:
-		return bad("more than %d options", maxOptions)
-	case len(q.Options) > 0 && !q.Type.HasOptions():
+	case q.Duration < 0 || q.Duration > poll.MaxSeconds:
+		return bad("duration must be 0 to %d seconds", poll.MaxSeconds)
+	case q.Weight < 0 || q.Weight > poll.MaxWeight:
+		return bad("weight must be 0 to %d", poll.MaxWeight)
+	case q.AnswerMinLen < 0 || q.AnswerMinLen > q.AnswerMaxLen || q.AnswerMaxLen > poll.MaxText:
+		return bad("answer_min_len and answer_max_len must be 0 to %d, and in this order", poll.MaxText)
+	case len(q.Attachments) > poll.MaxAttachments:
+		return bad("more than %d attachments", poll.MaxAttachments)
+	case len(q.Options) > poll.MaxOptions:
+		return bad("more than %d options", poll.MaxOptions)
+	case len(q.Options) > 0 && !poll.HasOptions(q.Type):
 		return bad("a question of type %s has no options", q.Type)
-	case q.Type == store.SingleChoice && len(q.Answer.Options) > 1:
+	case q.Type == poll.SingleChoice && len(q.Answer.Options) > 1:
 		return bad("answer.options: there is one right answer")
 	}
 	for i := range q.Options {
 		o := &q.Options[i]
 		o.Index = i + 1
-		if o.Text == "" || len(o.Text) > maxPollTextBytes {
-			return bad("option %d: text must be 1 to %d bytes", o.Index, maxPollTextBytes)
+		if o.Text == "" || len(o.Text) > poll.MaxText {
+			return bad("option %d: text must be 1 to %d bytes", o.Index, poll.MaxText)
 		}
-		if o.Weight < 0 || o.Weight > maxWeight {
-			return bad("option %d: weight must be 0 to %d", o.Index, maxWeight)
+		if o.Weight < 0 || o.Weight > poll.MaxWeight {
+			return bad("option %d: weight must be 0 to %d", o.Index, poll.MaxWeight)
 		}
 	}
 	for _, i := range q.Answer.Options {
@@ -178,7 +169,7 @@ func checkQuestion(q *store.Question) error {
 	}
 	for _, file := range q.Attachments {
 		u, err := url.Parse(file.URL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(file.URL) > maxMeetingURLBytes || len(file.Type) > maxNameBytes {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(file.URL) > poll.MaxAttachmentBytes || len(file.Type) > maxNameBytes {
 			return bad("an attachment must have a type and an http or https URL")
 		}
 	}
@@ -187,23 +178,24 @@ func checkQuestion(q *store.Question) error {
 
 // questionInput is what a question is made of.
 type questionInput struct {
-	Text         string             `json:"text"`
-	Format       *string            `json:"format"`
-	Attachments  []store.Attachment `json:"attachment"`
-	Skippable    *bool              `json:"skippable"`
-	Duration     int                `json:"duration"`
-	Once         bool               `json:"once"`
-	Weight       *int               `json:"weight"`
-	AnswerMinLen *int               `json:"answer_min_len"`
-	AnswerMaxLen *int               `json:"answer_max_len"`
-	Type         store.QuestionType `json:"type"`
-	Answer       store.Answer       `json:"answer"`
-	Options      []optionInput      `json:"options"`
+	Text         string                    `json:"text"`
+	Format       *string                   `json:"format"`
+	Attachments  []protocol.PollAttachment `json:"attachment"`
+	Skippable    *bool                     `json:"skippable"`
+	Duration     int                       `json:"duration"`
+	Once         bool                      `json:"once"`
+	Weight       *int                      `json:"weight"`
+	AnswerMinLen *int                      `json:"answer_min_len"`
+	AnswerMaxLen *int                      `json:"answer_max_len"`
+	Type         string                    `json:"type"`
+	Answer       protocol.PollAnswer       `json:"answer"`
+	Options      []optionInput             `json:"options"`
 }
 
-func (in *questionInput) question() store.Question {
-	q := store.Question{Text: in.Text, Format: "text", Attachments: in.Attachments, Skippable: true, Duration: in.Duration, Once: in.Once, Weight: 1,
-		AnswerMinLen: 1, AnswerMaxLen: defaultAnswerChars, Type: in.Type, Answer: in.Answer}
+func (in *questionInput) question() poll.Question {
+	q := poll.Question{Answer: in.Answer, PollQuestionText: protocol.PollQuestionText{
+		Text: in.Text, Format: "text", Attachments: in.Attachments, Skippable: true, Duration: in.Duration, Once: in.Once, Weight: 1,
+		AnswerMinLen: 1, AnswerMaxLen: defaultAnswerChars, Type: in.Type}}
 	set(&q.Format, in.Format)
 	set(&q.Skippable, in.Skippable)
 	set(&q.Weight, in.Weight)
@@ -221,8 +213,8 @@ type optionInput struct {
 	Weight *int   `json:"weight"`
 }
 
-func (in *optionInput) option() store.Option {
-	o := store.Option{Text: in.Text, Weight: 1}
+func (in *optionInput) option() protocol.PollOption {
+	o := protocol.PollOption{Text: in.Text, Weight: 1}
 	set(&o.Weight, in.Weight)
 	return o
 }
@@ -291,17 +283,17 @@ func place(r *http.Request, name string, n int, add bool, missing error) (int, e
 	return i - 1, nil
 }
 
-func (a *API) putQuestion(r *http.Request, workspaceID string, in questionInput) (store.Question, error) {
+func (a *API) putQuestion(r *http.Request, workspaceID string, in questionInput) (poll.Question, error) {
 	var at int
 	p, err := a.changePoll(r, workspaceID, func(p *store.Poll) (err error) {
 		if at, err = place(r, "n", len(p.Questions), true, errNoQuestion); err != nil {
 			return err
 		}
-		p.Questions = append(p.Questions[:at:at], append([]store.Question{in.question()}, p.Questions[min(at+1, len(p.Questions)):]...)...)
+		p.Questions = append(p.Questions[:at:at], append([]poll.Question{in.question()}, p.Questions[min(at+1, len(p.Questions)):]...)...)
 		return nil
 	})
 	if err != nil {
-		return store.Question{}, err
+		return poll.Question{}, err
 	}
 	return showQuestion(p.Questions[at]), nil
 }
@@ -318,7 +310,7 @@ func (a *API) deleteQuestion(r *http.Request, workspaceID string, _ nothing) (no
 }
 
 // changeOptions changes the options of the question of the path.
-func (a *API) changeOptions(r *http.Request, workspaceID string, change func(q *store.Question) error) (store.Question, error) {
+func (a *API) changeOptions(r *http.Request, workspaceID string, change func(q *poll.Question) error) (poll.Question, error) {
 	var at int
 	p, err := a.changePoll(r, workspaceID, func(p *store.Poll) (err error) {
 		if at, err = place(r, "n", len(p.Questions), false, errNoQuestion); err != nil {
@@ -327,28 +319,28 @@ func (a *API) changeOptions(r *http.Request, workspaceID string, change func(q *
 		return change(&p.Questions[at])
 	})
 	if err != nil {
-		return store.Question{}, err
+		return poll.Question{}, err
 	}
 	return p.Questions[at], nil
 }
 
-func (a *API) putOption(r *http.Request, workspaceID string, in optionInput) (store.Option, error) {
+func (a *API) putOption(r *http.Request, workspaceID string, in optionInput) (protocol.PollOption, error) {
 	var at int
-	q, err := a.changeOptions(r, workspaceID, func(q *store.Question) (err error) {
+	q, err := a.changeOptions(r, workspaceID, func(q *poll.Question) (err error) {
 		if at, err = place(r, "m", len(q.Options), true, errNoOption); err != nil {
 			return err
 		}
-		q.Options = append(q.Options[:at:at], append([]store.Option{in.option()}, q.Options[min(at+1, len(q.Options)):]...)...)
+		q.Options = append(q.Options[:at:at], append([]protocol.PollOption{in.option()}, q.Options[min(at+1, len(q.Options)):]...)...)
 		return nil
 	})
 	if err != nil {
-		return store.Option{}, err
+		return protocol.PollOption{}, err
 	}
 	return q.Options[at], nil
 }
 
 func (a *API) deleteOption(r *http.Request, workspaceID string, _ nothing) (nothing, error) {
-	_, err := a.changeOptions(r, workspaceID, func(q *store.Question) error {
+	_, err := a.changeOptions(r, workspaceID, func(q *poll.Question) error {
 		at, err := place(r, "m", len(q.Options), false, errNoOption)
 		if err != nil {
 			return err

@@ -85,7 +85,7 @@ func (in *templateInput) apply(t *store.Template) error {
 		if r == nil {
 			r = &roleInput{}
 		}
-		roles[name] = r.role(t.Policy.Roles[name])
+		roles[name] = r.role()
 	}
 	p := policy.Template{Name: in.Name, Roles: roles, Destinations: in.Destinations, Plugins: in.Plugins, Recordings: t.Policy.Recordings}
 	if in.Settings != nil {
@@ -142,23 +142,13 @@ func (in *roleInput) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &in.given)
 }
 
-// role returns the role. A permission that is not given stays as it was: answers leave out what is false, so a role that
-// is read and written back would get it otherwise.
-func (in *roleInput) role(before *policy.Role) *policy.Role {
+// role returns the role. What is not given is granted, also to a role that exists: it is replaced, not amended.
+func (in *roleInput) role() *policy.Role {
 	r, given := in.Role, in.given.Permissions
-	was := policy.Permissions{HLSStreaming: true, RTMPStreaming: true, BrowserRecording: true}
-	if before != nil {
-		was = before.Permissions
-	}
-	choose := func(given *bool, was bool) bool {
-		if given != nil {
-			return *given
-		}
-		return was
-	}
-	r.Permissions.HLSStreaming = choose(given.HLSStreaming, was.HLSStreaming)
-	r.Permissions.RTMPStreaming = choose(given.RTMPStreaming, was.RTMPStreaming)
-	r.Permissions.BrowserRecording = choose(given.BrowserRecording, was.BrowserRecording)
+	granted := func(p *bool) bool { return p == nil || *p }
+	r.Permissions.HLSStreaming = granted(given.HLSStreaming)
+	r.Permissions.RTMPStreaming = granted(given.RTMPStreaming)
+	r.Permissions.BrowserRecording = granted(given.BrowserRecording)
 	return &r
 }
 
@@ -251,7 +241,7 @@ func (a *API) putRole(r *http.Request, workspaceID string, in roleInput) (*polic
 		if name != old && p.Roles[name] != nil {
 			return refuse(http.StatusBadRequest, "another role has this name")
 		}
-		role := in.role(p.Roles[old])
+		role := in.role()
 		if p.Roles == nil {
 			p.Roles = make(map[string]*policy.Role)
 		}

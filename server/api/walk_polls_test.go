@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"amphi/server/poll"
 	"amphi/server/store"
 )
 
@@ -167,7 +168,7 @@ func FuzzPoll(f *testing.F) {
 			return
 		}
 		for i, q := range p.Questions {
-			if q.Index != i+1 || q.AnswerMinLen > q.AnswerMaxLen || len(q.Options) > maxOptions {
+			if q.Index != i+1 || q.AnswerMinLen > q.AnswerMaxLen || len(q.Options) > poll.MaxOptions {
 				t.Errorf("%q made %+v", body, q)
 			}
 		}

@@ -395,8 +395,8 @@ func walkTemplates(b *bench) []row {
 			good: []visit{{want: string(kitRole)}, {path: at("/roles/host"), want: host}},
 			bad:  []visit{unauthorized, {path: "/v2/templates" + unknown + "/roles/a", status: 404, want: noTemplate}, {path: at("/roles/none"), status: 404, want: `{"code":404,"message":"role not found"}`}}},
 		{endpoint: "POST /v2/templates/{template_id}/roles/{role}",
-			// What was refused stays refused when it is not given; a new role has the defaults.
-			good: []visit{{path: at("/roles/host"), body: strings.Replace(roleIn, `,"rtmpStreaming":false`, ``, 1), want: host},
+			// What is not given is granted, also to a role that it was refused to.
+			good: []visit{{path: at("/roles/host"), body: strings.Replace(roleIn, `,"rtmpStreaming":false`, ``, 1), want: fmt.Sprintf(role, "host", `,"rtmpStreaming":true,"browserRecording":true`)},
 				{path: at("/roles/extra"), body: `{}`, want: `{"name":"extra","publishParams":{"allowed":[]},"subscribeParams":{"subscribeToRoles":[],"maxSubsBitRate":0},"permissions":{"sendRoomState":false,"hlsStreaming":true,"rtmpStreaming":true,"browserRecording":true},"priority":1,"maxPeerCount":0}`},
 				{path: at("/roles/host"), body: `{"name":"chair",` + strings.Replace(roleIn[1:], `"host"`, `"chair"`, 1), want: fmt.Sprintf(role, "chair", `,"browserRecording":true`)},
 				{path: at("/roles/chair"), body: `{"name":"host",` + strings.Replace(roleIn[1:], `"host"`, `"host"`, 1), want: host}},

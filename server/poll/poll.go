@@ -16,12 +16,15 @@ const (
 	MaxQuestions = 50
 	MaxOptions   = 20
 	MaxVoters    = 20_000
-	maxID        = 64   // bytes
-	maxTitle     = 512  // bytes
-	maxText      = 2048 // bytes of a question or an answer
+	MaxTitle     = 512       // bytes
+	MaxText      = 2048      // bytes of a question or an answer
+	MaxSeconds   = 24 * 3600 // of a poll or a question
+	MaxWeight    = 1000
+	maxID        = 64 // bytes
 	maxRoles     = 32
-	maxDuration  = 24 * time.Hour
-	maxWeight    = 1000
+
+	MaxAttachments     = 10   // of a question
+	MaxAttachmentBytes = 2048 // of an attachment's URL
 )
 
 // How voters are told apart.
@@ -38,6 +41,19 @@ const (
 	ShortAnswer    = "short-answer"
 	LongAnswer     = "long-answer"
 )
+
+// Question is a question as it is kept and as the API has it: in one piece, where
+// the client protocol has three.
+type Question struct {
+	protocol.PollQuestionText
+	Answer  protocol.PollAnswer   `json:"answer"`
+	Options []protocol.PollOption `json:"options"`
+}
+
+// Wire returns the question as clients have it.
+func (q Question) Wire() protocol.PollQuestion {
+	return protocol.PollQuestion{Question: q.PollQuestionText, Options: q.Options, Answer: q.Answer}
+}
 
 // Poll is one poll.
 type Poll struct {
@@ -79,14 +95,14 @@ func (p *Poll) Describe(info protocol.PollInfo) error {
 	switch {
 	case info.PollID == "" || len(info.PollID) > maxID:
 		return protocol.Errorf(protocol.CodeBadRequest, "poll_id must have 1 to %d bytes", maxID)
-	case len(info.Title) > maxTitle:
-		return protocol.Errorf(protocol.CodeTooLarge, "title longer than %d bytes", maxTitle)
+	case len(info.Title) > MaxTitle:
+		return protocol.Errorf(protocol.CodeTooLarge, "title longer than %d bytes", MaxTitle)
 	case info.Type != "poll" && info.Type != "quiz":
 		return protocol.Errorf(protocol.CodeBadRequest, "type must be poll or quiz")
 	case info.Mode != ByUserID && info.Mode != ByPeerID && info.Mode != ByUserName:
 		return protocol.Errorf(protocol.CodeBadRequest, "mode must be %s, %s or %s", ByUserID, ByPeerID, ByUserName)
-	case info.Duration < 0 || info.Duration > int(maxDuration/time.Second):
-		return protocol.Errorf(protocol.CodeBadRequest, "duration must be 0 to %d seconds", int(maxDuration/time.Second))
+	case info.Duration < 0 || info.Duration > MaxSeconds:
+		return protocol.Errorf(protocol.CodeBadRequest, "duration must be 0 to %d seconds", MaxSeconds)
 	case max(len(info.Vote), len(info.Responses)) > maxRoles:
 		return protocol.Errorf(protocol.CodeTooLarge, "more than %d roles", maxRoles)
 	}
@@ -128,14 +144,23 @@ func checkQuestion(q protocol.PollQuestion, index int) error {
 	switch {
 	case t.Index != index:
 		return bad("has index %d", t.Index)
-	case t.Text == "" || len(t.Text) > maxText:
-		return bad("text must have 1 to %d bytes", maxText)
-	case t.Weight < 0 || t.Weight > maxWeight:
-		return bad("weight must be 0 to %d", maxWeight)
-	case len(q.Answer.Text) > maxText:
-		return bad("answer longer than %d bytes", maxText)
+	case t.Text == "" || len(t.Text) > MaxText:
+		return bad("text must have 1 to %d bytes", MaxText)
+	case t.Weight < 0 || t.Weight > MaxWeight:
+		return bad("weight must be 0 to %d", MaxWeight)
+	case len(q.Answer.Text) > MaxText:
+		return bad("answer longer than %d bytes", MaxText)
+	case len(t.Format) > MaxTitle || len(t.Attachments) > MaxAttachments:
+		return bad("more than %d attachments, or their format longer than %d bytes", MaxAttachments, MaxTitle)
+	case t.AnswerMinLen < 0 || t.AnswerMaxLen < 0 || max(t.AnswerMinLen, t.AnswerMaxLen) > MaxText || t.AnswerMaxLen > 0 && t.AnswerMinLen > t.AnswerMaxLen:
+		return bad("answer_min_len and answer_max_len must be 0 to %d, and in this order", MaxText)
 	}
-	if !choice(t.Type) {
+	for _, a := range t.Attachments {
+		if len(a.Type) > MaxTitle || len(a.URL) > MaxAttachmentBytes {
+			return bad("an attachment's URL or type is too long")
+		}
+	}
+	if !HasOptions(t.Type) {
 		if t.Type != ShortAnswer && t.Type != LongAnswer {
 			return bad("unknown type %q", t.Type)
 		}
@@ -148,8 +173,8 @@ func checkQuestion(q protocol.PollQuestion, index int) error {
 		return bad("must have 2 to %d options", MaxOptions)
 	}
 	for i, o := range q.Options {
-		if o.Index != i+1 || len(o.Text) > maxText {
-			return bad("option %d: index %d, or text longer than %d bytes", i+1, o.Index, maxText)
+		if o.Index != i+1 || len(o.Text) > MaxText {
+			return bad("option %d: index %d, or text longer than %d bytes", i+1, o.Index, MaxText)
 		}
 	}
 	for _, o := range right(q) {
@@ -160,7 +185,8 @@ func checkQuestion(q protocol.PollQuestion, index int) error {
 	return nil
 }
 
-func choice(kind string) bool { return kind == SingleChoice || kind == MultipleChoice }
+// HasOptions says whether questions of that type are answered by a choice.
+func HasOptions(kind string) bool { return kind == SingleChoice || kind == MultipleChoice }
 
 // Questions returns some of the questions. answers says whether the reader may
 // see the right ones.
@@ -228,7 +254,7 @@ func correct(q protocol.PollQuestion, v protocol.PollVote) bool {
 	if v.Skipped {
 		return false
 	}
-	if choice(q.Question.Type) {
+	if HasOptions(q.Question.Type) {
 		wanted := slices.Sorted(slices.Values(right(q)))
 		return len(wanted) > 0 && slices.Equal(chosen(q, v), wanted)
 	}

@@ -290,3 +290,25 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("refused votes were counted: %s, before %s", after, before)
 	}
 }
+
+// How long a written answer may be is part of the question.
+func TestLengthOfAnswers(t *testing.T) {
+	p, err := New(protocol.PollInfo{PollID: "p1"}, "ann", began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := question(1, ShortAnswer, 0, protocol.PollAnswer{})
+	q.Question.AnswerMinLen, q.Question.AnswerMaxLen = 3, 2
+	if err := p.SetQuestions([]protocol.PollQuestion{q}); code(err) != 400 {
+		t.Errorf("impossible to answer: %v", err)
+	}
+	q.Question.AnswerMinLen = 2
+	if err := errors.Join(p.SetQuestions([]protocol.PollQuestion{q}), p.Start("ann", began)); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{"é": 400, "éa": 0, "éab": 400} {
+		if _, err := p.Vote(protocol.Voter{PeerID: "bob"}, []protocol.PollVote{{Question: 1, Text: text}}, began); code(err) != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

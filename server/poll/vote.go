@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -106,9 +107,13 @@ func (p *Poll) check(b *ballot, v protocol.PollVote) error {
 		}
 		return nil
 	}
-	if !choice(q.Question.Type) {
-		if v.Text == "" || len(v.Text) > maxText {
-			return bad("text must have 1 to %d bytes", maxText)
+	if !HasOptions(q.Question.Type) {
+		if v.Text == "" || len(v.Text) > MaxText {
+			return bad("text must have 1 to %d bytes", MaxText)
+		}
+		letters, most := utf8.RuneCountInString(v.Text), q.Question.AnswerMaxLen
+		if letters < q.Question.AnswerMinLen || most > 0 && letters > most {
+			return bad("text must have %d to %d letters", q.Question.AnswerMinLen, most)
 		}
 		return nil
 	}
@@ -130,7 +135,7 @@ func same(q protocol.PollQuestion, a, b protocol.PollVote) bool {
 	switch {
 	case a.Skipped || b.Skipped:
 		return a.Skipped == b.Skipped
-	case choice(q.Question.Type):
+	case HasOptions(q.Question.Type):
 		return slices.Equal(chosen(q, a), chosen(q, b))
 	default:
 		return a.Text == b.Text
@@ -171,7 +176,7 @@ func (p *Poll) Result() protocol.PollResult {
 	for i, q := range p.questions {
 		c := &r.Questions[i]
 		c.Question, c.Type = i+1, q.Question.Type
-		if choice(q.Question.Type) {
+		if HasOptions(q.Question.Type) {
 			c.Options = make([]int, len(q.Options))
 		}
 		for _, b := range p.order {
@@ -181,7 +186,7 @@ func (p *Poll) Result() protocol.PollResult {
 				continue
 			case v.Skipped:
 				c.Skipped++
-			case choice(q.Question.Type):
+			case HasOptions(q.Question.Type):
 				for _, o := range chosen(q, v) {
 					c.Options[o-1]++
 				}

@@ -48,32 +48,44 @@ type PollQuestion struct {
 	Answer   PollAnswer       `json:"answer"`
 }
 
-// PollQuestionText is a question itself. Indexes begin at 1.
+// PollQuestionText is a question itself. Indexes begin at 1. It is also a part of
+// the API's questions, which have no other form than this.
 type PollQuestionText struct {
-	Index     int    `json:"index"`
-	Type      string `json:"type"` // "single-choice", "multiple-choice", "short-answer", "long-answer"
-	Text      string `json:"text"`
-	Skippable bool   `json:"skippable"`
-	Once      bool   `json:"once,omitempty"`     // an answer is final
-	Duration  int    `json:"duration,omitempty"` // seconds
-	Weight    int    `json:"weight,omitempty"`   // points for the right answer
+	Index        int              `json:"index"`
+	Text         string           `json:"text"`
+	Format       string           `json:"format"` // of the texts
+	Attachments  []PollAttachment `json:"attachment"`
+	Skippable    bool             `json:"skippable"`
+	Duration     int              `json:"duration"`       // seconds; 0: that of the poll
+	Once         bool             `json:"once"`           // an answer is final
+	Weight       int              `json:"weight"`         // points for the right answer
+	AnswerMinLen int              `json:"answer_min_len"` // letters
+	AnswerMaxLen int              `json:"answer_max_len"` // 0: as many as the server takes
+	Type         string           `json:"type"`           // "single-choice", "multiple-choice", "short-answer", "long-answer"
+}
+
+// PollAttachment is a file that is shown with a question.
+type PollAttachment struct {
+	Type string `json:"type"` // MIME
+	URL  string `json:"url"`
 }
 
 // PollOption is something that can be chosen. Indexes begin at 1.
 type PollOption struct {
 	Index  int    `json:"index"`
 	Text   string `json:"text"`
-	Weight int    `json:"weight,omitempty"`
+	Weight int    `json:"weight"`
 }
 
-// PollAnswer is the right one: Option of a single choice, Options of a multiple
-// choice, Text of the others.
+// PollAnswer is the right one: Option of a single choice, which the API has as
+// the only one of Options; Options of a multiple choice; Text of the others.
 type PollAnswer struct {
 	Hidden  bool   `json:"hidden"` // also from the list that voters get
 	Option  int    `json:"option,omitempty"`
-	Options []int  `json:"options,omitempty"`
-	Text    string `json:"text,omitempty"`
-	Case    bool   `json:"case,omitempty"` // upper and lower case differ
+	Options []int  `json:"options"`
+	Text    string `json:"text"`
+	Case    bool   `json:"case"` // upper and lower case differ
+	Trim    bool   `json:"trim"` // spaces around do not count
 }
 
 // PollQuestionsSet answers poll-questions-set.

@@ -3,16 +3,8 @@ package store
 import (
 	"context"
 	"time"
-)
 
-// PollMode says who counts as one participant of a poll.
-type PollMode string
-
-// The modes of polls.
-const (
-	ByUserID   PollMode = "userid"
-	ByPeerID   PollMode = "peerid"
-	ByUserName PollMode = "username"
+	"amphi/server/poll"
 )
 
 // Poll is questions to the people in a room. It is run in sessions, see PollSession.
@@ -22,65 +14,12 @@ type Poll struct {
 	Title       string
 	Duration    int // seconds; 0: until somebody stops it, or the session ends
 	Anonymous   bool
-	Mode        PollMode
+	Mode        string // who counts as one participant, see package poll
 	Type        string // poll, or quiz: answers are right or wrong
 	Start       string // auto: with the session, or manual
-	Questions   []Question
+	Questions   []poll.Question
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
-}
-
-// QuestionType says how a question is answered.
-type QuestionType string
-
-// The types of questions.
-const (
-	SingleChoice   QuestionType = "single-choice"
-	MultipleChoice QuestionType = "multiple-choice"
-	ShortAnswer    QuestionType = "short-answer"
-	LongAnswer     QuestionType = "long-answer"
-)
-
-// HasOptions says whether an answer is a choice.
-func (t QuestionType) HasOptions() bool { return t == SingleChoice || t == MultipleChoice }
-
-// Question is one of a poll. Its JSON form is that of the API too.
-type Question struct {
-	Index        int          `json:"index"` // from 1
-	Text         string       `json:"text"`
-	Format       string       `json:"format"` // of the texts
-	Attachments  []Attachment `json:"attachment"`
-	Skippable    bool         `json:"skippable"`
-	Duration     int          `json:"duration"` // seconds, 0: that of the poll
-	Once         bool         `json:"once"`     // an answer is final
-	Weight       int          `json:"weight"`   // points for the right answer
-	AnswerMinLen int          `json:"answer_min_len"`
-	AnswerMaxLen int          `json:"answer_max_len"`
-	Type         QuestionType `json:"type"`
-	Answer       Answer       `json:"answer"`
-	Options      []Option     `json:"options"`
-}
-
-// Attachment is a file that is shown with a question.
-type Attachment struct {
-	Type string `json:"type"` // MIME
-	URL  string `json:"url"`
-}
-
-// Option is something that can be chosen.
-type Option struct {
-	Index  int    `json:"index"` // from 1
-	Text   string `json:"text"`
-	Weight int    `json:"weight"`
-}
-
-// Answer is the right one, in a quiz.
-type Answer struct {
-	Hidden  bool   `json:"hidden"`  // from participants
-	Options []int  `json:"options"` // indexes
-	Text    string `json:"text"`
-	Case    bool   `json:"case"` // upper and lower case differ
-	Trim    bool   `json:"trim"` // spaces around do not count
 }
 
 const pollColumns = `id, workspace_id, title, duration, anonymous, mode, type, start, questions_json, created_at, updated_at`
@@ -103,7 +42,7 @@ func (s *Store) AddPoll(ctx context.Context, p Poll) (Poll, error) {
 	p.ID, p.CreatedAt, p.UpdatedAt = NewID(), now, now
 	err := s.update(ctx, func(t *tx) error {
 		_, err := t.exec(`INSERT INTO polls (`+pollColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			p.ID, p.WorkspaceID, p.Title, p.Duration, p.Anonymous, string(p.Mode), p.Type, p.Start, jsonOf(p.Questions), millis(now), millis(now))
+			p.ID, p.WorkspaceID, p.Title, p.Duration, p.Anonymous, p.Mode, p.Type, p.Start, jsonOf(p.Questions), millis(now), millis(now))
 		return err
 	})
 	return p, err
@@ -124,7 +63,7 @@ func (s *Store) ChangePoll(ctx context.Context, workspaceID, id string, change f
 		}
 		p.UpdatedAt = trunc(time.Now())
 		_, err = t.exec(`UPDATE polls SET title = ?, duration = ?, anonymous = ?, mode = ?, type = ?, start = ?, questions_json = ?, updated_at = ? WHERE id = ?`,
-			p.Title, p.Duration, p.Anonymous, string(p.Mode), p.Type, p.Start, jsonOf(p.Questions), millis(p.UpdatedAt), id)
+			p.Title, p.Duration, p.Anonymous, p.Mode, p.Type, p.Start, jsonOf(p.Questions), millis(p.UpdatedAt), id)
 		return err
 	})
 	return p, err

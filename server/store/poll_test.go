@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"amphi/server/poll"
+	"amphi/server/protocol"
 	"amphi/server/store/storetest"
 )
 
@@ -14,9 +16,11 @@ func TestPolls(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, where string) {
 		s, seed := seeded(t, where)
 		ctx, w := t.Context(), seed.Workspace.ID
-		p, err := s.AddPoll(ctx, Poll{WorkspaceID: w, Title: "Quiz", Duration: 60, Anonymous: true, Mode: ByPeerID, Type: "quiz", Start: "manual",
-			Questions: []Question{{Index: 1, Text: "2+2?", Type: SingleChoice, Answer: Answer{Options: []int{2}}, Options: []Option{{1, "3", 1}, {2, "4", 1}},
-				Attachments: []Attachment{{"image/png", "https://a"}}}}})
+		p, err := s.AddPoll(ctx, Poll{WorkspaceID: w, Title: "Quiz", Duration: 60, Anonymous: true, Mode: poll.ByPeerID, Type: "quiz", Start: "manual",
+			Questions: []poll.Question{{
+				PollQuestionText: protocol.PollQuestionText{Index: 1, Text: "2+2?", Type: poll.SingleChoice, Attachments: []protocol.PollAttachment{{Type: "image/png", URL: "https://a"}}},
+				Answer:           protocol.PollAnswer{Options: []int{2}}, Options: []protocol.PollOption{{Index: 1, Text: "3", Weight: 1}, {Index: 2, Text: "4", Weight: 1}},
+			}}})
 		check(t, err)
 		if got, err := s.Poll(ctx, w, p.ID); err != nil || !reflect.DeepEqual(got, p) {
 			t.Errorf("got  %+v\nwant %+v %v", got, p, err)
