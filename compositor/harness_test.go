@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,7 @@ type process struct {
 	audio   []*wire.Audio
 	needKey map[uint32]int
 	stats   *wire.Stats
+	beats   int // how many of them came
 	readErr error
 }
 
@@ -162,6 +164,7 @@ func (p *process) read(out io.Reader) {
 			p.needKey[m.Input]++
 		case *wire.Stats:
 			p.stats = m
+			p.beats++
 		}
 		p.mu.Unlock()
 	}
@@ -236,15 +239,16 @@ func (p *process) feed(id uint32, c *clip.Clip, change func(i int, f *clip.Frame
 	return stop
 }
 
-// ticks waits for so many more pictures and returns the timestamp of the last.
+// ticks waits for so many more pictures and returns the timestamp of the last, which shows what
+// has been sent until now: a worker that is behind reads nothing, but then sends no Stats either.
 func (p *process) ticks(n int) int64 {
 	p.t.Helper()
 	p.mu.Lock()
-	want := len(p.video[0]) + n
+	want, beat := len(p.video[0])+n, p.beats+2
 	p.mu.Unlock()
 	var last int64
 	p.until("pictures", func() bool {
-		if len(p.video[0]) < want {
+		if len(p.video[0]) < want || p.beats < beat {
 			return false
 		}
 		last = p.video[0][len(p.video[0])-1].PTS
@@ -273,23 +277,21 @@ func (p *process) finish() {
 	}
 }
 
-// checkStream holds what every output must: timestamps in order, on the clock's grid, key frames
-// where they belong, nothing that ffmpeg complains of.
+// checkStream holds what every output must: a picture at each tick, key frames where they belong,
+// nothing that ffmpeg complains of.
 func (p *process) checkStream(start *wire.Start) {
 	p.t.Helper()
 	dir := p.t.TempDir()
 	base := start.Offset.Milliseconds()
 	for i, video := range p.video {
 		var file bytes.Buffer
-		last := int64(-1)
 		lastKey := base * 90
 		for k, v := range video {
-			if v.PTS <= last || (v.PTS-base*90)%(90000/int64(start.FPS)) != 0 {
-				p.t.Fatalf("rendition %d: timestamp %d after %d", i, v.PTS, last)
+			if want := base*90 + int64(k)*90000/int64(start.FPS); v.PTS != want {
+				p.t.Fatalf("rendition %d: picture %d at %d, want %d", i, k, v.PTS, want)
 			}
-			last = v.PTS
-			if k == 0 && (v.PTS != base*90 || !v.Key) {
-				p.t.Errorf("rendition %d begins at %d, key %v", i, v.PTS, v.Key)
+			if k == 0 && !v.Key {
+				p.t.Errorf("rendition %d does not begin with a key frame", i)
 			}
 			due := (v.PTS-base*90)/(90000/int64(start.FPS))%int64(start.KeyInterval) == 0
 			if due && !v.Key {
@@ -358,10 +360,10 @@ func (p *process) loudness() []float32 {
 	return blocks(out)
 }
 
-// album decodes a rendition and keeps each picture by its timestamp.
+// album decodes a rendition and keeps some of its pictures by their timestamps.
 type album map[int64]*codec.Picture
 
-func (p *process) album(rendition int) album {
+func (p *process) album(rendition int, keep ...int64) album {
 	p.t.Helper()
 	d, err := codec.NewVideoDecoder(codec.H264)
 	if err != nil {
@@ -374,7 +376,11 @@ func (p *process) album(rendition int) album {
 		if err != nil || picture == nil {
 			p.t.Fatalf("picture at %d: %v", v.PTS, err)
 		}
-		pictures[v.PTS] = picture
+		if slices.Contains(keep, v.PTS) {
+			pictures[v.PTS] = picture
+		} else {
+			picture.Close()
+		}
 	}
 	p.t.Cleanup(func() {
 		for _, picture := range pictures {

@@ -20,7 +20,12 @@ type picture struct {
 	canvas  *canvas.Canvas
 	outputs []*rendition
 	force   bool // a key frame at the next tick
+	still   int  // pictures that were encoded since the canvas last changed
 }
+
+// A canvas that does not change is encoded a few times more, as each picture is finer than the
+// one before, and then repeated.
+const finer = 10
 
 // rendition is one encoded size.
 type rendition struct {
@@ -59,26 +64,36 @@ func (p *picture) close() {
 	}
 }
 
-// skip is told that n ticks from one on are left out.
-func (p *picture) skip(tick, n int64) {
-	interval := int64(p.w.start.KeyInterval)
-	if r := tick % interval; r == 0 || r+n > interval {
-		p.force = true // the key frame was due at a tick that is left out
-	}
-}
-
 // at makes and sends the picture of a tick.
 func (p *picture) at(tick int64, now time.Time) error {
 	crowded := p.w.crowded()
 	if err := p.takeInputs(now, crowded); err != nil {
 		return err
 	}
-	p.canvas.Draw()
+	if p.canvas.Draw() {
+		p.still = 0
+	}
+	return p.send(tick, p.still >= finer, crowded)
+}
 
+// repeat sends the picture of the tick before once more.
+func (p *picture) repeat(tick int64) error { return p.send(tick, true, p.w.crowded()) }
+
+// send sends the canvas as the picture of a tick, or, if wanted and possible, the last picture.
+func (p *picture) send(tick int64, repeat, crowded bool) error {
 	fps := int64(p.w.start.FPS)
 	force := p.force || tick%int64(p.w.start.KeyInterval) == 0
 	p.force = false
+	if force {
+		p.still = 0
+	}
+	p.still++
 	err := each(p.outputs, crowded, func(o *rendition) error {
+		if repeat && !force {
+			if o.unit, o.key = o.encoder.Repeat(), false; o.unit != nil {
+				return nil
+			}
+		}
 		return o.encode(p.canvas.Image(), tick*1000/fps, force)
 	})
 	if err != nil {

@@ -15,12 +15,11 @@ import (
 // collect is the statistics up to a tick.
 func (w *worker) collect(tick int64) *wire.Stats {
 	s := &wire.Stats{
-		Ticks:        uint64(tick) + 1,
-		TicksLate:    w.late,
-		TicksDropped: w.dropped,
-		Limited:      w.mixer.Limited(),
-		CPU:          cpuTime(),
-		Memory:       residentBytes(),
+		Ticks:         uint64(tick) + 1,
+		TicksRepeated: w.repeated,
+		Limited:       w.mixer.Limited(),
+		CPU:           cpuTime(),
+		Memory:        residentBytes(),
 	}
 	for id, in := range w.inputs {
 		t := wire.InputStats{ID: id, Level: 127}

@@ -30,9 +30,10 @@ const (
 // processor is not enough, pictures are decoded and encoded by several.
 //
 // Both outputs count from one monotonic start: ticks make the picture's timestamps and samples
-// the sound's, so the two never part. Sound is never skipped. A picture may be: when the worker
-// is more than two ticks behind, ticks are left out and counted, and the next picture has the
-// timestamp of its own tick.
+// the sound's, so the two never part. Neither has gaps: each tick has a picture, and if the time
+// for it is over before the worker comes to it, the last one is repeated, which costs nothing. So
+// a machine that is too slow shows fewer different pictures, but parts of the stream stay equally
+// long and no player has to guess its frame rate.
 type worker struct {
 	in    *inbox
 	out   *wire.Writer
@@ -44,9 +45,8 @@ type worker struct {
 	sound   *sound
 	picture *picture
 
-	busy    time.Duration // processor and waiting time of a tick, mean of about a second
-	late    uint64        // ticks that began more than a tick after their time
-	dropped uint64        // ticks left out
+	busy     time.Duration // processor and waiting time of a tick, mean of about a second
+	repeated uint64        // ticks whose picture was repeated because the worker was behind
 }
 
 // input is one sender's stream. Exactly one of video and audio is set.
@@ -117,14 +117,12 @@ func (w *worker) ticks(begin time.Time) error {
 		due := begin.Add(time.Duration(tick) * time.Second / time.Duration(fps))
 		sleepUntil(due)
 		now := time.Now()
-		if late := now.Sub(due); late > length {
-			w.late++
-			if late > 2*length {
-				skip := int64(late / length)
-				w.dropped += uint64(skip)
-				w.picture.skip(tick, skip)
-				tick += skip
+		if now.Sub(due) > length {
+			w.repeated++
+			if err := w.picture.repeat(tick); err != nil {
+				return err
 			}
+			continue
 		}
 		// Whatever is sent goes out below, so that the server is woken once.
 		err := w.takeMessages(now)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,7 +114,7 @@ func TestLive(t *testing.T) {
 	p.finish()
 
 	p.checkStream(&start)
-	a := p.album(0)
+	a := p.album(0, empty, one, two, upright, off, left2, nobody)
 	for _, e := range []struct {
 		what        string
 		pts         int64
@@ -224,7 +225,7 @@ func TestBroken(t *testing.T) {
 	p.mu.Unlock()
 	p.finish()
 	p.checkStream(&output720)
-	a := p.album(0)
+	a := p.album(0, at)
 	for id, want := range map[int]string{good: "red", large: "dark", largeH264: "dark", noKey: "dark"} {
 		if got := a.color(at, tiles[id-1].Rect); got != want {
 			t.Errorf("tile of input %d is %s, want %s", id, got, want)
@@ -246,7 +247,7 @@ func TestRenditions(t *testing.T) {
 	p.finish()
 	p.checkStream(&start)
 	for i, r := range start.Renditions {
-		a := p.album(i)
+		a := p.album(i, at)
 		m := a[at]
 		if m == nil { // stopped between two renditions
 			t.Fatalf("rendition %d has no picture at %d", i, at)
@@ -257,6 +258,61 @@ func TestRenditions(t *testing.T) {
 		if got := a.color(at, image.Rect(0, 0, m.W, m.H)); got != "red" {
 			t.Errorf("rendition %d is %s", i, got)
 		}
+	}
+}
+
+// TestStoodStill lets the worker stand still for a while. The stream has no gap then.
+func TestStoodStill(t *testing.T) {
+	t.Parallel()
+	c := need(t)
+	start := output720
+	start.Renditions = append(start.Renditions[:1:1], wire.Rendition{Width: 426, Height: 240, Bitrate: 300_000})
+	p := launch(t, &start)
+	p.send(&wire.AddInput{ID: 1, Codec: wire.VP8}, &wire.Scene{Items: []wire.Item{{Source: wire.FromInput, ID: 1, Rect: image.Rect(0, 0, 1280, 720)}}})
+	p.feed(1, c.red, nil)
+	p.until("decoded", func() bool { return p.input(1).Width > 0 })
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	p.until("noticed", func() bool { return p.stats.TicksRepeated >= 20 })
+	at := p.ticks(35)
+	p.finish()
+	p.checkStream(&start)
+	if got := p.album(0, at).color(at, image.Rect(0, 0, 1280, 720)); got != "red" {
+		t.Errorf("afterwards the picture is %s", got)
+	}
+}
+
+// TestStill checks that a canvas on which nothing changes is not encoded over and over.
+func TestStill(t *testing.T) {
+	t.Parallel()
+	need(t)
+	start := output720
+	start.KeyInterval = 60
+	p := launch(t, &start)
+	p.send(bitmap(1, 640, 360, 235, 255), &wire.Scene{Items: []wire.Item{{Source: wire.FromBitmap, ID: 1, Rect: image.Rect(0, 0, 640, 360)}}})
+	p.ticks(90)
+	p.send(&wire.Scene{Items: []wire.Item{{Source: wire.FromBitmap, ID: 1, Rect: image.Rect(640, 0, 1280, 360)}}})
+	at := p.ticks(90)
+	p.finish()
+	p.checkStream(&start)
+	encoded := 0
+	for _, v := range p.video[0] {
+		if len(v.Data) > 100 {
+			encoded++
+		}
+	}
+	// the two scenes and the key frames
+	if n := len(p.video[0]); encoded < 4 || encoded > (2+n/60+1)*finer {
+		t.Errorf("%d of %d pictures are not repeated", encoded, n)
+	}
+	a := p.album(0, at)
+	if l, r := a.color(at, image.Rect(0, 0, 640, 360)), a.color(at, image.Rect(640, 0, 1280, 360)); l != "dark" || r != "white" {
+		t.Errorf("the second scene is %s and %s", l, r)
 	}
 }
 

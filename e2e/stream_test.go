@@ -254,8 +254,8 @@ func decodeStream(t *testing.T, url string, length time.Duration) {
 		frames, _ = strconv.Atoi(match[1])
 	}
 	t.Logf("ffmpeg decoded %d pictures in %v, loudest sound %.1f dB", frames, length, loudest)
-	// 30 a second; a worker that lacks processor time leaves pictures out, which a busy machine must not turn into a failure
-	if want := int(length.Seconds() * 8); frames < want {
+	// 30 a second, also where a machine that is too slow for them repeats pictures
+	if want := int(length.Seconds() * 29); frames < want {
 		t.Errorf("%d pictures in %v, want at least %d", frames, length, want)
 	}
 }

@@ -181,10 +181,10 @@ func (r run) measure(worker string, length time.Duration, videos, sounds []*clip
 	case figures:
 		fmt.Printf("%s.cores %.3f cores\n", r.name, got.cores)
 		fmt.Printf("%s.mem %.1f MiB\n", r.name, float64(peak)/(1<<20))
-		fmt.Printf("%s.ticks_dropped %d count\n", r.name, got.ticksDropped)
+		fmt.Printf("%s.ticks_repeated %d count\n", r.name, got.ticksRepeated)
 		fmt.Printf("%s.frames_dropped %d count\n", r.name, got.framesDropped)
-		if share := float64(got.ticksDropped) / (30 * length.Seconds()); share > 0.01 {
-			fmt.Fprintf(os.Stderr, "bench: %s: %.0f %% of the pictures were left out as the machine was too busy: the figures are too low\n", r.name, 100*share)
+		if share := float64(got.ticksRepeated) / (30 * length.Seconds()); share > 0.01 {
+			fmt.Fprintf(os.Stderr, "bench: %s: %.0f %% of the pictures were repeated as the machine was too busy: the figures are too low\n", r.name, 100*share)
 		}
 		fmt.Printf("%s.bitrate %.0f kbit/s\n", r.name, got.kbits)
 		if len(videos) == 4 && len(r.renditions) == 1 {
@@ -253,8 +253,8 @@ func feed(w *wire.Writer, length time.Duration, videos, sounds []*clip.Clip) err
 }
 
 type figures struct {
-	cores, kbits                float64
-	ticksDropped, framesDropped uint64
+	cores, kbits                 float64
+	ticksRepeated, framesDropped uint64
 }
 
 // collect reads what the worker makes and compares its statistics of one second after the start
@@ -293,9 +293,9 @@ func collect(out io.Reader, length time.Duration) any {
 		return errors.New("the worker ended early")
 	}
 	f := figures{
-		cores:        float64(last.CPU-first.CPU) / float64(lastAt.Sub(firstAt)),
-		kbits:        float64(bytes) * 8 / 1000 / length.Seconds(),
-		ticksDropped: last.TicksDropped,
+		cores:         float64(last.CPU-first.CPU) / float64(lastAt.Sub(firstAt)),
+		kbits:         float64(bytes) * 8 / 1000 / length.Seconds(),
+		ticksRepeated: last.TicksRepeated,
 	}
 	for _, in := range last.Inputs {
 		f.framesDropped += in.Dropped

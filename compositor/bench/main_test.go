@@ -36,14 +36,14 @@ func TestCollect(t *testing.T) {
 		&wire.Started{}, 1100*time.Millisecond,
 		&wire.Stats{CPU: time.Second},
 		&wire.Video{Data: make([]byte, 1000)}, length,
-		&wire.Stats{CPU: time.Second + 50*time.Millisecond, TicksDropped: 2, Inputs: []wire.InputStats{{Dropped: 3}}},
+		&wire.Stats{CPU: time.Second + 50*time.Millisecond, TicksRepeated: 2, Inputs: []wire.InputStats{{Dropped: 3}}},
 	), length)
 	f, ok := got.(figures)
 	if !ok {
 		t.Fatalf("got %v", got)
 	}
 	// 50 ms of CPU in 100 ms, or somewhat more when this machine was slow.
-	if f.cores <= 0 || f.cores > 0.5 || f.kbits != 80 || f.ticksDropped != 2 || f.framesDropped != 3 {
+	if f.cores <= 0 || f.cores > 0.5 || f.kbits != 80 || f.ticksRepeated != 2 || f.framesDropped != 3 {
 		t.Errorf("got %+v", f)
 	}
 	if err, ok := collect(say(t, &wire.Started{}), length).(error); !ok || err == nil {

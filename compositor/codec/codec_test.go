@@ -3,9 +3,11 @@
 package codec
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +205,99 @@ func TestH264Encoder(t *testing.T) {
 	}
 	if _, err := NewH264Encoder(H264Config{Width: -2, Height: 180, FPS: 30, Bitrate: 1000}); err == nil {
 		t.Error("a negative width was taken")
+	}
+}
+
+// TestRepeat puts repeated pictures into a stream. The decoder must show each as what was before
+// it, and what the encoder makes after it exactly as without.
+func TestRepeat(t *testing.T) {
+	const w, h = 160, 90
+	config := H264Config{Width: w, Height: h, FPS: 30, Bitrate: 500_000}
+	stream := func(repeats func(i int) int) (shown []string) {
+		e, err := NewH264Encoder(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		if e.Repeat() != nil {
+			t.Error("a picture that has not come yet was repeated")
+		}
+		d := decoder(t, H264)
+		show := func(unit []byte) string {
+			p, err := d.Decode(unit)
+			if err != nil || p == nil {
+				t.Fatalf("picture %d: %v, %v", len(shown), p, err)
+			}
+			defer p.Close()
+			return string(p.Y) + string(p.U) + string(p.V)
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		y, c := make([]byte, w*h), make([]byte, w*h/4)
+		for i := range 100 {
+			for k := range y {
+				y[k] = byte(16 + (k%w+k/w+3*i)%200 + random.IntN(9))
+			}
+			unit, _, err := e.Encode(y, c, c, w, w/2, int64(i)*33, i%40 == 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown = append(shown, show(unit))
+			for range repeats(i) {
+				unit := e.Repeat()
+				if len(unit) == 0 || len(unit) > 40 {
+					t.Fatalf("picture %d is repeated in %d bytes", i, len(unit))
+				}
+				if show(unit) != shown[i] {
+					t.Fatalf("after picture %d something else is shown", i)
+				}
+			}
+		}
+		return shown
+	}
+	plain := stream(func(int) int { return 0 })
+	for name, repeats := range map[string]func(int) int{
+		"now and then": func(i int) int { return i % 3 * i % 5 },
+		"always":       func(int) int { return 1 },
+		"until frame_num, which has 15 bits, begins again": func(i int) int {
+			if i == 85 {
+				return 33_000
+			}
+			return 0
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !slices.Equal(stream(repeats), plain) {
+				t.Error("what the encoder made is shown otherwise than without repeats")
+			}
+		})
+	}
+}
+
+// TestRepeatSizes repeats in pictures of all shapes.
+func TestRepeatSizes(t *testing.T) {
+	for _, size := range [][2]int{{16, 16}, {32, 16}, {64, 64}, {426, 240}, {720, 1280}, {1080, 1920}, {1920, 1080}} {
+		w, h := size[0], size[1]
+		e, err := NewH264Encoder(H264Config{Width: w, Height: h, FPS: 30, Bitrate: 1_000_000})
+		if err != nil {
+			t.Fatalf("%dx%d: %v", w, h, err)
+		}
+		d := decoder(t, H264)
+		y := bytes.Repeat([]byte{50, 90, 130}, w*h/3+1)
+		unit, _, err := e.Encode(y, y, y, w, w/2, 0, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := d.Decode(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := d.Decode(e.Repeat())
+		if err != nil || !bytes.Equal(first.Y, again.Y) || !bytes.Equal(first.U, again.U) {
+			t.Errorf("%dx%d is not repeated: %v", w, h, err)
+		}
+		first.Close()
+		again.Close()
+		e.Close()
 	}
 }
 

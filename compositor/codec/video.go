@@ -131,10 +131,11 @@ type H264Config struct {
 // H264Encoder encodes High profile with CABAC and no B-frames: each picture gives its access
 // unit at once. There are no key frames but those that are forced.
 type H264Encoder struct {
-	config H264Config
-	c      *C.amphi_h264
-	out    unsafe.Pointer // C memory for an access unit
-	space  int
+	config   H264Config
+	c        *C.amphi_h264
+	out      unsafe.Pointer // C memory for an access unit
+	space    int
+	repeater repeater
 }
 
 // NewH264Encoder returns an encoder whose first picture will be a key frame.
@@ -145,7 +146,7 @@ func NewH264Encoder(config H264Config) (*H264Encoder, error) {
 	}
 	// No access unit of this encoder is larger than the picture itself, but for tiny pictures.
 	space := config.Width*config.Height*3/2 + 64<<10
-	return &H264Encoder{config, c, C.malloc(C.size_t(space)), space}, nil
+	return &H264Encoder{config: config, c: c, out: C.malloc(C.size_t(space)), space: space}, nil
 }
 
 // Close frees the encoder.
@@ -173,5 +174,11 @@ func (e *H264Encoder) Encode(y, u, v []byte, yStride, cStride int, ms int64, for
 	if n <= 0 {
 		return nil, false, fmt.Errorf("codec: openh264 gave no picture (%d)", int(n))
 	}
-	return unsafe.Slice((*byte)(e.out), int(n)), isKey != 0, nil
+	key = isKey != 0
+	return e.repeater.take(unsafe.Slice((*byte)(e.out), int(n)), key), key, nil
 }
+
+// Repeat returns an access unit, valid until the next call, that shows the last picture once
+// more. It is made without the encoder and takes 20 bytes or so. It is nil where the stream has not
+// begun, or is not as openh264 has made it so far: then only Encode makes pictures.
+func (e *H264Encoder) Repeat() []byte { return e.repeater.repeat() }

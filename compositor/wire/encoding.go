@@ -306,8 +306,7 @@ func (*NeedKey) check() error             { return nil }
 func (*Stats) kind() kind { return kindStats }
 func (m *Stats) append(b []byte) []byte {
 	b = be.AppendUint64(b, m.Ticks)
-	b = be.AppendUint64(b, m.TicksLate)
-	b = be.AppendUint64(b, m.TicksDropped)
+	b = be.AppendUint64(b, m.TicksRepeated)
 	b = be.AppendUint64(b, uint64(m.CPU))
 	b = be.AppendUint64(b, m.Memory)
 	b = be.AppendUint64(b, m.Limited)
@@ -325,7 +324,7 @@ func (m *Stats) append(b []byte) []byte {
 	return b
 }
 func (m *Stats) parse(c *cursor) {
-	m.Ticks, m.TicksLate, m.TicksDropped = c.u64(), c.u64(), c.u64()
+	m.Ticks, m.TicksRepeated = c.u64(), c.u64()
 	m.CPU, m.Memory, m.Limited = time.Duration(c.u64()), c.u64(), c.u64()
 	for range c.count(MaxInputs) {
 		m.Inputs = append(m.Inputs, InputStats{

@@ -24,7 +24,7 @@ import (
 )
 
 // Version is raised by every change of a message.
-const Version = 1
+const Version = 2
 
 // Environment is what whoever starts a worker should put into its environment: its one busy
 // goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
@@ -222,13 +222,12 @@ type NeedKey struct{ Input uint32 }
 
 // Stats is sent at least every 500 ms, and so is the worker's heartbeat. Counts are totals.
 type Stats struct {
-	Ticks        uint64 // video ticks since the start
-	TicksLate    uint64 // ticks that came more than one tick too late
-	TicksDropped uint64 // ticks that got no picture because the worker was behind
-	CPU          time.Duration
-	Memory       uint64 // resident bytes
-	Limited      uint64 // audio blocks that the limiter turned down
-	Inputs       []InputStats
+	Ticks         uint64 // video ticks since the start
+	TicksRepeated uint64 // ticks that showed the last picture again because the worker was behind
+	CPU           time.Duration
+	Memory        uint64 // resident bytes
+	Limited       uint64 // audio blocks that the limiter turned down
+	Inputs        []InputStats
 }
 
 // InputStats are the totals of one input.

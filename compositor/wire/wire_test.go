@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"image"
 	"io"
 	"reflect"
@@ -41,16 +42,16 @@ var every = []struct {
 	{&Video{Rendition: 1, PTS: 3000, Key: true, Data: []byte{0, 0, 0, 1}}, "0c 01 0000000000000bb8 01 00000001"},
 	{&Audio{PTS: 1024, Data: []byte{5}}, "0d 0000000000000400 05"},
 	{&NeedKey{Input: 7}, "0e 00000007"},
-	{&Stats{Ticks: 1, TicksLate: 2, TicksDropped: 3, CPU: 4, Memory: 5, Limited: 6, Inputs: []InputStats{
+	{&Stats{Ticks: 1, TicksRepeated: 2, CPU: 4, Memory: 5, Limited: 6, Inputs: []InputStats{
 		{ID: 7, Frames: 8, Dropped: 9, Errors: 10, Concealed: 11, Width: 12, Height: 13, Level: 14},
-	}}, "0f 0000000000000001 0000000000000002 0000000000000003 0000000000000004 0000000000000005 0000000000000006 0001" +
+	}}, "0f 0000000000000001 0000000000000002 0000000000000004 0000000000000005 0000000000000006 0001" +
 		" 00000007 0000000000000008 0000000000000009 000000000000000a 000000000000000b 000c 000d 0e"},
 }
 
 func TestEncoding(t *testing.T) {
 	var wire bytes.Buffer
 	w := NewWriter(&wire)
-	want := append([]byte(nil), "AMPHI\x00\x00\x01"...)
+	want := append([]byte("AMPHI\x00"), 0, Version)
 	for _, e := range every {
 		body, err := hex.DecodeString(strings.ReplaceAll(e.hex, " ", ""))
 		if err != nil {
@@ -183,7 +184,7 @@ func TestWriterRefuses(t *testing.T) {
 }
 
 func TestReaderRefuses(t *testing.T) {
-	open := "414d504849000001"
+	open := fmt.Sprintf("414d50484900%04x", Version)
 	for name, c := range map[string]struct {
 		hex  string
 		want error
@@ -191,7 +192,7 @@ func TestReaderRefuses(t *testing.T) {
 		"nothing":            {"", io.EOF},
 		"half a preamble":    {"414d50", io.ErrUnexpectedEOF},
 		"something else":     {"485454502f312e31", ErrPreamble},
-		"another version":    {"414d504849000002", ErrVersion},
+		"another version":    {fmt.Sprintf("414d50484900%04x", Version+1), ErrVersion},
 		"empty message":      {open + "00000000", ErrMalformed},
 		"huge length":        {open + "00800001", ErrTooLarge},
 		"unknown type":       {open + "0000000110", ErrMalformed},

@@ -73,8 +73,7 @@ type counters struct {
 	audioOut        atomic.Uint64
 	refused         atomic.Uint64
 	workerCPU       atomic.Int64 // nanoseconds; this and what follows of the workers that have ended
-	ticksLate       atomic.Uint64
-	ticksDropped    atomic.Uint64
+	ticksRepeated   atomic.Uint64
 }
 
 // Stats is a snapshot of a manager's counters.
@@ -91,8 +90,7 @@ type Stats struct {
 	Refused       uint64        // of the pictures, those that could not be packaged
 	WorkerCPU     time.Duration // used by workers
 	WorkerMemory  uint64        // resident bytes of the workers alive
-	TicksLate     uint64        // pictures that workers made too late
-	TicksDropped  uint64        // pictures that workers did not make
+	TicksRepeated uint64        // pictures that workers showed again because they were behind
 }
 
 // New returns a manager without streams.
@@ -264,8 +262,7 @@ func (m *Manager) Stats() Stats {
 		AudioOut:      c.audioOut.Load(),
 		Refused:       c.refused.Load(),
 		WorkerCPU:     time.Duration(c.workerCPU.Load()),
-		TicksLate:     c.ticksLate.Load(),
-		TicksDropped:  c.ticksDropped.Load(),
+		TicksRepeated: c.ticksRepeated.Load(),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
