@@ -204,7 +204,8 @@ func TestWorkersThatFail(t *testing.T) {
 	}{
 		{"missing", "/nowhere/" + WorkerName, "no such file", 0},
 		{"exits", actor(t, "exit"), "ended 6 times", 5},
-		{"babbles", actor(t, "babble"), "ended 6 times", 5},
+		{"babbles", actor(t, "babble"), "the last time with: wire: not an amphi media stream", 5},
+		{"of another version", actor(t, "old"), "build both anew", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

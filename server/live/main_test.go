@@ -134,6 +134,7 @@ func encodeClip(path string) error {
 //	hang    sends the clip for three seconds, then nothing
 //	deaf    sends the clip, and does not end when it is told to
 //	babble  sends what is no message
+//	old     speaks another version
 //
 // Its Stats tell how many messages of which of kinds it got, in the place of inputs.
 func act(part, clipPath string) {
@@ -143,6 +144,10 @@ func act(part, clipPath string) {
 	}
 	if part == "babble" {
 		fmt.Print(strings.Repeat("hello, world ", 100))
+		time.Sleep(time.Minute)
+	}
+	if part == "old" {
+		fmt.Print("AMPHI\x00\x00\x00")
 		time.Sleep(time.Minute)
 	}
 	f, err := os.Open(clipPath)

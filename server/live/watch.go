@@ -1,9 +1,11 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"amphi/compositor/wire"
 	"amphi/server/store"
 )
 
@@ -49,6 +51,9 @@ func (s *stream) launch() error {
 // workerLost takes leave of a worker that has said all, and decides about the next.
 func (s *stream) workerLost() error {
 	err := s.bury()
+	if errors.Is(err, wire.ErrVersion) {
+		return fmt.Errorf("the media worker is not of this server's version, build both anew: %w", err)
+	}
 	now := time.Now()
 	s.restarts = append(s.restarts, now)
 	for len(s.restarts) > 0 && now.Sub(s.restarts[0]) > restartWindow {

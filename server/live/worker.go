@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -123,11 +124,12 @@ func startWorker(path string, log *slog.Logger) (*worker, error) {
 		}
 		var pipes sync.WaitGroup
 		pipes.Go(func() { w.send(stdin) })
-		pipes.Go(func() { w.receive(stdout) })
+		var broken error
+		pipes.Go(func() { broken = w.receive(stdout) })
 		pipes.Go(func() { w.logStderr(stderr) })
 		// Both pipes end with the process. Wait closes them, so it must come after.
 		pipes.Wait()
-		w.exitErr = cmd.Wait()
+		w.exitErr = cmp.Or(broken, cmd.Wait())
 		close(w.exited)
 	}()
 	if err := <-started; err != nil {
@@ -165,27 +167,28 @@ func (w *worker) send(stdin io.WriteCloser) {
 	}
 }
 
-// receive reads the worker's messages until its stdout ends.
-func (w *worker) receive(stdout io.Reader) {
+// receive reads the worker's messages until its stdout ends. The error is what was wrong with
+// them; the worker is killed then.
+func (w *worker) receive(stdout io.Reader) error {
 	defer w.outgoing.close()
 	defer close(w.messages)
 	in := wire.NewReader(stdout)
 	for {
 		m, err := in.Next()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed) {
+			return nil // how the process ended says more
+		}
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
-				w.log.Error("media worker: bad stream", "err", err)
-				w.kill()
-			}
+			w.kill()
 			_, _ = io.Copy(io.Discard, stdout)
-			return
+			return err
 		}
 		w.heard.Store(time.Now().UnixNano())
 		select {
 		case w.messages <- m:
 		case <-w.quit:
 			_, _ = io.Copy(io.Discard, stdout)
-			return
+			return nil
 		}
 	}
 }
@@ -238,8 +241,7 @@ func (w *worker) addTo(st *Stats) {
 	if m := w.stats.Load(); m != nil {
 		st.WorkerCPU += m.CPU
 		st.WorkerMemory += m.Memory
-		st.TicksLate += m.TicksLate
-		st.TicksDropped += m.TicksDropped
+		st.TicksRepeated += m.TicksRepeated
 	}
 }
 
@@ -250,6 +252,5 @@ func (w *worker) settle(c *counters) {
 	c.framesIn.Add(st.FramesIn)
 	c.framesDropped.Add(st.FramesDropped)
 	c.workerCPU.Add(int64(st.WorkerCPU))
-	c.ticksLate.Add(st.TicksLate)
-	c.ticksDropped.Add(st.TicksDropped)
+	c.ticksRepeated.Add(st.TicksRepeated)
 }
