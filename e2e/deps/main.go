@@ -39,6 +39,7 @@ var dependencies = []dependency{
 	{Package: "fonts-noto-core", Why: "writes names of most scripts into the composed picture"},
 	{Package: "fonts-noto-color-emoji", Why: "writes emoji into the composed picture"},
 	{Package: "chromium", Program: "chromium", Why: "the browser of the end-to-end tests", Tests: true},
+	{Package: "firefox-esr", Program: "firefox-esr", Why: "the other browser of the end-to-end tests", Tests: true},
 	{Package: "ffmpeg", Program: "ffmpeg", Why: "judges the live stream, and plays files to the tests", Tests: true},
 	{Package: "postgresql", Why: "the other database, which the tests start for themselves", Tests: true},
 }
