@@ -12,6 +12,7 @@ import (
 
 	"amphi/e2e/probe"
 	"amphi/e2e/testbrowser"
+	"amphi/e2e/testserver"
 )
 
 // figures makes TestFigures measure: go test ./e2e -run TestFigures -v -args -figures.
@@ -106,8 +107,8 @@ const readyScript = `{
 }`
 
 func clientFigures(t *testing.T) {
-	server := startServer(t)
-	room, err := server.NewRoom(t.Context(), "client-figures")
+	server := testserver.Run(t)
+	room, err := server.NewRoom(t.Context(), "client-figures", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,35 +29,10 @@ type lab struct {
 	page    testbrowser.PageConfig // of everybody who joins, but for the camera
 }
 
-// startServer runs a server until the test ends. It must stop cleanly.
-func startServer(t *testing.T, args ...string) *testserver.Server {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("tests the whole system, left out by -short")
-	}
-	// not the test's context, which ends before the server can be asked what went wrong
-	server, err := testserver.Start(context.Background(), testserver.Config{DataDir: t.TempDir(), Args: args})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Errorf("stop the server: %v", err)
-		}
-		if strings.Contains(server.Log(), "DATA RACE") || strings.Contains(server.Log(), "panic") {
-			t.Error("the server's log tells of a panic or a race")
-		}
-		if t.Failed() {
-			keep(t, "server.log", []byte(server.Log()))
-		}
-	})
-	return server
-}
-
 // newLab runs a server and a browser until the test ends.
 func newLab(t *testing.T, args ...string) *lab {
 	t.Helper()
-	server := startServer(t, args...)
+	server := testserver.Run(t, args...)
 	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -72,25 +45,10 @@ func newLab(t *testing.T, args ...string) *lab {
 	return &lab{t: t, server: server, browser: browser}
 }
 
-// keep writes something to look at after a failure, and says where.
-func keep(t *testing.T, name string, data []byte) {
-	dir := filepath.Join("failures", strings.ReplaceAll(t.Name(), "/", "-"))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Log(err)
-		return
-	}
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Log(err)
-		return
-	}
-	t.Logf("kept e2e/%s", path)
-}
-
 // room makes a room of the Starter Kit with a code for each role.
 func (l *lab) room() *testserver.Room {
 	l.t.Helper()
-	room, err := l.server.NewRoom(l.t.Context(), strings.ReplaceAll(strings.ToLower(l.t.Name()), "/", "-")+time.Now().Format("-150405"))
+	room, err := l.server.NewRoom(l.t.Context(), strings.ReplaceAll(strings.ToLower(l.t.Name()), "/", "-")+time.Now().Format("-150405"), "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -107,9 +65,9 @@ func (l *lab) open(name string, cfg testbrowser.PageConfig) *testbrowser.Page {
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
 			if png, err := page.Screenshot(); err == nil {
-				keep(l.t, name+".png", png)
+				testserver.Keep(l.t, name+".png", png)
 			}
-			keep(l.t, name+".log", []byte(page.Console()))
+			testserver.Keep(l.t, name+".log", []byte(page.Console()))
 		}
 		page.Close()
 	})

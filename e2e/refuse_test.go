@@ -45,8 +45,8 @@ func badTokens(keys testserver.Keys, roomID string) map[string]string {
 // TestBadInput sends what no proper client sends, and looks that the answer is the documented one, that the connection
 // goes on, and that a witness in the same room notices nothing.
 func TestBadInput(t *testing.T) {
-	server := startServer(t)
-	room, err := server.NewRoom(t.Context(), "bad-input")
+	server := testserver.Run(t)
+	room, err := server.NewRoom(t.Context(), "bad-input", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestBadInput(t *testing.T) {
 	})
 
 	t.Run("disabled room", func(t *testing.T) {
-		closed, err := server.NewRoom(t.Context(), "closed")
+		closed, err := server.NewRoom(t.Context(), "closed", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"amphi/e2e/testserver"
 )
 
 // TestServerSDK lets the unmodified server SDK of the service whose REST API Amphi speaks manage rooms, codes and a live
@@ -13,7 +15,7 @@ func TestServerSDK(t *testing.T) {
 	if testing.Short() {
 		t.Skip("tests the whole system, left out by -short")
 	}
-	server := startServer(t)
+	server := testserver.Run(t)
 	var templates struct {
 		Data []struct{ ID string }
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"amphi/e2e/testserver"
 )
 
 // maxClientBytes is how large the WASM client may be on the wire.
@@ -14,7 +16,7 @@ const maxClientBytes = 1_500_000
 
 // TestClientSize downloads the client as browsers do.
 func TestClientSize(t *testing.T) {
-	server := startServer(t)
+	server := testserver.Run(t)
 	data, err := os.ReadFile(filepath.Join("..", "static", "dist", "manifest.json"))
 	if err != nil {
 		t.Fatalf("the pages are not built (go tool task web): %v", err)

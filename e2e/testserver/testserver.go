@@ -243,20 +243,20 @@ func (s *Server) API(ctx context.Context, method, path string, in, out any) erro
 	return nil
 }
 
-// Room is a room of the Starter Kit with a code for each role.
+// Room is a room with a code for each role.
 type Room struct {
 	ID         string
 	CustomerID string
 	Codes      map[string]string // role name to room code
 }
 
-// NewRoom makes a room with codes.
-func (s *Server) NewRoom(ctx context.Context, name string) (*Room, error) {
+// NewRoom makes a room with codes, of a template or, with "", of the Starter Kit.
+func (s *Server) NewRoom(ctx context.Context, name, template string) (*Room, error) {
 	var made struct {
 		ID         string `json:"id"`
 		CustomerID string `json:"customer_id"`
 	}
-	if err := s.API(ctx, http.MethodPost, "/v2/rooms", map[string]any{"name": name}, &made); err != nil {
+	if err := s.API(ctx, http.MethodPost, "/v2/rooms", map[string]any{"name": name, "template_id": template}, &made); err != nil {
 		return nil, err
 	}
 	var codes struct {
