@@ -12,6 +12,7 @@ import (
 	"amphi/server/analytics"
 	"amphi/server/auth"
 	"amphi/server/protocol"
+	"amphi/server/records"
 	"amphi/server/room"
 	"amphi/server/sfu"
 	"amphi/server/store"
@@ -46,7 +47,7 @@ func TestObserver(t *testing.T) {
 	defer media.Close()
 	events := analytics.New(analytics.Config{Store: db, Keep: time.Hour, Most: 1000, Log: log})
 	defer events.Close()
-	rooms := room.NewRegistry(room.Config{SFU: media, Records: records{db}, Observer: observer{events, db},
+	rooms := room.NewRegistry(room.Config{SFU: media, Records: records.Records{DB: db}, Observer: observer{events, db},
 		Streamer: func() room.Streamer { return nil }, NewID: store.NewID, NodeID: "n", Log: log})
 	defer rooms.Close()
 

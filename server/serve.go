@@ -28,6 +28,7 @@ import (
 	"amphi/server/hls"
 	"amphi/server/live"
 	"amphi/server/protocol"
+	"amphi/server/records"
 	"amphi/server/room"
 	"amphi/server/sfu"
 	"amphi/server/signal"
@@ -68,13 +69,14 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	}
 	defer func() { err = errors.Join(err, media.Close()) }()
 
-	events := analytics.New(analytics.Config{Store: db, Keep: cfg.Analytics.Keep, Most: cfg.Analytics.KeepEvents, Log: log.With("part", "analytics")})
+	events := analytics.New(analytics.Config{Store: db, Keep: cfg.Analytics.Keep, Most: cfg.Analytics.KeepEvents,
+		KeepChat: cfg.Chat.Keep, MostChat: cfg.Chat.KeepMessages, Log: log.With("part", "analytics")})
 	defer events.Close() // after the rooms
 
 	var lives *live.Manager
 	rooms := room.NewRegistry(room.Config{
 		SFU:      media,
-		Records:  records{db},
+		Records:  records.Records{DB: db},
 		Observer: observer{events, db},
 		Streamer: func() room.Streamer { return lives },
 		NewID:    store.NewID,
@@ -84,7 +86,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 			MessagesPerSecond: float64(cfg.Limits.ChatPerSecond),
 			MessageBurst:      3 * cfg.Limits.ChatPerSecond,
 		},
-		Log: log.With("part", "room"),
+		ChatHistory: cfg.Chat.History,
+		Log:         log.With("part", "room"),
 	})
 	defer rooms.Close()
 

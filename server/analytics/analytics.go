@@ -1,5 +1,5 @@
 // Package analytics keeps what happened in sessions besides their records: tracks that came and went, errors that clients
-// met, and how good their media was.
+// met, how good their media was, and what was said.
 //
 // What it promises: the rooms never wait for it. Events go into a bounded queue and from there, some at a time, into the
 // store; what the queue has no place for is dropped and counted, and a kill loses what happened in the last half second.
@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"amphi/server/room"
 	"amphi/server/store"
 )
 
@@ -29,7 +30,10 @@ type Config struct {
 	Store *store.Store
 	Keep  time.Duration // events and reports are forgotten after that
 	Most  int           // and all but so many of each
-	Log   *slog.Logger
+	// Messages are forgotten after KeepChat, and all but MostChat of them. 0: none are written.
+	KeepChat time.Duration
+	MostChat int
+	Log      *slog.Logger
 }
 
 // Collector writes what it hears of. It is a room.Observer but for refusals.
@@ -45,10 +49,11 @@ type Collector struct {
 	stats struct{ written, dropped, refused atomic.Uint64 }
 }
 
-// row is one of both.
+// row is one of these.
 type row struct {
-	event  *store.AnalyticsEvent
-	report *store.PeerReport
+	event   *store.AnalyticsEvent
+	report  *store.PeerReport
+	message *store.ChatMessage
 }
 
 // Stats counts since the start.
@@ -105,23 +110,45 @@ func (c *Collector) write() {
 		batch := c.gather(first)
 		var events []store.AnalyticsEvent
 		var reports []store.PeerReport
+		var messages []store.ChatMessage
 		for _, r := range batch {
-			if r.event != nil {
+			switch {
+			case r.event != nil:
 				events = append(events, *r.event)
-			} else {
+			case r.report != nil:
 				reports = append(reports, *r.report)
+			default:
+				messages = append(messages, *r.message)
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-		err := c.cfg.Store.AddAnalytics(ctx, events, reports)
-		cancel()
-		if err != nil {
-			c.stats.dropped.Add(uint64(len(batch)))
-			c.cfg.Log.Error("could not write analytics", "rows", len(batch), "err", err)
-			continue
+		if n := len(events) + len(reports); n > 0 {
+			c.wrote(n, func(ctx context.Context) error { return c.cfg.Store.AddAnalytics(ctx, events, reports) })
 		}
-		c.stats.written.Add(uint64(len(batch)))
+		if n := len(messages); n > 0 {
+			c.wrote(n, func(ctx context.Context) error { return c.cfg.Store.AddChat(ctx, messages...) })
+		}
 	}
+}
+
+// wrote writes n rows and counts them.
+func (c *Collector) wrote(n int, write func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := write(ctx); err != nil {
+		c.stats.dropped.Add(uint64(n))
+		c.cfg.Log.Error("could not write analytics", "rows", n, "err", err)
+		return
+	}
+	c.stats.written.Add(uint64(n))
+}
+
+// Said records a message of a room.
+func (c *Collector) Said(i room.Info, s room.Saying) {
+	if c.cfg.KeepChat == 0 {
+		return
+	}
+	c.add(row{message: &store.ChatMessage{SessionID: i.SessionID, PeerID: s.From.PeerID, Name: s.From.Name, UserID: s.From.UserID,
+		Roles: s.Event.Roles, Type: s.Event.Info.Type, Message: s.Event.Info.Message, SentAt: time.UnixMilli(s.Event.Timestamp)}})
 }
 
 // gather waits a little for what comes after first.
@@ -151,8 +178,12 @@ func (c *Collector) prune(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			c.cfg.Log.Error("could not prune analytics", "err", err)
 		}
-		if n > 0 {
-			c.cfg.Log.Debug("pruned analytics", "rows", n)
+		chat, err := c.cfg.Store.PruneChat(ctx, time.Now().Add(-c.cfg.KeepChat), c.cfg.MostChat)
+		if err != nil && ctx.Err() == nil {
+			c.cfg.Log.Error("could not prune the chat", "err", err)
+		}
+		if n+chat > 0 {
+			c.cfg.Log.Debug("pruned analytics", "rows", n, "messages", chat)
 		}
 		select {
 		case <-t.C:

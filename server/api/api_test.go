@@ -23,6 +23,7 @@ import (
 	"amphi/server/auth"
 	"amphi/server/config"
 	"amphi/server/protocol"
+	"amphi/server/records"
 	"amphi/server/room"
 	"amphi/server/sfu"
 	"amphi/server/store"
@@ -85,7 +86,7 @@ func liveRooms(t *testing.T, s *store.Store) *room.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rooms := room.NewRegistry(room.Config{SFU: media, Records: roomRecords{s}, Streamer: func() room.Streamer { return nil },
+	rooms := room.NewRegistry(room.Config{SFU: media, Records: records.Records{DB: s}, Streamer: func() room.Streamer { return nil },
 		NewID: store.NewID, NodeID: "node-1", Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() {
 		rooms.Close()
@@ -94,54 +95,6 @@ func liveRooms(t *testing.T, s *store.Store) *room.Registry {
 		}
 	})
 	return rooms
-}
-
-// roomRecords is what the server does with the records of rooms, as far as the API shows it.
-type roomRecords struct{ *store.Store }
-
-func (s roomRecords) LoadRoom(ctx context.Context, id string) (room.Record, error) {
-	rec, err := s.AnyRoom(ctx, id)
-	if err != nil {
-		return room.Record{}, err
-	}
-	t, err := s.Template(ctx, rec.WorkspaceID, rec.TemplateID)
-	t.Policy.Complete()
-	return room.Record{RoomID: rec.ID, Name: rec.Name, CustomerID: rec.WorkspaceID, TemplateID: t.ID, Template: &t.Policy,
-		Enabled: rec.Enabled, MaxPeers: rec.Size, MaxDuration: time.Duration(rec.MaxDurationSeconds) * time.Second}, err
-}
-
-func (s roomRecords) DisableRoom(ctx context.Context, id string) error {
-	rec, err := s.AnyRoom(ctx, id)
-	if err != nil {
-		return err
-	}
-	_, err = s.ChangeRoom(ctx, rec.WorkspaceID, id, func(r *store.Room) error { r.Enabled = false; return nil })
-	return err
-}
-
-func (s roomRecords) SessionOpened(ctx context.Context, v room.Session) error {
-	_, err := s.OpenSession(ctx, v.ID, v.RoomID, v.Started)
-	return err
-}
-
-func (s roomRecords) PeerJoined(ctx context.Context, v room.Session, p room.Stay) error {
-	return s.Store.PeerJoined(ctx, store.Peer{ID: p.PeerID, SessionID: v.ID, Name: p.Name, Role: p.Role, UserID: p.UserID, JoinedAt: p.Joined}, p.Data)
-}
-
-func (s roomRecords) RoleChanged(ctx context.Context, v room.Session, p room.Stay, c room.RoleChange) error {
-	return s.Store.RoleChanged(ctx, v.ID, p.PeerID, store.RoleChange{At: c.At, Role: p.Role, RequestedBy: c.By})
-}
-
-func (s roomRecords) PeerLeft(ctx context.Context, v room.Session, p room.Stay, d room.Departure) error {
-	return s.Store.PeerLeft(ctx, v.ID, p.PeerID, store.Leave{At: d.At, Reason: d.Reason, Message: d.Message})
-}
-
-func (s roomRecords) SessionEnded(ctx context.Context, v room.Session, e room.Ending) error {
-	return s.RoomEnded(ctx, v.ID, store.RoomEnd{At: e.At, PeerID: e.By, Lock: e.Lock, Reason: e.Reason})
-}
-
-func (s roomRecords) SessionClosed(ctx context.Context, v room.Session, at time.Time) error {
-	return s.CloseSession(ctx, v.ID, at)
 }
 
 // bench is an API on a server of its own.

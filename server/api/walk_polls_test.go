@@ -49,17 +49,17 @@ func walkPolls(b *bench) []row {
 			b.t.Error(err)
 		}
 	}()
-	run, err := b.Store.StartPoll(b.t.Context(), id, session.ID, time.Now())
-	if err != nil {
+	run := store.NewID()
+	if err := b.Store.StartPoll(b.t.Context(), run, id, session.ID, time.Now()); err != nil {
 		b.t.Fatal(err)
 	}
 	respond := func(participant string, q int) string {
-		r, err := b.Store.AddPollResponse(b.t.Context(), store.PollResponse{PollSessionID: run.ID, Question: q, Participant: participant, PeerID: "p", UserID: participant,
-			Text: "t", Options: []int{q}, Duration: time.Second, Score: 5, SentAt: time.Now()}, false)
+		r, err := b.Store.AddPollResponses(b.t.Context(), store.PollResponse{PollSessionID: run, Question: q, Participant: participant, PeerID: "p", UserID: participant,
+			Text: "t", Options: []int{q}, Duration: time.Second, Score: 5, SentAt: time.Now()})
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		return r.ID
+		return r[0].ID
 	}
 	first := respond("ann", 1)
 	second := respond("ann", 1)
@@ -79,7 +79,7 @@ func walkPolls(b *bench) []row {
 		}
 		return `{"last":"` + last + `","limit":10,"` + what + `":[` + strings.Join(objects, ",") + `]}`
 	}
-	stat := `{"id":"ID","poll_id":"ID","session_id":"ID","started_at":TIME,"stopped_at":null,"total_responses":3,"unique_participants":2}`
+	stat := `{"id":"ID","poll_id":"ID","session_id":"ID","started_at":TIME,"stopped_at":TIME,"total_responses":3,"unique_participants":2}`
 	nowhere := func(rest string) visit { return visit{path: "/v2/polls" + unknown + rest, status: 404, want: noPoll} }
 	badQuestion := func(path string) visit {
 		return visit{path: at(path + "?question=x"), status: 400, want: badQuery("question must be a whole number")}
@@ -132,8 +132,8 @@ func walkPolls(b *bench) []row {
 			good: []visit{{path: at("/sessions"), want: page("responses", stat)}, {path: at("/sessions?start=" + unknown[1:]), want: page("responses")}},
 			bad:  []visit{unauthorized, nowhere("/sessions"), {path: at("/sessions?limit=x"), status: 400, want: badLimit}}},
 		{endpoint: "GET /v2/polls/{id}/sessions/{sid}",
-			good: []visit{{path: at("/sessions/" + run.ID), want: stat}},
-			bad:  []visit{unauthorized, nowhere("/sessions/" + run.ID), gone("/sessions"+unknown, `{"code":404,"message":"poll session not found"}`)}},
+			good: []visit{{path: at("/sessions/" + run), want: stat}},
+			bad:  []visit{unauthorized, nowhere("/sessions/" + run), gone("/sessions"+unknown, `{"code":404,"message":"poll session not found"}`)}},
 		{endpoint: "GET /v2/polls/{id}/responses",
 			good: []visit{{path: at("/responses"), want: page("responses", bob, annAgain)}, {path: at("/responses?all=true&question=1"), want: page("responses", annAgain, ann)},
 				{path: at("/responses?question=3"), want: page("responses")}},

@@ -30,6 +30,7 @@ type Config struct {
 	Auth       Auth
 	Compositor Compositor
 	Limits     Limits
+	Chat       Chat
 	Webhook    Webhook
 	Analytics  Analytics
 
@@ -65,6 +66,13 @@ type ICEServer struct {
 	URLs       []string `yaml:"urls" json:"urls"`
 	Username   string   `yaml:"username,omitempty" json:"username,omitempty"`
 	Credential string   `yaml:"credential,omitempty" json:"credential,omitempty"`
+}
+
+// Chat is about what is said in rooms.
+type Chat struct {
+	History      int           // messages of the session that somebody who joins is sent; 0: none
+	Keep         time.Duration // how long messages stay on record; 0: none are recorded
+	KeepMessages int           // and how many
 }
 
 // Auth is about tokens that this server mints itself.
@@ -125,6 +133,7 @@ func Default() Config {
 			PeersPerRoom:      2500,
 			ChatPerSecond:     10,
 		},
+		Chat: Chat{History: 50, Keep: 30 * 24 * time.Hour, KeepMessages: 1_000_000},
 		Webhook: Webhook{
 			Timeout: 10 * time.Second,
 			RetryPauses: []time.Duration{time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second,
@@ -220,6 +229,11 @@ func (c *Config) Validate() error {
 	atLeast("limits.peers_per_room", c.Limits.PeersPerRoom, 1)
 	atLeast("limits.chat_per_second", c.Limits.ChatPerSecond, 1)
 	atLeast("limits.live_streams", c.Limits.LiveStreams, 0)
+	atLeast("chat.history", c.Chat.History, 0)
+	if c.Chat.Keep < 0 {
+		bad("chat.keep", "%v is not a duration, such as 720h, nor 0", c.Chat.Keep)
+	}
+	atLeast("chat.keep_messages", c.Chat.KeepMessages, 0)
 	if c.Webhook.URL != "" {
 		if u, err := url.Parse(c.Webhook.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			bad("webhook.url", "%q is not a URL such as https://app.example.org/hook", c.Webhook.URL)

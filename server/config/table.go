@@ -60,6 +60,10 @@ func (c *Config) table() []setting {
 		{key: "limits.chat_per_second", help: "messages per person", val: (*intValue)(&c.Limits.ChatPerSecond)},
 		{key: "limits.live_streams", help: "live streams composed at a time; 0: three per processor", val: (*intValue)(&c.Limits.LiveStreams)},
 
+		{key: "chat.history", help: "messages that somebody who joins is sent; 0: none", val: (*intValue)(&c.Chat.History)},
+		{key: "chat.keep", help: "how long messages stay on record; 0: none are recorded", val: (*durationValue)(&c.Chat.Keep)},
+		{key: "chat.keep_messages", help: "how many messages stay on record", val: (*intValue)(&c.Chat.KeepMessages)},
+
 		{key: "webhook.url", help: "the workspace's webhook, set at each start when not empty", val: (*stringValue)(&c.Webhook.URL)},
 		{key: "webhook.headers", help: "sent with every delivery, each \"Name: value\"", val: texts(&c.Webhook.Headers)},
 		{key: "webhook.allow_networks", help: "private networks that webhooks may go to", val: prefixes(&c.Webhook.AllowNetworks)},

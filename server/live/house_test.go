@@ -19,6 +19,7 @@ import (
 	"amphi/server/hls"
 	"amphi/server/policy"
 	"amphi/server/protocol"
+	"amphi/server/records"
 	"amphi/server/room"
 	"amphi/server/sfu"
 	"amphi/server/store"
@@ -36,40 +37,19 @@ type house struct {
 	web    *httptest.Server
 }
 
-// records is the store as rooms see it.
-type records struct {
-	room.Records // what these tests do not come to
-	store        *store.Store
-	change       func(*policy.Template)
+// roomRecords is the store as rooms see it, with templates that a test changes.
+type roomRecords struct {
+	records.Records
+	change func(*policy.Template)
 }
 
-func (r records) LoadRoom(ctx context.Context, id string) (room.Record, error) {
-	v, err := r.store.AnyRoom(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return room.Record{}, room.ErrNotFound
+func (r roomRecords) LoadRoom(ctx context.Context, id string) (room.Record, error) {
+	v, err := r.Records.LoadRoom(ctx, id)
+	if err == nil {
+		r.change(v.Template)
 	}
-	t, err := r.store.Template(ctx, v.WorkspaceID, v.TemplateID)
-	p := t.Policy
-	r.change(&p)
-	return room.Record{
-		RoomID: v.ID, Name: v.Name, CustomerID: v.WorkspaceID, TemplateID: v.TemplateID, Template: &p, Enabled: v.Enabled,
-	}, err
+	return v, err
 }
-
-func (r records) SessionOpened(ctx context.Context, s room.Session) error {
-	_, err := r.store.OpenSession(ctx, s.ID, s.RoomID, s.Started)
-	return err
-}
-
-func (r records) SessionClosed(ctx context.Context, s room.Session, at time.Time) error {
-	return r.store.CloseSession(ctx, s.ID, at)
-}
-
-func (r records) RoleChanged(context.Context, room.Session, room.Stay, room.RoleChange) error {
-	return nil
-}
-func (r records) PeerJoined(context.Context, room.Session, room.Stay) error               { return nil }
-func (r records) PeerLeft(context.Context, room.Session, room.Stay, room.Departure) error { return nil }
 
 var labels = sync.OnceValue(func() *label.Renderer {
 	return label.New(label.Config{BuiltinOnly: true, Log: slog.New(slog.DiscardHandler)})
@@ -99,7 +79,7 @@ func newHouse(t *testing.T, path string, cfg Config, change func(*policy.Templat
 	}
 	h.web = httptest.NewServer(h.origin)
 	h.rooms = room.NewRegistry(room.Config{
-		SFU: h.sfu, Records: records{store: h.store, change: change}, Streamer: func() room.Streamer { return h.Manager },
+		SFU: h.sfu, Records: roomRecords{records.Records{DB: h.store}, change}, Streamer: func() room.Streamer { return h.Manager },
 		NewID: store.NewID, NodeID: "node-1", Log: slog.New(slog.DiscardHandler),
 	})
 	cfg.Rooms, cfg.Store, cfg.Origin, cfg.PublicURL = h.rooms, h.store, h.origin, h.web.URL

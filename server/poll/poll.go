@@ -52,7 +52,11 @@ type Question struct {
 
 // Wire returns the question as clients have it.
 func (q Question) Wire() protocol.PollQuestion {
-	return protocol.PollQuestion{Question: q.PollQuestionText, Options: q.Options, Answer: q.Answer}
+	w := protocol.PollQuestion{Question: q.PollQuestionText, Options: q.Options, Answer: q.Answer}
+	if q.Type == SingleChoice && len(q.Answer.Options) > 0 {
+		w.Answer.Option = q.Answer.Options[0]
+	}
+	return w
 }
 
 // Poll is one poll.

@@ -66,9 +66,13 @@ func voter(name string) protocol.Voter {
 
 func vote(t *testing.T, p *Poll, name string, votes ...protocol.PollVote) []protocol.PollVerdict {
 	t.Helper()
-	verdicts, err := p.Vote(voter(name), votes, began.Add(time.Minute))
+	cast, err := p.Vote(voter(name), votes, began.Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
+	}
+	var verdicts []protocol.PollVerdict
+	for _, c := range cast {
+		verdicts = append(verdicts, c.Verdict)
 	}
 	return verdicts
 }

@@ -24,9 +24,17 @@ func (p *Poll) key(v protocol.Voter) string {
 	}
 }
 
-// name is how a voter is shown: by a hash that says nothing outside of this poll
+// score is how many points an answer gets.
+func score(q protocol.PollQuestion, v protocol.PollVote) int {
+	if !correct(q, v) {
+		return 0
+	}
+	return max(1, q.Question.Weight)
+}
+
+// Name is how a voter is shown: by a hash that says nothing outside of this poll
 // if it is anonymous.
-func (p *Poll) name(v protocol.Voter) protocol.Voter {
+func (p *Poll) Name(v protocol.Voter) protocol.Voter {
 	sum := sha256.Sum256([]byte(p.info.PollID + "\x00" + p.key(v)))
 	hash := hex.EncodeToString(sum[:16])
 	if p.info.Anonymous {
@@ -36,9 +44,17 @@ func (p *Poll) name(v protocol.Voter) protocol.Voter {
 	return v
 }
 
+// Cast is an answer that was taken.
+type Cast struct {
+	Answer  protocol.PollVote
+	Verdict protocol.PollVerdict
+	Score   int  // points
+	Again   bool // it is the answer that the voter gave before, as when a request was sent again
+}
+
 // Vote takes answers: all of them, or none. An answer takes the place of the one
 // before, unless the question takes only one.
-func (p *Poll) Vote(voter protocol.Voter, votes []protocol.PollVote, now time.Time) ([]protocol.PollVerdict, error) {
+func (p *Poll) Vote(voter protocol.Voter, votes []protocol.PollVote, now time.Time) ([]Cast, error) {
 	if p.info.State != protocol.PollStarted {
 		return nil, protocol.Errorf(protocol.CodeConflict, "the poll does not run")
 	}
@@ -60,12 +76,14 @@ func (p *Poll) Vote(voter protocol.Voter, votes []protocol.PollVote, now time.Ti
 		p.ballots[key] = b
 		p.order = append(p.order, b)
 	}
-	var verdicts []protocol.PollVerdict
+	var cast []Cast
 	ran := int(now.UnixMilli() - p.info.StartedAt)
 	for _, v := range votes {
 		q := p.questions[v.Question-1]
-		if before, done := b.answers[v.Question]; done && same(q, before, v) {
-			v.Duration = before.Duration // a request that was sent again
+		before, done := b.answers[v.Question]
+		again := done && same(q, before, v)
+		if again {
+			v.Duration = before.Duration
 		}
 		answer := protocol.PollVote{
 			ID: uuid.NewString(), Question: v.Question, Type: q.Question.Type, Skipped: v.Skipped,
@@ -82,9 +100,10 @@ func (p *Poll) Vote(voter protocol.Voter, votes []protocol.PollVote, now time.Ti
 		}
 		b.answers[v.Question] = answer
 		// Whoever may answer again is not told: the next answer would be the right one.
-		verdicts = append(verdicts, protocol.PollVerdict{Question: v.Question, Correct: q.Question.Once && correct(q, answer)})
+		verdict := protocol.PollVerdict{Question: v.Question, Correct: q.Question.Once && correct(q, answer)}
+		cast = append(cast, Cast{answer, verdict, score(q, answer), again})
 	}
-	return verdicts, nil
+	return cast, nil
 }
 
 // check refuses a vote that does not answer its question.
@@ -154,7 +173,7 @@ func (p *Poll) Responses(of *protocol.Voter, from, count int) protocol.PollRespo
 	}
 	all := []protocol.PollResponse{}
 	for _, b := range ballots {
-		who := p.name(b.voter)
+		who := p.Name(b.voter)
 		for i, q := range p.questions {
 			if v, ok := b.answers[i+1]; ok {
 				all = append(all, protocol.PollResponse{
@@ -211,7 +230,7 @@ func (p *Poll) Leaderboard(question, from, count int) protocol.Leaderboard {
 	asked := 0
 	var entries []protocol.LeaderboardEntry
 	for _, b := range p.order {
-		e := protocol.LeaderboardEntry{Peer: p.name(b.voter)}
+		e := protocol.LeaderboardEntry{Peer: p.Name(b.voter)}
 		asked = 0
 		for i, q := range p.questions {
 			if question != 0 && question != i+1 {
@@ -226,7 +245,7 @@ func (p *Poll) Leaderboard(question, from, count int) protocol.Leaderboard {
 			e.Duration += v.Duration
 			if correct(q, v) {
 				e.CorrectResponses++
-				e.Score += max(1, q.Question.Weight)
+				e.Score += score(q, v)
 			}
 		}
 		if e.TotalResponses > 0 {

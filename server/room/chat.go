@@ -40,24 +40,24 @@ func (p *Peer) Broadcast(ctx context.Context, req protocol.Broadcast) (result pr
 			Peer: &from, Roles: req.Roles, Private: req.PeerID != "",
 			MessageID: result.MessageID, Timestamp: result.Timestamp, Info: req.Info,
 		}
-		to := allBut(p)
+		sender := p.ID
+		to := func(o *Peer) bool { return o.ID != sender }
 		switch {
 		case req.PeerID != "":
-			target := r.visible(req.PeerID)
-			if target == nil {
+			if r.visible(req.PeerID) == nil {
 				return errNoPeer
 			}
 			event.Roles = nil
-			to = func(o *Peer) bool { return o == target && o != p }
+			to = func(o *Peer) bool { return o.ID == req.PeerID && o.ID != sender }
 		case len(req.Roles) > 0:
 			for _, name := range req.Roles {
 				if r.role(name) == nil {
 					return errNoRole
 				}
 			}
-			to = func(o *Peer) bool { return o != p && slices.Contains(req.Roles, o.role.Name) }
+			to = func(o *Peer) bool { return o.ID != sender && slices.Contains(req.Roles, o.role.Name) }
 		}
-		r.tell(protocol.OnBroadcast, event, to)
+		r.say(p, event, to)
 		return nil
 	})
 	return result, err
@@ -134,11 +134,10 @@ func (r *Room) Say(ctx context.Context, info protocol.Message, role, peerID stri
 		to := everybody
 		switch {
 		case peerID != "":
-			target := r.visible(peerID)
-			if target == nil {
+			if r.visible(peerID) == nil {
 				return errNoPeer
 			}
-			to = func(o *Peer) bool { return o == target }
+			to = func(o *Peer) bool { return o.ID == peerID }
 		case role != "":
 			if r.role(role) == nil {
 				return errNoRole
@@ -146,7 +145,7 @@ func (r *Room) Say(ctx context.Context, info protocol.Message, role, peerID stri
 			event.Roles = []string{role}
 			to = func(o *Peer) bool { return o.role.Name == role }
 		}
-		r.tell(protocol.OnBroadcast, event, to)
+		r.say(nil, event, to)
 		return nil
 	})
 }

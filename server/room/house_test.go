@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -27,6 +28,7 @@ type house struct {
 	mu       sync.Mutex
 	record   Record
 	sessions []string // what was recorded, in order
+	linked   []LinkedPoll
 	streamer *countingStreamer
 }
 
@@ -88,6 +90,29 @@ func (h *house) SessionEnded(_ context.Context, _ Session, e Ending) error {
 
 func (h *house) SessionClosed(_ context.Context, s Session, _ time.Time) error {
 	return h.note("closed " + s.ID)
+}
+
+func (h *house) PeerRenamed(_ context.Context, _ Session, p Stay) error {
+	return h.note(p.PeerID + " is now called " + p.Name)
+}
+
+func (h *house) LinkedPolls(context.Context, string) ([]LinkedPoll, error) { return h.linked, nil }
+
+func (h *house) PollStarted(_ context.Context, _ Session, r PollRun) error {
+	return h.note("poll " + r.PollID + " started")
+}
+
+func (h *house) PollVoted(_ context.Context, r PollRun, votes []CastVote) error {
+	for _, v := range votes {
+		if err := h.note(fmt.Sprintf("vote for %s: question %d, option %d, by %q, %d points", r.PollID, v.Answer.Question, v.Answer.Option, v.Voter.PeerID, v.Score)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *house) PollStopped(_ context.Context, r PollRun, _ time.Time) error {
+	return h.note("poll " + r.PollID + " stopped")
 }
 
 func (h *house) note(what string) error {

@@ -67,9 +67,17 @@ type Records interface {
 	SessionOpened(ctx context.Context, s Session) error
 	PeerJoined(ctx context.Context, s Session, p Stay) error
 	RoleChanged(ctx context.Context, s Session, p Stay, c RoleChange) error
+	PeerRenamed(ctx context.Context, s Session, p Stay) error
 	PeerLeft(ctx context.Context, s Session, p Stay, d Departure) error
 	SessionEnded(ctx context.Context, s Session, e Ending) error
 	SessionClosed(ctx context.Context, s Session, at time.Time) error
+
+	// LinkedPolls returns the polls that the room's sessions begin with.
+	LinkedPolls(ctx context.Context, roomID string) ([]LinkedPoll, error)
+	PollStarted(ctx context.Context, s Session, r PollRun) error
+	// PollVoted gets votes of one run, in the order in which they were given.
+	PollVoted(ctx context.Context, r PollRun, votes []CastVote) error
+	PollStopped(ctx context.Context, r PollRun, at time.Time) error
 }
 
 const (

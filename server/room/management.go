@@ -90,13 +90,7 @@ func (r *Room) ChangePeer(ctx context.Context, peerID string, c PeerChange) (a A
 				return err
 			}
 		}
-		if c.Name != nil {
-			p.info.Name = *c.Name
-			r.touchStage(p)
-		}
-		if c.Data != nil {
-			p.info.Data = *c.Data
-		}
+		r.setInfo(p, c.Name, c.Data)
 		if c.Name != nil || c.Data != nil {
 			r.announceChange(p, true)
 		}
@@ -115,6 +109,22 @@ func (r *Room) checkInfo(name, data *string) error {
 		return protocol.Errorf(protocol.CodeTooLarge, "metadata longer than %d bytes", r.limits.DataBytes)
 	}
 	return nil
+}
+
+// setInfo changes a peer's name and metadata, as far as they are given.
+func (r *Room) setInfo(p *Peer, name, data *string) {
+	if data != nil {
+		p.info.Data = *data
+	}
+	if name == nil || *name == p.info.Name {
+		return
+	}
+	p.info.Name = *name
+	r.touchStage(p)
+	stay := p.stay()
+	r.journal.add("peer renamed", func(ctx context.Context) error {
+		return r.registry.cfg.Records.PeerRenamed(ctx, r.session, stay)
+	})
 }
 
 // Remove removes one peer, or all of a role when peerID is empty.

@@ -9,12 +9,13 @@ import (
 	"amphi/server/protocol"
 )
 
-// Observer hears of what happens in rooms and changes no record: refusals, tracks, and what clients tell of themselves.
+// Observer hears of what happens in rooms besides who is there: refusals, tracks, what is said, and what clients tell of themselves.
 type Observer interface {
 	// Refused may block: it is called as records are written, in order with them.
 	Refused(ctx context.Context, s Session, p Stay, f Refusal) error
-	// TrackChanged and Reported must not block; the first is called on the room's goroutine.
+	// What follows must not block: all but Reported is called on the room's goroutine.
 	TrackChanged(i Info, p Stay, c TrackChange)
+	Said(i Info, s Saying)
 	Reported(i Info, p Stay, r protocol.Analytics)
 }
 

@@ -39,6 +39,10 @@ func (w *witness) TrackChanged(i Info, p Stay, c TrackChange) {
 	w.note("track %d %s %s %s mute=%t", c.Of, i.RoomID, p.PeerID, c.Track.TrackID, c.Track.Mute)
 }
 
+func (w *witness) Said(i Info, s Saying) {
+	w.note("%q says to %v: %s %q", s.From.Name, s.Event.Roles, s.Event.Info.Type, s.Event.Info.Message)
+}
+
 func (w *witness) Reported(i Info, p Stay, r protocol.Analytics) {
 	w.note("%s %s says %s %s", i.SessionID, p.PeerID, r.Name, r.Info)
 }

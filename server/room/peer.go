@@ -48,6 +48,7 @@ type Peer struct {
 	// What the observer hears of the peer is bounded in number and in bytes.
 	reports     *rate.Limiter
 	reportBytes *rate.Limiter
+	heard       atomic.Uint64 // number of the newest event of the past when the socket last showed a sign of life
 
 	// What follows is owned by the room's goroutine.
 	tokenHash    [32]byte
@@ -161,6 +162,7 @@ func (r *Room) reconnect(p *Peer, id Identity, sink Sink) error {
 	p.notify(protocol.OnPeerList, r.peerList(p))
 	p.notify(protocol.OnSessionInfo, r.sessionInfo())
 	p.tellMetadata(slices.Sorted(maps.Keys(p.observed))) // it may have missed changes, and does not ask again
+	r.tellMissed(p)
 	if m := p.media.Load(); m != nil {
 		m.Resend() // the answer to the last offer may have died with the old socket
 	}
@@ -253,6 +255,9 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 		p.info.Name, p.info.Data = req.Name, req.Data
 		p.autoVideo = !req.DisableVidAutoSub
 		p.notify(protocol.OnPeerList, r.peerList(p))
+		r.tellHistory(p)
+		r.tellRunningPolls(p)
+		p.Heard()
 		r.order = append(r.order, p)
 		r.grow()
 		r.announceJoin(p)
@@ -330,13 +335,7 @@ func (p *Peer) Update(ctx context.Context, req protocol.PeerUpdate) error {
 		if err := r.checkInfo(req.Name, req.Data); err != nil {
 			return err
 		}
-		if req.Name != nil {
-			p.info.Name = *req.Name
-			r.touchStage(p)
-		}
-		if req.Data != nil {
-			p.info.Data = *req.Data
-		}
+		r.setInfo(p, req.Name, req.Data)
 		r.announceChange(p, false)
 		return nil
 	})

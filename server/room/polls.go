@@ -20,9 +20,10 @@ const (
 // livePoll is a poll of the session.
 type livePoll struct {
 	*poll.Poll
-	end   *time.Timer // of its duration; nil when it has none, or does not run
-	stats *time.Timer // running while no statistics may be sent
-	dirty bool        // votes came meanwhile
+	record *pollRecord // nil for polls that clients made: their results end with the session
+	end    *time.Timer // of its duration; nil when it has none, or does not run
+	stats  *time.Timer // running while no statistics may be sent
+	dirty  bool        // votes came meanwhile
 }
 
 // polls are those of the session, in the order of creation. They belong to the
@@ -163,24 +164,45 @@ func (p *Peer) PollQuestions(ctx context.Context, req protocol.PollRange) (page 
 func (p *Peer) StartPoll(ctx context.Context, req protocol.PollRef) (run protocol.PollRun, err error) {
 	r := p.room
 	err = p.changePoll(ctx, req.PollID, func(lp *livePoll) error {
-		if err := lp.Start(p.ID, time.Now()); err != nil {
-			return err
-		}
-		info := lp.Info()
-		lp.Seen(r.voters(info))
-		run = protocol.PollRun{PollID: info.PollID, Duration: info.Duration}
-		if info.Duration > 0 {
-			lp.end = r.after(time.Duration(info.Duration)*time.Second, func() {
-				if lp.end != nil {
-					r.endPoll(lp, "")
-				}
-			})
-		}
-		p.log.Info("poll started", "poll", info.PollID, "questions", info.QuestionsCount)
-		r.tell(protocol.OnPollStart, protocol.PollsEvent{Polls: []protocol.PollInfo{info}}, (*Peer).readsPolls)
-		return nil
+		run = protocol.PollRun{PollID: req.PollID, Duration: lp.Info().Duration}
+		return r.startPoll(lp, p.ID)
 	})
 	return run, err
+}
+
+// startPoll starts a poll; by is empty for one that begins with the session.
+func (r *Room) startPoll(lp *livePoll, by string) error {
+	now := time.Now()
+	if err := lp.Start(by, now); err != nil {
+		return err
+	}
+	info := lp.Info()
+	lp.Seen(r.voters(info))
+	if info.Duration > 0 {
+		lp.end = r.after(time.Duration(info.Duration)*time.Second, func() {
+			if lp.end != nil {
+				r.endPoll(lp, "")
+			}
+		})
+	}
+	r.recordStart(lp, now)
+	r.log.Info("poll started", "poll", info.PollID, "questions", info.QuestionsCount, "by", by)
+	r.tellRemembered(protocol.OnPollStart, protocol.PollsEvent{Polls: []protocol.PollInfo{info}}, (*Peer).readsPolls, false)
+	return nil
+}
+
+// tellRunningPolls tells somebody who joins of the polls that run: clients know
+// no others.
+func (r *Room) tellRunningPolls(p *Peer) {
+	var event protocol.PollsEvent
+	for _, lp := range r.polls {
+		if info := lp.Info(); info.State == protocol.PollStarted {
+			event.Polls = append(event.Polls, info)
+		}
+	}
+	if len(event.Polls) > 0 && p.readsPolls() {
+		p.notify(protocol.OnPollStart, event)
+	}
 }
 
 // StopPoll ends a poll before its time.
@@ -194,11 +216,13 @@ func (p *Peer) StopPoll(ctx context.Context, req protocol.PollRef) (run protocol
 
 func (r *Room) endPoll(lp *livePoll, by string) error {
 	lp.Seen(r.voters(lp.Info()))
-	if err := lp.Stop(by, time.Now()); err != nil {
+	now := time.Now()
+	if err := lp.Stop(by, now); err != nil {
 		return err
 	}
 	lp.halt()
-	r.tell(protocol.OnPollStop, protocol.PollsEvent{Polls: []protocol.PollInfo{lp.Info()}}, (*Peer).readsPolls)
+	r.recordStop(lp, now)
+	r.tellRemembered(protocol.OnPollStop, protocol.PollsEvent{Polls: []protocol.PollInfo{lp.Info()}}, (*Peer).readsPolls, false)
 	return nil
 }
 
@@ -223,11 +247,16 @@ func (p *Peer) Vote(ctx context.Context, req protocol.PollVotes) (voted protocol
 		if !p.mayVote(lp.Info()) {
 			return errNotAllowed
 		}
-		verdicts, err := lp.Vote(p.voter(), req.Responses, time.Now())
+		now := time.Now()
+		cast, err := lp.Vote(p.voter(), req.Responses, now)
 		if err != nil {
 			return err
 		}
-		voted = protocol.PollVoted{PollID: req.PollID, Result: verdicts}
+		voted.PollID = req.PollID
+		for _, c := range cast {
+			voted.Result = append(voted.Result, c.Verdict)
+		}
+		r.recordVotes(lp, p.voter(), cast, now)
 		lp.dirty = true
 		r.tellStats(lp)
 		return nil

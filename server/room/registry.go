@@ -70,8 +70,10 @@ type Config struct {
 	Streamer func() Streamer // asked late: the streamer is built on top of the registry
 	NewID    func() string   // object ids (24 hex digits) for sessions
 	NodeID   string          // sfu_node_id; differs after a restart
-	Limits   Limits
-	Log      *slog.Logger
+	// ChatHistory is how many chat messages somebody who joins is sent, at most.
+	ChatHistory int
+	Limits      Limits
+	Log         *slog.Logger
 }
 
 // Registry holds the rooms that are live on this node. A room is live while

@@ -38,6 +38,7 @@ type Room struct {
 	large       bool             // see crowd.go
 	store       sessionStore
 	polls       polls
+	past        past
 	removed     map[string]time.Time
 	roleTokens  map[string]roleOffer
 	hls         protocol.HLSState
@@ -48,7 +49,8 @@ type Room struct {
 	countTimer  *time.Timer
 	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
-	refusals    *rate.Limiter // of what the observer is told
+	// Of what the observer is told.
+	refusals, sayings, reactions *rate.Limiter
 }
 
 // Info is what does not change while a room is live.
@@ -76,6 +78,8 @@ func newRoom(g *Registry, rec Record) *Room {
 		roleTokens: map[string]roleOffer{},
 		watchers:   map[int]func(*Stage){},
 		refusals:   newRefusalLimiter(),
+		sayings:    newSayingLimiter(),
+		reactions:  newSayingLimiter(),
 		hls:        protocol.HLSState{Variants: []protocol.HLSVariant{}},
 	}
 	r.journal = newJournal(r.log)
@@ -108,6 +112,7 @@ func (r *Room) run() {
 	records := r.registry.cfg.Records
 	r.journal.write(entry{"session opened", func(ctx context.Context) error { return records.SessionOpened(ctx, r.session) }})
 	go r.journal.run()
+	r.linkPolls()
 	r.log.Info("room opened", "session", r.session.ID)
 	for {
 		select {

@@ -215,6 +215,7 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 			return websocket.IsCloseError(err, websocket.CloseGoingAway)
 		}
 		c.server.stats.framesIn.Add(1)
+		peer.Heard()
 		frame, err := protocol.ParseFrame(data)
 		if kind != websocket.TextMessage {
 			err = protocol.ErrBadFrame

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // records has one room, r1, and a disabled one, r2.
-type records struct{}
+type records struct{ room.Records }
 
 func (records) LoadRoom(_ context.Context, id string) (room.Record, error) {
 	if id != "r1" && id != "r2" {
@@ -40,6 +40,8 @@ func (records) PeerLeft(context.Context, room.Session, room.Stay, room.Departure
 func (records) SessionEnded(context.Context, room.Session, room.Ending) error           { return nil }
 func (records) SessionOpened(context.Context, room.Session) error                       { return nil }
 func (records) SessionClosed(context.Context, room.Session, time.Time) error            { return nil }
+func (records) PeerRenamed(context.Context, room.Session, room.Stay) error              { return nil }
+func (records) LinkedPolls(context.Context, string) ([]room.LinkedPoll, error)          { return nil, nil }
 
 // authenticate takes tokens of the form room/role.
 func authenticate(_ context.Context, token, _ string) (Grant, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -45,18 +46,20 @@ func (s *Store) Chat(ctx context.Context, sessionID string, p Page) ([]ChatMessa
 	return collect(rows, err, scanChat)
 }
 
-// PruneChat forgets messages from before that time, and says how many.
-func (s *Store) PruneChat(ctx context.Context, before time.Time) (total int64, err error) {
-	const batch = 500 // rows a transaction: writers wait for it
-	for {
-		var n int64
-		err := s.update(ctx, func(t *tx) (err error) {
-			n, err = t.exec(`DELETE FROM chat WHERE id IN (SELECT id FROM chat WHERE sent_at < ? ORDER BY sent_at LIMIT ?)`, millis(before), batch)
-			return err
-		})
-		total += n
-		if err != nil || n < batch {
-			return total, err
-		}
+// PruneChat forgets messages from before that time, and all but the newest most, and says how many.
+func (s *Store) PruneChat(ctx context.Context, before time.Time, most int) (int64, error) {
+	old, err := s.prune(ctx, `DELETE FROM chat WHERE id IN (SELECT id FROM chat WHERE sent_at < ? ORDER BY sent_at LIMIT ?)`, millis(before))
+	if err != nil {
+		return old, err
 	}
+	var newest string // of those that go
+	err = s.query(ctx).row(`SELECT id FROM chat ORDER BY id DESC LIMIT 1 OFFSET ?`, most).Scan(&newest)
+	switch {
+	case errors.Is(err, errNoRows):
+		return old, nil
+	case err != nil:
+		return old, err
+	}
+	more, err := s.prune(ctx, `DELETE FROM chat WHERE id IN (SELECT id FROM chat WHERE id <= ? ORDER BY id LIMIT ?)`, newest)
+	return old + more, err
 }

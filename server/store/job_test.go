@@ -231,11 +231,18 @@ func TestChat(t *testing.T) {
 		if err := s.AddChat(ctx, said[0], ChatMessage{SessionID: "none"}); err == nil {
 			t.Error("a message of no session")
 		}
-		if n, err := s.PruneChat(ctx, start.Add(90*time.Second)); n != 2 || err != nil {
+		if n, err := s.PruneChat(ctx, start.Add(90*time.Second), 10); n != 2 || err != nil {
 			t.Errorf("pruned %d, %v", n, err)
 		}
 		if got, err := s.Chat(ctx, "S", Page{Limit: 10}); err != nil || !reflect.DeepEqual(got, said[2:]) {
 			t.Errorf("left %+v %v", got, err)
+		}
+		check(t, s.AddChat(ctx, said[:2]...))
+		if n, err := s.PruneChat(ctx, start.Add(-time.Hour), 1); n != 2 || err != nil {
+			t.Errorf("pruned %d, %v", n, err)
+		}
+		if n, err := s.PruneChat(ctx, start.Add(-time.Hour), 1); n != 0 || err != nil {
+			t.Errorf("pruned %d, %v", n, err)
 		}
 	})
 }

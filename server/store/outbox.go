@@ -157,7 +157,7 @@ func (s *Store) PruneEvents(ctx context.Context, before time.Time, most int) (in
 }
 
 // prune runs a statement that deletes what is older than limit, a batch at a time, until nothing is left.
-func (s *Store) prune(ctx context.Context, statement string, limit int64) (total int64, err error) {
+func (s *Store) prune(ctx context.Context, statement string, limit any) (total int64, err error) {
 	for {
 		var n int64
 		err := s.update(ctx, func(t *tx) (err error) {

@@ -50,25 +50,24 @@ func TestPollRun(t *testing.T) {
 		check(t, err)
 		_, err = s.OpenSession(ctx, "S", seed.Room.ID, start)
 		check(t, err)
-		run, err := s.StartPoll(ctx, p.ID, "S", start)
-		check(t, err)
-		if _, err := s.StartPoll(ctx, p.ID, "S", start); !errors.Is(err, ErrConflict) {
+		run := NewID()
+		check(t, s.StartPoll(ctx, run, p.ID, "S", start))
+		if err := s.StartPoll(ctx, NewID(), p.ID, "S", start); !errors.Is(err, ErrConflict) {
 			t.Errorf("started twice: %v", err)
 		}
-		add := func(participant string, question int, once bool) (PollResponse, error) {
-			return s.AddPollResponse(ctx, PollResponse{PollSessionID: run.ID, Question: question, Participant: participant, UserID: participant,
-				Options: []int{question}, Text: "t", Duration: 1500 * time.Millisecond, Score: 3, SentAt: start}, once)
+		response := func(participant string, question int) PollResponse {
+			return PollResponse{PollSessionID: run, Question: question, Participant: participant, UserID: participant,
+				Options: []int{question}, Text: "t", Duration: 1500 * time.Millisecond, Score: 3, SentAt: start}
 		}
-		first, err := add("ann", 1, false)
+		added, err := s.AddPollResponses(ctx, response("ann", 1), response("ann", 1))
 		check(t, err)
-		second, err := add("ann", 1, false)
-		check(t, err)
-		third, err := add("ann", 1, false)
-		check(t, err)
-		bob, err := add("bob", 2, true)
-		check(t, err)
-		if _, err := add("bob", 2, true); !errors.Is(err, ErrConflict) {
-			t.Errorf("a final answer was changed: %v", err)
+		first, second := added[0], added[1]
+		if added, err = s.AddPollResponses(ctx, response("ann", 1), response("bob", 2)); err != nil {
+			t.Fatal(err)
+		}
+		third, bob := added[0], added[1]
+		if _, err := s.AddPollResponses(ctx, response("eve", 1), PollResponse{PollSessionID: "none"}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("half of them: %v", err)
 		}
 		if third.Original != first.ID || third.Retries != 2 || second.Original != first.ID || first.Original != "" || third.PollID != p.ID {
 			t.Errorf("%+v\n%+v", second, third)
@@ -96,7 +95,7 @@ func TestPollRun(t *testing.T) {
 		// Answers of one participant at the same moment: all are kept, one counts.
 		var kept atomic.Int64
 		race(t, []*Store{s}, 12, func(s *Store, i int) error {
-			_, err := add("eve", 1, false)
+			_, err := s.AddPollResponses(ctx, response("eve", 1))
 			return count(err, &kept)
 		})
 		valid, err := s.PollResponses(ctx, p.ID, ResponseFilter{Question: 1}, Page{Limit: 100})
@@ -104,22 +103,26 @@ func TestPollRun(t *testing.T) {
 			t.Errorf("%d count of %d, %v", len(valid), kept.Load(), err)
 		}
 
-		check(t, s.StopPoll(ctx, run.ID, start.Add(time.Minute)))
-		check(t, s.StopPoll(ctx, run.ID, start.Add(time.Hour)))
-		if _, err := add("late", 1, false); !errors.Is(err, ErrConflict) {
+		check(t, s.StopPoll(ctx, run, start.Add(time.Minute)))
+		check(t, s.StopPoll(ctx, run, start.Add(time.Hour)))
+		if _, err := s.AddPollResponses(ctx, response("late", 1)); !errors.Is(err, ErrConflict) {
 			t.Errorf("a response after the end: %v", err)
 		}
-		want := PollSession{ID: run.ID, PollID: p.ID, SessionID: "S", StartedAt: trunc(start), StoppedAt: trunc(start.Add(time.Minute)), Responses: 16, Participants: 3}
-		if got, err := s.PollSession(ctx, p.ID, run.ID); err != nil || got != want {
+		want := PollSession{ID: run, PollID: p.ID, SessionID: "S", StartedAt: trunc(start), StoppedAt: trunc(start.Add(time.Minute)), Responses: 16, Participants: 3}
+		if got, err := s.PollSession(ctx, p.ID, run); err != nil || got != want {
 			t.Errorf("got  %+v\nwant %+v %v", got, want, err)
 		}
-		again, err := s.StartPoll(ctx, p.ID, "S", start)
-		check(t, err)
-		if got, err := s.PollSessions(ctx, p.ID, Page{Limit: 10}); err != nil || len(got) != 2 || got[0].ID != again.ID || got[1] != want {
+		again := NewID()
+		check(t, s.StartPoll(ctx, again, p.ID, "S", start))
+		if got, err := s.PollSessions(ctx, p.ID, Page{Limit: 10}); err != nil || len(got) != 2 || got[0].ID != again || got[1] != want {
 			t.Errorf("%+v %v", got, err)
 		}
-		for _, err := range []error{last(s.PollSession(ctx, NewID(), run.ID)), last(s.PollResponse(ctx, NewID(), bob.ID)),
-			last(s.AddPollResponse(ctx, PollResponse{PollSessionID: NewID()}, false))} {
+		check(t, s.CloseSession(ctx, "S", start.Add(time.Hour)))
+		if got, err := s.PollSession(ctx, p.ID, again); err != nil || !got.StoppedAt.Equal(trunc(start.Add(time.Hour))) {
+			t.Errorf("the poll runs on without the session: %+v %v", got, err)
+		}
+		for _, err := range []error{last(s.PollSession(ctx, NewID(), run)), last(s.PollResponse(ctx, NewID(), bob.ID)),
+			last(s.AddPollResponses(ctx, PollResponse{PollSessionID: NewID()}))} {
 			if !errors.Is(err, ErrNotFound) {
 				t.Errorf("got %v", err)
 			}

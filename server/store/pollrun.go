@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,18 +42,17 @@ func (s *Store) PollSessions(ctx context.Context, pollID string, p Page) ([]Poll
 	return collect(rows, err, scanPollSession)
 }
 
-// StartPoll records that a poll began in a session. ErrConflict when it runs there already.
-func (s *Store) StartPoll(ctx context.Context, pollID, sessionID string, at time.Time) (PollSession, error) {
-	v := PollSession{ID: NewID(), PollID: pollID, SessionID: sessionID, StartedAt: trunc(at)}
-	err := s.update(ctx, func(t *tx) error {
+// StartPoll records that a poll began in a session. The caller chooses the run's id (NewID). ErrConflict when the poll
+// runs there already.
+func (s *Store) StartPoll(ctx context.Context, id, pollID, sessionID string, at time.Time) error {
+	return s.update(ctx, func(t *tx) error {
 		_, err := t.exec(`INSERT INTO poll_sessions (id, poll_id, session_id, started_at, stopped_at) VALUES (?, ?, ?, ?, 0)`,
-			v.ID, pollID, sessionID, millis(at))
+			id, pollID, sessionID, millis(at))
 		return t.conflict(err, "run of poll", pollID)
 	})
-	return v, err
 }
 
-// StopPoll records the end of a run. One that has ended stays as it is.
+// StopPoll records the end of a run, which comes with that of the session at the latest. One that has ended stays as it is.
 func (s *Store) StopPoll(ctx context.Context, pollSessionID string, at time.Time) error {
 	return s.update(ctx, func(t *tx) error {
 		_, err := t.exec(`UPDATE poll_sessions SET stopped_at = ? WHERE id = ? AND stopped_at = 0`, millis(at), pollSessionID)
@@ -96,45 +96,50 @@ func scanResponse(row scanner) (r PollResponse, err error) {
 	return r, err
 }
 
-// AddPollResponse records a response. It takes the place of the one that the participant gave before, unless once says
-// that the first is final: then that is ErrConflict, as is a run that has ended.
-func (s *Store) AddPollResponse(ctx context.Context, r PollResponse, once bool) (PollResponse, error) {
-	r.ID, r.SentAt, r.Superseded = NewID(), trunc(r.SentAt), false
-	err := s.update(ctx, func(t *tx) error {
-		var ended timestamp
-		err := t.row(`SELECT poll_id, session_id, stopped_at FROM poll_sessions WHERE id = ?`, r.PollSessionID).Scan(&r.PollID, &r.SessionID, &ended)
-		if err != nil {
-			return found(err, "poll session", r.PollSessionID)
-		}
-		if !time.Time(ended).IsZero() {
-			return fmt.Errorf("poll session %s has ended: %w", r.PollSessionID, ErrConflict)
-		}
-		before, err := scanResponse(t.row(selectResponses+` WHERE r.poll_session_id = ? AND r.participant = ? AND r.question = ? AND NOT r.superseded`+
-			t.dialect.lock("r"), r.PollSessionID, r.Participant, r.Question))
-		switch {
-		case errors.Is(err, errNoRows):
-			r.Original, r.Retries = "", 0
-		case err != nil:
-			return err
-		case once:
-			return fmt.Errorf("response to question %d: %w", r.Question, ErrConflict)
-		default:
-			r.Original, r.Retries = before.Original, before.Retries+1
-			if r.Original == "" {
-				r.Original = before.ID
-			}
-			if _, err := t.exec(`UPDATE poll_responses SET superseded = ? WHERE id = ?`, true, before.ID); err != nil {
+// AddPollResponses records responses in their order, all or none, and returns them as they are recorded. Each takes the
+// place of the one that the participant gave before. A run that has ended is ErrConflict.
+func (s *Store) AddPollResponses(ctx context.Context, list ...PollResponse) ([]PollResponse, error) {
+	added := make([]PollResponse, len(list))
+	err := s.update(ctx, func(t *tx) (err error) {
+		for i, r := range list {
+			if added[i], err = t.addPollResponse(r); err != nil {
 				return err
 			}
 		}
-		_, err = t.exec(`INSERT INTO poll_responses (`+responseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.ID, r.PollID, r.PollSessionID, r.Question, r.Participant, r.PeerID, r.UserID, r.Skipped, r.Text, jsonOf(r.Options),
-			r.Duration.Milliseconds(), r.Score, r.Original, r.Retries, false, millis(r.SentAt))
-		if err != nil && t.dialect.isUnique(err) {
-			return errAgain // another response of the same participant came at the same time
-		}
-		return err
+		return nil
 	})
+	return added, err
+}
+
+func (t *tx) addPollResponse(r PollResponse) (PollResponse, error) {
+	r.ID, r.SentAt, r.Superseded = NewID(), trunc(r.SentAt), false
+	var ended timestamp
+	err := t.row(`SELECT poll_id, session_id, stopped_at FROM poll_sessions WHERE id = ?`, r.PollSessionID).Scan(&r.PollID, &r.SessionID, &ended)
+	if err != nil {
+		return r, found(err, "poll session", r.PollSessionID)
+	}
+	if !time.Time(ended).IsZero() {
+		return r, fmt.Errorf("poll session %s has ended: %w", r.PollSessionID, ErrConflict)
+	}
+	before, err := scanResponse(t.row(selectResponses+` WHERE r.poll_session_id = ? AND r.participant = ? AND r.question = ? AND NOT r.superseded`+
+		t.dialect.lock("r"), r.PollSessionID, r.Participant, r.Question))
+	switch {
+	case errors.Is(err, errNoRows):
+		r.Original, r.Retries = "", 0
+	case err != nil:
+		return r, err
+	default:
+		r.Original, r.Retries = cmp.Or(before.Original, before.ID), before.Retries+1
+		if _, err := t.exec(`UPDATE poll_responses SET superseded = ? WHERE id = ?`, true, before.ID); err != nil {
+			return r, err
+		}
+	}
+	_, err = t.exec(`INSERT INTO poll_responses (`+responseColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.PollID, r.PollSessionID, r.Question, r.Participant, r.PeerID, r.UserID, r.Skipped, r.Text, jsonOf(r.Options),
+		r.Duration.Milliseconds(), r.Score, r.Original, r.Retries, false, millis(r.SentAt))
+	if err != nil && t.dialect.isUnique(err) {
+		return r, errAgain // another response of the same participant came at the same time
+	}
 	return r, err
 }
 

@@ -120,6 +120,9 @@ func (t *tx) closeSession(id string, at time.Time) error {
 	if _, err := t.exec(`UPDATE sessions SET ended_at = ?, updated_at = ? WHERE id = ?`, millis(at), millis(at), id); err != nil {
 		return err
 	}
+	if _, err := t.exec(`UPDATE poll_sessions SET stopped_at = ? WHERE session_id = ? AND stopped_at = 0`, millis(at), id); err != nil {
+		return err
+	}
 	return t.event(room, at, "session.close.success", closeEvent{sessionEvent: sessionEvent{refTo(room, v), v.CreatedAt},
 		SessionStoppedAt: at, SessionDuration: seconds(v.CreatedAt, at)})
 }
@@ -173,6 +176,17 @@ func (t *tx) peerLeft(v Session, room Room, p Peer, l Leave) error {
 	}
 	return t.event(room, at, "peer.leave.success", leaveEvent{peerEvent: newPeerEvent(room, v, p, l.Data),
 		LeftAt: at, Duration: seconds(p.JoinedAt, at), Reason: l.Reason, Message: l.Message})
+}
+
+// PeerRenamed records a peer's new name. There is no event of it.
+func (s *Store) PeerRenamed(ctx context.Context, sessionID, peerID, name string) error {
+	return s.update(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE session_peers SET name = ? WHERE session_id = ? AND id = ?`, name, sessionID, peerID)
+		if err == nil && n == 0 {
+			err = found(errNoRows, "peer", peerID)
+		}
+		return err
+	})
 }
 
 // RoleChange says what happened to a peer's role. RequestedBy is a peer id, empty when the API did it.

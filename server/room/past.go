@@ -1,0 +1,118 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"amphi/server/protocol"
+)
+
+// past is what everybody in the session heard, as far back as those need it who
+// were not there: people who join late are sent the end of the chat, and people
+// whose socket was lost what they missed. Both get the frames that the others
+// got, so that every client understands them. It belongs to the room's
+// goroutine, but for last.
+type past struct {
+	events []pastEvent   // the oldest first, at most maxPast
+	last   atomic.Uint64 // number of the newest; sockets read it
+}
+
+// maxPast bounds the memory of a room: so many frames, the longest of a chat
+// message.
+const maxPast = 256
+
+// pastEvent is one frame that was sent.
+type pastEvent struct {
+	number uint64
+	frame  []byte
+	to     func(*Peer) bool // asked again: somebody's role may be another by now
+	chat   bool             // those who join late are sent it
+}
+
+func (s *past) add(frame []byte, to func(*Peer) bool, chat bool) {
+	if len(s.events) == maxPast {
+		s.events = append(s.events[:0], s.events[1:]...)
+	}
+	s.events = append(s.events, pastEvent{s.last.Add(1), frame, to, chat})
+}
+
+// tellRemembered is tell for what a peer must hear of even if its socket is lost
+// at the moment.
+func (r *Room) tellRemembered(method string, params any, to func(*Peer) bool, chat bool) {
+	frame := protocol.Notification(method, params)
+	r.past.add(frame, to, chat)
+	for _, p := range r.order {
+		if to(p) {
+			p.send(frame)
+		}
+	}
+}
+
+// tellHistory sends somebody who joins the newest chat messages that are meant
+// for them too.
+func (r *Room) tellHistory(p *Peer) {
+	var frames [][]byte
+	for i := len(r.past.events) - 1; i >= 0 && len(frames) < r.registry.cfg.ChatHistory; i-- {
+		if e := &r.past.events[i]; e.chat && e.to(p) {
+			frames = append(frames, e.frame)
+		}
+	}
+	for i := range frames {
+		p.send(frames[len(frames)-1-i])
+	}
+}
+
+// tellMissed sends somebody who is back what came since the last sign of life on
+// the old socket. A message that arrived after that, but before the socket broke,
+// comes twice, with the same id: a message that is lost would be worse.
+func (r *Room) tellMissed(p *Peer) {
+	for i := range r.past.events {
+		if e := &r.past.events[i]; e.number > p.heard.Load() && e.to(p) {
+			p.send(e.frame)
+		}
+	}
+}
+
+// Heard says that the peer's socket lives: what was sent before has most likely
+// arrived. It is called for every incoming frame.
+func (p *Peer) Heard() { p.heard.Store(p.room.past.last.Load()) }
+
+// Saying is a message as it is recorded. Messages to one peer are not.
+type Saying struct {
+	From  Stay // zero for the API
+	Event protocol.BroadcastEvent
+}
+
+// What is recorded of one room is bounded, reactions apart from chat: a crowd
+// sends more hearts than anybody will read.
+const sayingsPerSecond, sayingBurst = 100, 2000
+
+func newSayingLimiter() *rate.Limiter { return rate.NewLimiter(sayingsPerSecond, sayingBurst) }
+
+// typeTranscript is the type of captions, which are not part of the chat (§3.7.6).
+const typeTranscript = "hms_transcript"
+
+// say sends a message to all whom to accepts and keeps it for the others. from is
+// nil for the API.
+func (r *Room) say(from *Peer, event protocol.BroadcastEvent, to func(*Peer) bool) {
+	chat := event.Info.Type == "chat"
+	if chat {
+		r.tellRemembered(protocol.OnBroadcast, event, to, !event.Private)
+	} else {
+		r.tell(protocol.OnBroadcast, event, to)
+	}
+	limit := r.reactions
+	if chat {
+		limit = r.sayings
+	}
+	o := r.registry.cfg.Observer
+	if o == nil || event.Private || event.Info.Type == typeTranscript || !limit.Allow() {
+		return
+	}
+	s := Saying{Event: event}
+	if from != nil {
+		s.From = from.stay()
+	}
+	o.Said(r.Info(), s)
+}
