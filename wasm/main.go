@@ -4,10 +4,11 @@
 // it; it registers one object and then serves calls for as long as the page
 // lives:
 //
-//	{ client(emit) → { call(method, json) → Promise<json> }, player() → { tick(…), … } }
+//	{ client(emit) → { call(method, json, track) → Promise<json> }, player() → { tick(…), … } }
 //
 // emit(kind, json, track) is how a client talks back: "state" carries a patch,
-// "notification" an event, "media" the MediaStreamTrack of a track.
+// "notification" an event, "stats" what is measured, "media" the
+// MediaStreamTrack of a track.
 package main
 
 import (
@@ -57,11 +58,13 @@ func newClient(emit js.Value) any {
 			jsbridge.Report(err)
 		}
 	}
+	capture := &rtc.Capture{}
 	c := client.New(client.Config{
-		Capture: &rtc.Capture{},
+		Capture: capture,
 		Sink: client.Sink{
 			Patch:        func(p client.Patch) { send("state", p, nil) },
 			Notification: func(n client.Notification) { send("notification", n, nil) },
+			Figures:      func(f client.Figures) { send("stats", f, nil) },
 		},
 		OnMedia: func(e client.MediaEvent) {
 			var track any
@@ -79,8 +82,11 @@ func newClient(emit js.Value) any {
 		"call": jsbridge.Func(func(_ js.Value, args []js.Value) any {
 			method, data := args[0].String(), []byte(args[1].String())
 			return jsbridge.Promise(func() (any, error) {
-				if method == "setLogLevel" {
+				switch method {
+				case "setLogLevel":
 					return nil, setLevel(level, data)
+				case "addTrack": // the only argument that is no JSON
+					return nil, addTrack(c, capture, args[2], data)
 				}
 				result, err := c.Call(context.Background(), method, data)
 				if err != nil || result == nil {
@@ -107,6 +113,18 @@ func rejection(err error) any {
 	}
 	text, _ := json.Marshal(e) // plain strings and numbers
 	return string(text)
+}
+
+func addTrack(c *client.Client, capture *rtc.Capture, native js.Value, data []byte) error {
+	var args struct{ Source string }
+	if err := json.Unmarshal(data, &args); err != nil {
+		return err
+	}
+	track, err := capture.Adopt(native)
+	if err != nil {
+		return err
+	}
+	return c.AddTrack(context.Background(), track, args.Source)
 }
 
 // setLevel takes the SDK's log levels: 0 verbose … 7 none.

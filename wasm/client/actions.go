@@ -198,9 +198,24 @@ func (c *Client) Send(ctx context.Context, text, kind string, roles []string, pe
 			RecipientPeer: peerID, Sender: local.ID, SenderName: local.Name, SenderRole: local.RoleName,
 			SenderUserID: local.CustomerUserID,
 		}
-		t.addMessage(m)
+		if !t.ignored[kind] {
+			t.addMessage(m)
+		}
 	})
 	return m, nil
+}
+
+// IgnoreMessages: messages of these types are told, but not kept from now on;
+// besides those ignored before, or (replace) instead of them.
+func (c *Client) IgnoreMessages(types []string, replace bool) {
+	c.store.update(func(t *tx) {
+		if replace {
+			t.ignored = map[string]bool{}
+		}
+		for _, kind := range types {
+			t.ignored[kind] = true
+		}
+	})
 }
 
 // SetMessageRead marks one message, or all (""), as read or not.
@@ -350,23 +365,6 @@ func (c *Client) FindPeer(ctx context.Context, peerID string) (Peer, error) {
 		return Peer{}, asError(err, "NONE")
 	}
 	return peerOf(named(found, peerID), Peer{AuxiliaryTracks: []string{}}), nil
-}
-
-// Live stream
-
-// StartHLS puts the room on the air.
-func (c *Client) StartHLS(ctx context.Context, start protocol.HLSStart) error {
-	return c.request(ctx, protocol.MethodHLSStart, start)
-}
-
-// StopHLS takes it off.
-func (c *Client) StopHLS(ctx context.Context, stop protocol.HLSStop) error {
-	return c.request(ctx, protocol.MethodHLSStop, stop)
-}
-
-// SendTimedMetadata puts payloads into the stream, now.
-func (c *Client) SendTimedMetadata(ctx context.Context, list []protocol.TimedMetadata) error {
-	return c.request(ctx, protocol.MethodHLSMetadata, protocol.HLSMetadata{Objects: list})
 }
 
 // request sends a request whose result has nothing to say.

@@ -275,6 +275,47 @@ var calls = map[string]call{
 	"sendHLSTimedMetadata": do(func(c *Client, ctx context.Context, a struct{ MetadataList []protocol.TimedMetadata }) error {
 		return c.SendTimedMetadata(ctx, a.MetadataList)
 	}),
+	"watchStats": do(func(c *Client, ctx context.Context, _ none) error {
+		c.WatchFigures()
+		return nil
+	}),
+	"previewRole": do(func(c *Client, ctx context.Context, a struct {
+		AsRole   string
+		Settings InitialSettings
+	}) error {
+		return c.PreviewRole(ctx, a.AsRole, a.Settings)
+	}),
+	"cancelPreview": do(func(c *Client, ctx context.Context, _ none) error { return c.CancelPreview(ctx) }),
+	"removeTrack": do(func(c *Client, ctx context.Context, a struct{ TrackID string }) error {
+		return c.RemoveTrack(ctx, a.TrackID)
+	}),
+	"ignoreMessageTypes": do(func(c *Client, ctx context.Context, a struct {
+		Types   []string
+		Replace bool
+	}) error {
+		c.IgnoreMessages(a.Types, a.Replace)
+		return nil
+	}),
+	"setSessionMetadata": do(func(c *Client, ctx context.Context, a struct{ Value json.RawMessage }) error {
+		return c.SetSessionMetadata(ctx, a.Value)
+	}),
+	"populateSessionMetadata": do(func(c *Client, ctx context.Context, _ none) error { return c.FetchSessionMetadata(ctx) }),
+	"startRTMPOrRecording":    do(func(c *Client, ctx context.Context, a RTMPStart) error { return c.StartRTMP(ctx, a) }),
+	"stopRTMPAndRecording":    do(func(c *Client, ctx context.Context, _ none) error { return c.StopRTMP(ctx) }),
+	"startTranscription":      do(func(c *Client, ctx context.Context, a Transcription) error { return c.StartTranscription(ctx, a) }),
+	"stopTranscription":       do(func(c *Client, ctx context.Context, a Transcription) error { return c.StopTranscription(ctx, a) }),
+	"updateTranscription":     do(func(c *Client, ctx context.Context, a Transcription) error { return c.SetTranscription(ctx, a) }),
+	"openWhiteboard":          do(func(c *Client, ctx context.Context, a NewWhiteboard) error { return c.OpenWhiteboard(ctx, a) }),
+	"closeWhiteboard": do(func(c *Client, ctx context.Context, a struct{ ID string }) error {
+		c.CloseWhiteboard(a.ID)
+		return nil
+	}),
+	"submitFeedback": do(func(c *Client, ctx context.Context, a struct {
+		Feedback Feedback
+		Endpoint string
+	}) error {
+		return c.SubmitFeedback(ctx, a.Feedback, a.Endpoint)
+	}),
 	"setOnline": do(func(c *Client, ctx context.Context, a struct{ Online bool }) error {
 		c.SetOnline(a.Online)
 		return nil

@@ -72,9 +72,11 @@ type Client struct {
 	cancel context.CancelFunc
 	stop   func() // watching devices
 
-	mu      sync.Mutex
-	session *session // nil while in no room
-	busy    bool     // preview or join is under way
+	mu       sync.Mutex
+	session  *session // nil while in no room
+	busy     bool     // preview or join is under way
+	last     *stay    // the last call that is over
+	watching bool     // the application wants figures
 }
 
 // New makes a client. Close frees it.
@@ -114,10 +116,9 @@ func (c *Client) Preview(ctx context.Context, config JoinConfig) error {
 	return c.enter(ctx, config, func(s *session) error {
 		role := s.role()
 		if config.AsRole != "" {
-			known := false
-			c.store.read(func(st *State) { role, known = st.Roles[config.AsRole] })
-			if !known {
-				return newError(codeInvalidRole, "PREVIEW", "there is no role %q", config.AsRole)
+			var err error
+			if role, err = c.roleNamed(config.AsRole); err != nil {
+				return err
 			}
 		}
 		if err := s.acquire(ctx); err != nil {
@@ -128,10 +129,9 @@ func (c *Client) Preview(ctx context.Context, config JoinConfig) error {
 		c.store.update(func(t *tx) {
 			local := t.LocalPeer()
 			t.setRoom(func(r *Room) { r.RoomState = Preview })
-			t.Preview = &PreviewState{
+			t.setPreview(&PreviewState{
 				LocalPeer: local.ID, AsRole: config.AsRole, VideoTrack: local.VideoTrack, AudioTrack: local.AudioTrack,
-			}
-			t.markField(fieldPreview)
+			})
 		})
 		return nil
 	})
@@ -287,10 +287,13 @@ func (c *Client) inRoom() (*session, error) {
 // ended is called once by each session that is over, e being the error that
 // ended it, if one did.
 func (c *Client) ended(s *session, e *Error) {
+	var last *stay
+	c.store.read(func(st *State) { last = stayOf(s, st) })
 	c.mu.Lock()
 	if c.session == s {
 		c.session = nil
 	}
+	c.last = last
 	c.mu.Unlock()
 	c.store.update(func(t *tx) {
 		t.reset()

@@ -36,7 +36,12 @@ type initConfig struct {
 		ICETransportPolicy string      `json:"iceTransportPolicy"`
 	} `json:"rtcConfiguration"`
 	Config struct {
-		EnabledFlags []string `json:"enabledFlags"`
+		EnabledFlags   []string    `json:"enabledFlags"`
+		PublishStats   statsConfig `json:"publishStats"`
+		SubscribeStats statsConfig `json:"subscribeStats"`
+		VB             struct {
+			EffectsKey string `json:"effectsKey"`
+		} `json:"vb"`
 	} `json:"config"`
 }
 

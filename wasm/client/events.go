@@ -31,13 +31,14 @@ const (
 	NotifyReconnected       NotificationType = "RECONNECTED"               // nil
 	NotifyChangeTrackState  NotificationType = "CHANGE_TRACK_STATE_REQUEST"
 	NotifyChangeTrackStates NotificationType = "CHANGE_MULTI_TRACK_STATE_REQUEST"
-	NotifyRoomEnded         NotificationType = "ROOM_ENDED"         // LeaveRequest
-	NotifyRemovedFromRoom   NotificationType = "REMOVED_FROM_ROOM"  // LeaveRequest
-	NotifyPollCreated       NotificationType = "POLL_CREATED"       // Poll
-	NotifyPollStarted       NotificationType = "POLL_STARTED"       // Poll
-	NotifyPollStopped       NotificationType = "POLL_STOPPED"       // Poll
-	NotifyPollVotes         NotificationType = "POLL_VOTES_UPDATED" // Poll
-	NotifyPollsList         NotificationType = "POLLS_LIST"         // Poll
+	NotifyRoomEnded         NotificationType = "ROOM_ENDED"                  // LeaveRequest
+	NotifyRemovedFromRoom   NotificationType = "REMOVED_FROM_ROOM"           // LeaveRequest
+	NotifyPollCreated       NotificationType = "POLL_CREATED"                // Poll
+	NotifyPollStarted       NotificationType = "POLL_STARTED"                // Poll
+	NotifyPollStopped       NotificationType = "POLL_STOPPED"                // Poll
+	NotifyPollVotes         NotificationType = "POLL_VOTES_UPDATED"          // Poll
+	NotifyPollsList         NotificationType = "POLLS_LIST"                  // Poll
+	NotifyTranscription     NotificationType = "TRANSCRIPTION_STATE_UPDATED" // []TranscriptionState
 	NotifyDeviceChange      NotificationType = "DEVICE_CHANGE_UPDATE"
 )
 

@@ -41,6 +41,7 @@ type timing struct {
 	reconnectEvery         time.Duration
 	reconnectFor           time.Duration // then the call is given up
 	connectTries           int           // of the first connection
+	measureEvery           time.Duration
 	mediaGrace             time.Duration // until a connection that is not connected counts as failed
 }
 
@@ -48,6 +49,7 @@ func defaultTiming() timing {
 	return timing{
 		pingEvery: pingEvery, pongTimeout: pongTimeout, retryMin: retryMin, retryMax: retryMax,
 		reconnectEvery: time.Second, reconnectFor: time.Minute, connectTries: 5, mediaGrace: 5 * time.Second,
+		measureEvery: measureEvery,
 	}
 }
 

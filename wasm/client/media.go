@@ -34,7 +34,7 @@ func (s *session) syncMedia(ctx context.Context) error {
 	videoMuted, reopen := s.mutedDefault(rtc.Video, changed), false
 	if changed {
 		// What the new role does not allow goes first.
-		if video := s.local(rtc.Video); video != nil && !sameLayers(old, role) && role.MayPublish("video", protocol.SourceRegular) {
+		if video := s.local(rtc.Video); video != nil && slices.Contains(s.pub.list(), video) && !sameLayers(old, role) && role.MayPublish("video", protocol.SourceRegular) {
 			videoMuted, reopen = s.isMuted(video), true
 		}
 		if err := s.dropDisallowed(ctx, role, reopen); err != nil {
@@ -52,7 +52,10 @@ func (s *session) syncMedia(ctx context.Context) error {
 	}
 	err := s.publishAllowed(ctx, role, s.mutedDefault(rtc.Audio, changed), videoMuted)
 	if changed {
-		s.c.store.update(func(t *tx) { t.notify(info(NotifyRoleUpdated, t.LocalPeer())) })
+		s.c.store.update(func(t *tx) {
+			t.setPreview(nil)
+			t.notify(info(NotifyRoleUpdated, t.LocalPeer()))
+		})
 	}
 	return err
 }
@@ -83,6 +86,13 @@ func (s *session) dropDisallowed(ctx context.Context, role policy.Role, video bo
 	if !role.MayPublish("video", protocol.SourceScreen) {
 		drop, s.screen = append(drop, s.screen...), nil
 	}
+	s.added = slices.DeleteFunc(s.added, func(p *published) bool {
+		gone := !role.MayPublish(string(p.Kind), p.source)
+		if gone {
+			drop = append(drop, p)
+		}
+		return gone
+	})
 	s.mu.Unlock()
 	return s.drop(ctx, drop...)
 }
@@ -246,12 +256,21 @@ func (s *session) refreshLocal(tracks ...*published) {
 
 // deviceEnded: the device is gone, or the browser's own button ended a share.
 func (s *session) deviceEnded(p *published) {
-	if p.source == protocol.SourceScreen {
-		if err := s.stopScreen(s.ctx); err != nil && s.ctx.Err() == nil {
-			s.c.log.Warn("end of screen share", "err", err)
-		}
-		return
+	var err error
+	switch {
+	case s.isAdded(p):
+		err = s.removeAdded(s.ctx, p.ID)
+	case p.source == protocol.SourceScreen:
+		err = s.stopScreen(s.ctx)
+	default:
+		s.deviceLost(p)
 	}
+	if err != nil && s.ctx.Err() == nil {
+		s.c.log.Warn("end of a local track", "source", p.source, "err", err)
+	}
+}
+
+func (s *session) deviceLost(p *published) {
 	if s.acquire(s.ctx) != nil {
 		return
 	}
@@ -307,12 +326,18 @@ func (s *session) setEnabled(ctx context.Context, p *published, on bool) error {
 	return nil
 }
 
-// find returns a local track by id.
-func (s *session) find(id string) *published {
+// locals are all local tracks.
+func (s *session) locals() []*published {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range append([]*published{s.audio, s.video}, s.screen...) {
-		if p != nil && p.ID == id {
+	all := slices.Concat([]*published{s.audio, s.video}, s.screen, s.added)
+	return slices.DeleteFunc(all, func(p *published) bool { return p == nil })
+}
+
+// find returns a local track by id.
+func (s *session) find(id string) *published {
+	for _, p := range s.locals() {
+		if p.ID == id {
 			return p
 		}
 	}
@@ -423,13 +448,11 @@ func (s *session) trackRequested(p protocol.TrackUpdateRequest) {
 
 // tracksRequested is the same for all tracks of a kind or source.
 func (s *session) tracksRequested(p protocol.ChangeTrackMute) {
-	s.mu.Lock()
-	all := append([]*published{s.audio, s.video}, s.screen...)
-	s.mu.Unlock()
+	all := s.locals()
 	spawn(func() {
 		var ids []string
 		for _, local := range all {
-			if local == nil || p.Kind != "" && p.Kind != protocol.TrackKind(local.Kind) || p.Source != "" && p.Source != local.source {
+			if p.Kind != "" && p.Kind != protocol.TrackKind(local.Kind) || p.Source != "" && p.Source != local.source {
 				continue
 			}
 			if p.Value && s.muteOnRequest(local) || !p.Value && s.isMuted(local) {

@@ -18,6 +18,7 @@ const (
 	onTrackLayer        = "on-track-layer-update"
 	onRecordUpdate      = "on-record-update"
 	onRTMPUpdate        = "on-rtmp-update"
+	onTranscription     = "on-transcription-update"
 )
 
 // reducer turns the server's notifications into changes of the state. It owns
@@ -92,6 +93,13 @@ func (r *reducer) apply(t *tx, method string, params json.RawMessage) (ok bool, 
 		err = decode(params, func(p recordUpdate) { r.recordUpdate(t, p) })
 	case onRTMPUpdate:
 		err = decode(params, func(p recordUpdate) { t.setRoom(func(room *Room) { room.RTMP = p.runState() }) })
+	case onTranscription:
+		err = decode(params, func(p struct {
+			TranscriptionState
+			Error *protocol.Error `json:"error"`
+		}) {
+			r.transcription(t, p)
+		})
 	case protocol.OnMetadataChange:
 		err = decode(params, func(p protocol.MetadataChange) {
 			for _, v := range p.Values {
@@ -411,7 +419,7 @@ func (r *reducer) broadcast(t *tx, p protocol.BroadcastEvent) {
 	if p.Peer != nil {
 		m.Sender, m.SenderName, m.SenderRole, m.SenderUserID = p.Peer.PeerID, p.Peer.Info.Name, p.Peer.Role, p.Peer.Info.UserID
 	}
-	if m.ID == "" || strings.HasPrefix(m.Type, "hms_transcript") {
+	if m.ID == "" || t.ignored[m.Type] || strings.HasPrefix(m.Type, "hms_transcript") {
 		m.Ignored = true // captions are told, not kept
 	} else {
 		t.addMessage(m)

@@ -378,7 +378,7 @@ func TestPatchesMakeTheState(t *testing.T) {
 	id := func() string { return string(rune('a' + random.IntN(6))) }
 	for range 3000 {
 		s.update(func(t *tx) {
-			switch random.IntN(12) {
+			switch random.IntN(13) {
 			case 0:
 				t.setPeer(Peer{ID: id(), Name: id()})
 			case 1:
@@ -402,6 +402,8 @@ func TestPatchesMakeTheState(t *testing.T) {
 				if random.IntN(20) == 0 {
 					t.reset()
 				}
+			case 12:
+				t.setWhiteboard(Whiteboard{ID: id(), Open: random.IntN(2) == 0})
 			case 11:
 				t.Preview = &PreviewState{AsRole: id()}
 				t.markField(fieldPreview)

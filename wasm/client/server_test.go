@@ -221,6 +221,8 @@ func (s *testServer) answer(f protocol.Frame) {
 		_ = s.side(p.Target).AddCandidate(webrtc.ICECandidateInit{Candidate: p.Candidate.Candidate, SDPMid: p.Candidate.SDPMid, SDPMLineIndex: p.Candidate.SDPMLineIndex})
 	case protocol.MethodBroadcast:
 		s.send(protocol.Result(f.ID, protocol.BroadcastResult{MessageID: "m-" + f.ID, Timestamp: 1700000000000}))
+	case protocol.MethodWhiteboardCreate, protocol.MethodWhiteboardGet:
+		s.send(protocol.Result(f.ID, map[string]any{"id": "wb", "owner": "u1", "addr": "x", "token": "t", "permissions": []string{"write"}}))
 	case protocol.MethodPing:
 		s.send(protocol.Result(f.ID, protocol.Ping{Timestamp: 1}))
 	default:

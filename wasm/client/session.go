@@ -22,6 +22,13 @@ const (
 	flagSimulcast            = "simulcast"
 	flagSubscribeDegradation = "subscribeDegradation"
 	flagNonWebRTC            = "nonWebRTCDisableOffer"
+	flagPublishStats         = "publishStats"
+	flagSubscribeStats       = "subscribeStats"
+	flagWhiteboard           = "whiteboardEnabled"
+	// These are only shown to the application.
+	flagEffects           = "effectsSDKEnabled"
+	flagVirtualBackground = "vb"
+	flagHIPAA             = "hipaa"
 )
 
 // policyTimeout is how long the server may take to say what the peer's role is.
@@ -62,16 +69,20 @@ type session struct {
 	observing chan struct{}
 	observed  map[string]bool // with observing's slot
 
+	leaving  chan struct{} // closed when the last reports are to be sent
+	reported chan struct{} // closed when they are
+
 	mu        sync.Mutex
 	joined    bool
 	ending    bool
 	applied   string                       // role that local media and connections are in line with
 	troubles  map[string]*Error            // why the state is Reconnecting, by cause
 	pollsOver map[string]protocol.PollInfo // those that were stopped, by id
-	audio     *published                   // microphone, camera, screen; nil while there is none
+	audio     *published                   // microphone and camera; nil while there is none
 	video     *published
 	screen    []*published
-	stream    *rtc.Stream // of microphone and camera
+	added     []*published // the application's own tracks
+	stream    *rtc.Stream  // of microphone and camera
 }
 
 func newSession(c *Client, config JoinConfig, token claims) *session {
@@ -79,6 +90,7 @@ func newSession(c *Client, config JoinConfig, token claims) *session {
 		c: c, done: make(chan struct{}), timing: c.timing, config: config, peerID: uuid.NewString(), claims: token,
 		autoVideo: config.AutoVideoSubscribe, policyCame: make(chan struct{}), lock: make(chan struct{}, 1),
 		observing: make(chan struct{}, 1), observed: map[string]bool{},
+		leaving: make(chan struct{}), reported: make(chan struct{}),
 		pollsOver: map[string]protocol.PollInfo{},
 		troubles:  map[string]*Error{},
 	}
@@ -131,8 +143,19 @@ func (s *session) open(ctx context.Context) (socket, error) {
 	}
 	if s.init.Endpoint == "" { // flags are read once (§2.3)
 		s.init, s.rtcConfig = config, config.rtcConfig(s.config.ICEServers)
+		s.c.store.update(func(t *tx) { s.showInit(t) })
 	}
 	return dial(ctx, config.Endpoint, s.peerID, s.config.AuthToken)
+}
+
+// showInit puts into the state what /init says of the room.
+func (s *session) showInit(t *tx) {
+	t.setRoom(func(r *Room) {
+		r.IsEffectsEnabled, r.IsVBEnabled = s.init.flag(flagEffects), s.init.flag(flagVirtualBackground)
+		r.IsHIPAAEnabled, r.EffectsKey = s.init.flag(flagHIPAA), s.init.Config.VB.EffectsKey
+	})
+	t.Debug = &DebugInfo{WebsocketURL: s.init.Endpoint, EnabledFlags: s.init.Config.EnabledFlags, InitEndpoint: s.config.InitEndpoint}
+	t.markField(fieldDebug)
 }
 
 // run keeps a socket until the session ends.
@@ -228,6 +251,7 @@ func (s *session) join(ctx context.Context) error {
 	s.mu.Lock()
 	s.joined, s.applied = true, role.Name
 	s.mu.Unlock()
+	spawn(s.measure)
 	s.c.store.update(func(t *tx) {
 		if s.isEnding() {
 			return
@@ -237,8 +261,7 @@ func (s *session) join(ctx context.Context) error {
 			local.JoinedAt = now
 			t.setPeer(local)
 		}
-		t.Preview = nil
-		t.markField(fieldPreview)
+		t.setPreview(nil)
 	})
 	// From here on this peer is in the room: what cannot be published is told,
 	// and does not undo that.
@@ -328,22 +351,20 @@ func (s *session) end(e *Error, reason string) {
 	spawn(func() {
 		defer close(s.done)
 		if joined && reason != "" {
+			s.lastReports()
 			s.link.notify(s.ctx, protocol.MethodLeave, protocol.Leave{ClientReason: reason})
 		}
 		s.link.close()
 		s.cancel(cause)
 		s.pub.close()
 		s.sub.close()
-		s.mu.Lock()
-		tracks := append([]*published{s.audio, s.video}, s.screen...)
-		s.audio, s.video, s.screen = nil, nil, nil
-		s.mu.Unlock()
-		for _, t := range tracks {
-			if t != nil {
-				t.Close()
-				s.c.localMedia(t, true)
-			}
+		for _, t := range s.locals() {
+			t.Close()
+			s.c.localMedia(t, true)
 		}
+		s.mu.Lock()
+		s.audio, s.video, s.screen, s.added = nil, nil, nil, nil
+		s.mu.Unlock()
 		var received []*rtc.RemoteTrack
 		s.c.store.read(func(*State) { received = slices.Collect(maps.Values(s.red.media)) })
 		for _, t := range received {
@@ -390,6 +411,8 @@ func (s *session) dispatch(method string, params json.RawMessage) error {
 		return decode(params, s.trackRequested)
 	case protocol.OnChangeTrackMute:
 		return decode(params, s.tracksRequested)
+	case onWhiteboard:
+		return decode(params, s.whiteboardChanged)
 	case protocol.OnPollStart:
 		return decode(params, s.pollsStarted)
 	case protocol.OnPollStop:

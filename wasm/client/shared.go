@@ -27,6 +27,40 @@ func (c *Client) SetSessionValue(ctx context.Context, key string, value json.Raw
 	return set, nil
 }
 
+// metadataKey is the key of the session's metadata, an older form of the same.
+const metadataKey = "default"
+
+// SetSessionMetadata changes the one value that every session has.
+func (c *Client) SetSessionMetadata(ctx context.Context, value json.RawMessage) error {
+	set, err := c.SetSessionValue(ctx, metadataKey, value)
+	if err == nil {
+		c.store.update(func(t *tx) { t.setMetadata(set.Data) })
+	}
+	return err
+}
+
+// FetchSessionMetadata reads it into the state.
+func (c *Client) FetchSessionMetadata(ctx context.Context) error {
+	s, err := c.inRoom()
+	if err != nil {
+		return err
+	}
+	var got protocol.MetadataValue
+	params := struct {
+		Key string `json:"key"`
+	}{metadataKey}
+	if err := s.link.request(ctx, protocol.MethodGetMetadata, params, &got); err != nil {
+		return asError(err, "NONE")
+	}
+	c.store.update(func(t *tx) { t.setMetadata(got.Data) })
+	return nil
+}
+
+func (t *tx) setMetadata(value json.RawMessage) {
+	t.SessionMetadata = value
+	t.markField(fieldMetadata)
+}
+
 // ObserveSession begins (on) or ends to follow values of the session store: the
 // state has those that are followed.
 func (c *Client) ObserveSession(ctx context.Context, keys []string, on bool) error {

@@ -41,8 +41,13 @@ type State struct {
 	RoleChangeRequests  []RoleChangeRequest          `json:"roleChangeRequests"`
 	SessionStore        map[string]json.RawMessage   `json:"sessionStore"`
 	Polls               map[string]Poll              `json:"polls"`
+	SessionMetadata     json.RawMessage              `json:"sessionMetadata,omitempty"` // the session store's value "default"
+	Whiteboards         map[string]Whiteboard        `json:"whiteboards"`
 	Preview             *PreviewState                `json:"preview,omitempty"`
 	Errors              []Error                      `json:"errors"`
+	Debug               *DebugInfo                   `json:"debug,omitempty"`
+
+	ignored map[string]bool // types of messages that are not kept
 }
 
 // Room is what is known of the room as a whole.
@@ -64,6 +69,12 @@ type Room struct {
 	JoinedAt    int64     `json:"joinedAt,omitempty"`
 	PeerCount   *int      `json:"peerCount,omitempty"` // nil until the server has counted
 	IsLargeRoom bool      `json:"isLargeRoom,omitempty"`
+
+	Transcriptions   []TranscriptionState `json:"transcriptions,omitempty"`
+	IsEffectsEnabled bool                 `json:"isEffectsEnabled"`
+	IsVBEnabled      bool                 `json:"isVBEnabled"`
+	EffectsKey       string               `json:"effectsKey,omitempty"`
+	IsHIPAAEnabled   bool                 `json:"isHipaaEnabled"`
 }
 
 // RunState is the state of one recording or RTMP push.
@@ -202,6 +213,13 @@ type RoleChangeRequest struct {
 	Token       string `json:"token"`
 }
 
+// DebugInfo says how the client is connected.
+type DebugInfo struct {
+	WebsocketURL string   `json:"websocketURL"`
+	EnabledFlags []string `json:"enabledFlags"`
+	InitEndpoint string   `json:"initEndpoint"`
+}
+
 // PreviewState names what is previewed.
 type PreviewState struct {
 	LocalPeer  string `json:"localPeer,omitempty"`
@@ -223,7 +241,9 @@ func newState() State {
 		RoleChangeRequests:  []RoleChangeRequest{},
 		SessionStore:        map[string]json.RawMessage{},
 		Polls:               map[string]Poll{},
+		Whiteboards:         map[string]Whiteboard{},
 		Errors:              []Error{},
+		ignored:             map[string]bool{},
 	}
 }
 
@@ -241,7 +261,9 @@ func (s State) clone() State {
 	c.RoleChangeRequests = slices.Clone(s.RoleChangeRequests)
 	c.Polls = maps.Clone(s.Polls)
 	c.SessionStore = maps.Clone(s.SessionStore)
+	c.Whiteboards = maps.Clone(s.Whiteboards)
 	c.Errors = slices.Clone(s.Errors)
+	c.ignored = maps.Clone(s.ignored)
 	return c
 }
 

@@ -39,6 +39,7 @@ type MessagesPatch struct {
 type Sink struct {
 	Patch        func(Patch)
 	Notification func(Notification)
+	Figures      func(Figures) // see WatchFigures
 }
 
 // store owns the state. Changes are made in update; what changed is delivered
@@ -51,7 +52,8 @@ type store struct {
 	state     State
 	dirty     dirty
 	waiting   []Notification
-	dropped   uint64 // notifications nobody took in time
+	figures   *Figures // the latest, not yet delivered
+	dropped   uint64   // notifications nobody took in time
 	version   uint64
 	changes   uint64 // calls of update
 	delivered uint64 // of them
@@ -90,6 +92,8 @@ func (s *store) deliver() {
 	patch, changed := s.takePatch()
 	notifications := s.waiting
 	s.waiting = nil
+	figures := s.figures
+	s.figures = nil
 	upTo := s.changes
 	s.mu.Unlock()
 
@@ -100,6 +104,9 @@ func (s *store) deliver() {
 		for _, n := range notifications {
 			s.sink.Notification(n)
 		}
+	}
+	if figures != nil && s.sink.Figures != nil {
+		s.sink.Figures(*figures)
 	}
 
 	s.mu.Lock()
@@ -187,6 +194,10 @@ func (s *store) field(name string) any {
 		return slices.Clone(st.RoleChangeRequests)
 	case fieldPreview:
 		return st.Preview
+	case fieldMetadata:
+		return st.SessionMetadata
+	case fieldDebug:
+		return st.Debug
 	case fieldErrors:
 		return slices.Clone(st.Errors)
 	}
@@ -206,6 +217,10 @@ func (s *store) entry(field, id string) any {
 	case fieldPolls:
 		if p, ok := s.state.Polls[id]; ok {
 			return p
+		}
+	case fieldWhiteboards:
+		if w, ok := s.state.Whiteboards[id]; ok {
+			return w
 		}
 	case fieldShared:
 		if v, ok := s.state.SessionStore[id]; ok {
@@ -231,7 +246,26 @@ const (
 	fieldPolls     = "polls"
 	fieldPreview   = "preview"
 	fieldErrors    = "errors"
+	fieldMetadata  = "sessionMetadata"
+	fieldDebug     = "debug"
+
+	fieldWhiteboards = "whiteboards"
 )
+
+// tell delivers what was measured; figures that nobody took meanwhile are lost.
+func (s *store) tell(f Figures) {
+	s.mu.Lock()
+	s.figures = &f
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *store) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
 
 // snapshot copies the state.
 func (s *store) snapshot() State {
@@ -255,10 +289,7 @@ func (s *store) update(fn func(*tx)) {
 	fn(t)
 	s.changes++
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.signal()
 	for _, fn := range t.after {
 		fn()
 	}
@@ -379,7 +410,7 @@ func (t *tx) fail(e *Error) {
 func (t *tx) reset() {
 	keep := *t.State
 	*t.State = newState()
-	t.Devices, t.Settings, t.Errors = keep.Devices, keep.Settings, keep.Errors
+	t.Devices, t.Settings, t.Errors, t.ignored = keep.Devices, keep.Settings, keep.Errors, keep.ignored
 	*t.dirty = dirty{any: true, reset: true}
 	t.markField(fieldSettings)
 	t.markField(fieldDevices)

@@ -35,7 +35,9 @@ type LocalTrack struct {
 	Kind     Kind
 
 	stream *Stream
-	screen bool
+	// given: its source was handed over once (a screen, an application's own
+	// track), and cannot be opened again.
+	given bool
 	// anchor is a track of nothing. It is what the transceiver is made with, so
 	// that the id in SDP is known before any device is open and never changes.
 	anchor js.Value
@@ -142,11 +144,26 @@ func (c *Capture) Screen(ctx context.Context, o ScreenOptions) (video, audio *Lo
 			return nil
 		}
 		t := newLocalTrack(kind, stream)
-		t.screen = true
+		t.given = true
 		t.setLive(tracks.Index(0))
 		return t
 	}
 	return wrap(Video, captured.Call("getVideoTracks")), wrap(Audio, captured.Call("getAudioTracks")), nil
+}
+
+// Adopt makes a local track of the application's own MediaStreamTrack; its id
+// is that track's.
+func (c *Capture) Adopt(native js.Value) (*LocalTrack, error) {
+	if native.Type() != js.TypeObject || native.Get("id").Type() != js.TypeString {
+		return nil, errors.New("not a MediaStreamTrack")
+	}
+	stream := NewStream()
+	t := &LocalTrack{
+		ID: native.Get("id").String(), StreamID: stream.ID, Kind: Kind(native.Get("kind").String()), stream: stream,
+		given: true, anchor: native, sender: js.Undefined(),
+	}
+	t.setLive(native)
+	return t, nil
 }
 
 // Devices lists what there is. Names are empty until the user allowed one.
@@ -352,7 +369,7 @@ func (t *LocalTrack) SetEnabled(ctx context.Context, on bool) error {
 	live := t.live
 	t.mu.Unlock()
 	switch {
-	case live.Truthy() && (t.Kind == Audio || t.screen || on):
+	case live.Truthy() && (t.Kind == Audio || t.given || on):
 		live.Set("enabled", on)
 		return nil
 	case on:
@@ -371,7 +388,7 @@ func (t *LocalTrack) SetVideo(ctx context.Context, v VideoConstraints) error {
 	t.video = v
 	live := t.live.Truthy()
 	t.mu.Unlock()
-	if !live || t.screen {
+	if !live || t.given {
 		return nil
 	}
 	return t.open(ctx)
@@ -383,7 +400,7 @@ func (t *LocalTrack) SetAudio(ctx context.Context, a AudioConstraints) error {
 	t.audio = a
 	live := t.live
 	t.mu.Unlock()
-	if !live.Truthy() || t.screen {
+	if !live.Truthy() || t.given {
 		return nil
 	}
 	enabled := live.Get("enabled").Bool()

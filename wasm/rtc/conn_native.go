@@ -4,6 +4,7 @@ package rtc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,8 @@ type Engine struct {
 	// Loopback also gathers candidates of the loopback interface: a server on
 	// the same machine is reached even without any other network.
 	Loopback bool
+	// Settings may change Pion's settings before they are used; nil changes nothing.
+	Settings func(*webrtc.SettingEngine)
 
 	once sync.Once
 	api  *webrtc.API
@@ -38,6 +41,9 @@ func (e *Engine) init() {
 		// such as a candidate that is late for a restart.
 		settings.LoggerFactory = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
 		settings.SetIncludeLoopbackCandidate(e.Loopback)
+		if e.Settings != nil {
+			e.Settings(&settings)
+		}
 		e.api = webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings))
 	})
 }
@@ -238,6 +244,24 @@ func (c *Conn) flush() error {
 
 // State is the connection's present state.
 func (c *Conn) State() webrtc.PeerConnectionState { return c.pc.ConnectionState() }
+
+// Stats is what the connection measured up to now. Pion counts no packets of
+// tracks by itself, so this is about the connection alone.
+func (c *Conn) Stats(context.Context) ([]Stat, error) {
+	var stats []Stat
+	for _, entry := range c.pc.GetStats() {
+		text, err := json.Marshal(entry)
+		if err != nil {
+			return nil, fmt.Errorf("stats: %w", err)
+		}
+		var s Stat
+		if err := json.Unmarshal(text, &s); err != nil {
+			return nil, fmt.Errorf("stats: %w", err)
+		}
+		stats = append(stats, s)
+	}
+	return stats, nil
+}
 
 // Close ends the connection. Handlers are not called afterwards.
 func (c *Conn) Close() error {
