@@ -141,6 +141,12 @@ type RoomInfo struct {
 	LargeRoomOptimization bool   `json:"large_room_optimization"`
 }
 
+// NodeInfo is the params of node-info: a client that knew another node makes its
+// connections anew (§7.9).
+type NodeInfo struct {
+	SFUNodeID string `json:"sfu_node_id"`
+}
+
 // SessionInfo is the params of session-info.
 type SessionInfo struct {
 	SessionID  string `json:"session_id"`

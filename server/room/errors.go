@@ -28,6 +28,7 @@ var (
 	errPeerIDTaken  = &protocol.Error{Code: protocol.CodeForbidden, Message: "this peer id belongs to another token"}
 	errRoomDisabled = &protocol.Error{Code: protocol.CodeForbidden, Message: "the room is disabled"}
 	errForgotten    = &protocol.Error{Code: protocol.CodeGone, Message: "the server does not know this session any more, join again"}
+	errStaleNode    = &protocol.Error{Code: protocol.CodeStaleNode, Message: "this is for connections that are no more"}
 	errStaleToken   = &protocol.Error{Code: protocol.CodeForbidden, Message: "this role change was not asked for, or its time is over"}
 )
 

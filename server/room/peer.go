@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
 	"golang.org/x/time/rate"
 
 	"amphi/server/policy"
@@ -43,7 +42,7 @@ type Peer struct {
 	log  *slog.Logger
 
 	sink  atomic.Pointer[sinkRef]
-	media atomic.Pointer[sfu.Peer] // nil for peers without WebRTC
+	media atomic.Pointer[connections] // nil for peers without WebRTC
 	chat  *rate.Limiter
 	// What the observer hears of the peer is bounded in number and in bytes.
 	reports     *rate.Limiter
@@ -51,6 +50,9 @@ type Peer struct {
 	heard       atomic.Uint64 // number of the newest event of the past when the socket last showed a sign of life
 
 	// What follows is owned by the room's goroutine.
+	node         string // name of the place of the connections, see moveMedia
+	moves        int    // how often it was given a new node
+	moving       bool   // the client was told of a new node and has forgotten all tracks
 	tokenHash    [32]byte
 	agent        string
 	phase        phase
@@ -121,7 +123,7 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
 			chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
 			reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
-			tokenHash: id.TokenHash, agent: id.Agent, role: role, groups: []string{}, withdrawn: map[string]bool{},
+			node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, role: role, groups: []string{}, withdrawn: map[string]bool{},
 			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 		}
 		p.sink.Store(&sinkRef{sink})
@@ -159,6 +161,9 @@ func (r *Room) reconnect(p *Peer, id Identity, sink Sink) error {
 		r.hidden--
 		r.announceJoin(p)
 	}
+	if p.moving {
+		p.tellNode()
+	}
 	p.notify(protocol.OnPeerList, r.peerList(p))
 	p.notify(protocol.OnSessionInfo, r.sessionInfo())
 	p.tellMetadata(slices.Sorted(maps.Keys(p.observed))) // it may have missed changes, and does not ask again
@@ -189,20 +194,26 @@ func (p *Peer) Disconnected(sink Sink, goingAway bool) {
 		if goingAway {
 			hide = r.limits.ForgetClosedTab
 		}
-		p.timer = r.after(hide, func() {
-			if p.phase != joined || p.sink.Load() != nil {
-				return
-			}
-			r.announceLeave(p)
-			p.hidden = true
-			r.hidden++
-			p.timer = r.after(max(0, r.limits.ForgetAfter-hide), func() {
-				if p.phase == joined && p.sink.Load() == nil {
-					r.remove(p, Departure{Reason: LeftSocket})
-				}
-			})
-		})
+		r.await(p, hide)
 		return nil
+	})
+}
+
+// await waits for somebody without a socket to come back. After hide the others
+// see them leave.
+func (r *Room) await(p *Peer, hide time.Duration) {
+	p.timer = r.after(hide, func() {
+		if p.phase != joined || p.sink.Load() != nil {
+			return
+		}
+		r.announceLeave(p)
+		p.hidden = true
+		r.hidden++
+		p.timer = r.after(max(0, r.limits.ForgetAfter-hide), func() {
+			if p.phase == joined && p.sink.Load() == nil {
+				r.remove(p, Departure{Reason: LeftSocket})
+			}
+		})
 	})
 }
 
@@ -210,7 +221,8 @@ func (p *Peer) Disconnected(sink Sink, goingAway bool) {
 // publish connection's first offer for roles with WebRTC (§3.6.1).
 func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResult, error) {
 	r := p.room
-	result := protocol.AnswerResult{SFUNodeID: r.registry.cfg.NodeID}
+	var result protocol.AnswerResult
+	var media *connections
 	err := r.do(ctx, func() error {
 		switch {
 		case p.phase == left:
@@ -230,15 +242,19 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 			return err
 		}
 		p.phase = joining
+		result.SFUNodeID = p.node
+		if req.Offer != nil {
+			media = p.openMedia()
+		}
 		return nil
 	})
 	if err != nil {
 		return result, err
 	}
 
-	if req.Offer != nil {
+	if media != nil {
 		result.Type = "answer"
-		result.SDP, err = p.openMedia().Publish(ctx, req.Offer.SDP, nil)
+		result.SDP, err = media.Publish(ctx, req.Offer.SDP, nil)
 	}
 
 	if commit := r.do(ctx, func() error {
@@ -266,8 +282,8 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 			return r.registry.cfg.Records.PeerJoined(ctx, r.session, stay)
 		})
 		p.log.Info("peer joined", "name", p.info.Name, "role", p.role.Name)
-		if m := p.media.Load(); m != nil {
-			m.StartSubscribe(p.autoVideo)
+		if media != nil {
+			media.StartSubscribe(p.autoVideo)
 		}
 		return nil
 	}); commit != nil {
@@ -435,40 +451,4 @@ func (p *Peer) stop() {
 	if s := p.sink.Swap(nil); s != nil {
 		s.Close("left the room")
 	}
-}
-
-// openMedia returns the peer's connections, made on first use.
-func (p *Peer) openMedia() *sfu.Peer {
-	if m := p.media.Load(); m != nil {
-		return m
-	}
-	m := p.room.registry.cfg.SFU.NewPeer(p.ID, mediaSignals{p})
-	p.media.Store(m)
-	return m
-}
-
-// mediaSignals carries what the SFU says to the peer's socket.
-type mediaSignals struct{ peer *Peer }
-
-// Candidate implements sfu.Signals.
-func (s mediaSignals) Candidate(target sfu.Target, c webrtc.ICECandidateInit) {
-	s.peer.notify(protocol.MethodTrickle, protocol.Trickle{
-		Target: int(target),
-		Candidate: protocol.Candidate{
-			Candidate: c.Candidate, SDPMid: c.SDPMid, SDPMLineIndex: c.SDPMLineIndex, UsernameFragment: c.UsernameFragment,
-		},
-	})
-}
-
-// Offer implements sfu.Signals.
-func (s mediaSignals) Offer(sdp string) {
-	s.peer.notify(protocol.MethodOffer, protocol.SubscribeOffer{
-		Type: "offer", SDP: sdp, SFUNodeID: s.peer.room.registry.cfg.NodeID,
-	})
-}
-
-// Disconnected implements sfu.Signals. The client restarts a lost publish
-// connection, the SFU a lost subscribe connection; the room has nothing to add.
-func (s mediaSignals) Disconnected(target sfu.Target) {
-	s.peer.log.Info("media connection lost", "target", int(target))
 }

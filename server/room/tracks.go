@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/pion/webrtc/v4"
 
 	"amphi/server/protocol"
 	"amphi/server/sfu"
@@ -22,11 +19,9 @@ const (
 // is exactly req.Tracks; the others are told of the difference (§3.6.2).
 func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerResult, error) {
 	r := p.room
-	result := protocol.AnswerResult{Type: "answer", SFUNodeID: r.registry.cfg.NodeID}
-	if req.SFUNodeID != "" && req.SFUNodeID != result.SFUNodeID {
-		return result, protocol.Errorf(protocol.CodeStaleNode, "this offer is for another node")
-	}
+	result := protocol.AnswerResult{Type: "answer"}
 	var infos []sfu.TrackInfo
+	var media *connections
 	err := r.do(ctx, func() error {
 		switch p.phase {
 		case joined:
@@ -37,6 +32,9 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 			return errForgotten
 		default:
 			return errLeft
+		}
+		if result.SFUNodeID = p.node; req.SFUNodeID != "" && req.SFUNodeID != p.node {
+			return errStaleNode
 		}
 		// A demoted client renegotiates to unpublish, even when nothing is left to it.
 		if !p.role.WebRTC() && p.media.Load() == nil {
@@ -53,18 +51,29 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 			}
 			infos = append(infos, sfu.TrackInfo{ID: t.TrackID, StreamID: t.StreamID, Kind: kind})
 		}
+		media = p.openMedia()
 		return nil
 	})
 	if err != nil {
 		return result, err
 	}
 
-	media := p.openMedia()
-	if result.SDP, err = media.Publish(ctx, req.Desc.SDP, infos); err != nil {
+	result.SDP, err = media.Publish(ctx, req.Desc.SDP, infos)
+	if p.media.Load() != media && !errors.Is(err, sfu.ErrBadSDP) {
+		return result, errStaleNode // moved meanwhile, or gone
+	}
+	if err != nil {
 		return result, mediaError(err)
 	}
 
 	return result, p.doJoined(ctx, func() error {
+		if p.media.Load() != media {
+			return errStaleNode
+		}
+		if p.moving {
+			p.moving = false
+			r.tellTracks(p)
+		}
 		// The role may have changed while the media was negotiated.
 		for id, t := range req.Tracks {
 			if !p.role.MayPublish(string(t.Kind), t.Source) {
@@ -117,7 +126,7 @@ func (p *Peer) checkTracks(tracks map[string]protocol.Track) error {
 
 // setTracks replaces the peer's published tracks and tells the others what went
 // and what came.
-func (p *Peer) setTracks(tracks map[string]protocol.Track, media *sfu.Peer) {
+func (p *Peer) setTracks(tracks map[string]protocol.Track, media *connections) {
 	removed := map[string]protocol.Track{}
 	p.tracks = slices.DeleteFunc(p.tracks, func(t *track) bool {
 		if _, stays := tracks[t.TrackID]; stays {
@@ -167,51 +176,6 @@ func (p *Peer) TrackUpdate(ctx context.Context, req protocol.TrackUpdate) error 
 		}
 		return nil
 	})
-}
-
-// Answer takes the answer to the last subscribe offer.
-func (p *Peer) Answer(req protocol.Answer) error {
-	m := p.media.Load()
-	if m == nil {
-		return protocol.Errorf(protocol.CodeConflict, "an answer without an offer")
-	}
-	return mediaError(m.Answer(req.Desc.SDP))
-}
-
-// Trickle takes one ICE candidate of the client.
-func (p *Peer) Trickle(req protocol.Trickle) error {
-	m := p.media.Load()
-	if m == nil {
-		return protocol.Errorf(protocol.CodeConflict, "a candidate without a connection")
-	}
-	if req.Target != protocol.TargetPublish && req.Target != protocol.TargetSubscribe {
-		return protocol.Errorf(protocol.CodeBadRequest, "trickle target must be 0 or 1")
-	}
-	err := m.Candidate(sfu.Target(req.Target), webrtc.ICECandidateInit{
-		Candidate: req.Candidate.Candidate, SDPMid: req.Candidate.SDPMid,
-		SDPMLineIndex: req.Candidate.SDPMLineIndex, UsernameFragment: req.Candidate.UsernameFragment,
-	})
-	return mediaError(err)
-}
-
-// mediaError turns the SFU's refusals into the client's words.
-func mediaError(err error) error {
-	var code int
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sfu.ErrBadSDP), errors.Is(err, sfu.ErrBadTracks), errors.Is(err, sfu.ErrBadCandidate):
-		code = protocol.CodeBadRequest
-	case errors.Is(err, sfu.ErrUnexpectedAnswer):
-		code = protocol.CodeConflict
-	case errors.Is(err, sfu.ErrTooMany):
-		code = protocol.CodeTooMany
-	case errors.Is(err, sfu.ErrClosed):
-		return errLeft
-	default:
-		return err
-	}
-	return protocol.Errorf(code, "%s", strings.TrimPrefix(err.Error(), "sfu: "))
 }
 
 // subscribeAll tells the SFU for every peer whom it may hear and see. Peers of
