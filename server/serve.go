@@ -89,7 +89,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		ChatHistory: cfg.Chat.History,
 		Log:         log.With("part", "room"),
 	})
-	defer rooms.Close()
+	defer rooms.Suspend()
 
 	origin := &hls.Origin{}
 	lives = live.New(live.Config{
@@ -98,6 +98,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})
 
+	if err := resume(ctx, db, rooms, log); err != nil {
+		return err
+	}
 	verifier := &auth.Verifier{Keys: db}
 	signals := signal.New(admission{db, verifier, rooms}.check, rooms, log.With("part", "signal"))
 	signals.FrameBytes = cfg.Limits.MessageBytes
@@ -150,6 +153,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		return nil
 	})
 	group.Go(func() error { return hooks.Run(running) })
+	group.Go(func() error { return beat(running, db, log) })
 	group.Go(func() error {
 		<-running.Done()
 		log.Info("stopping", "at_most", cfg.ShutdownTimeout)
@@ -176,7 +180,7 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store
 		return nil, seeded, fmt.Errorf("cannot open the database: %w", err)
 	}
 	log.Info("database open", "at", store.Redacted(cfg.Database()))
-	sessions, jobs, err := db.Recover(ctx, time.Now())
+	sessions, jobs, err := db.Recover(ctx, time.Now(), room.DefaultLimits.ForgetAfter)
 	if err == nil && sessions+jobs > 0 {
 		log.Warn("the last run did not end by itself; what it left open was closed", "sessions", sessions, "jobs", jobs)
 	}
@@ -190,6 +194,42 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store
 		return nil, seeded, errors.Join(err, db.Close())
 	}
 	return db, seeded, nil
+}
+
+// resume makes the rooms again whose sessions the run before left open, before anybody comes back to them.
+func resume(ctx context.Context, db *store.Store, rooms *room.Registry, log *slog.Logger) error {
+	saved, err := db.LiveRooms(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot read what was live: %w", err)
+	}
+	for _, r := range saved {
+		if err := rooms.Resume(ctx, r.RoomID, []byte(r.State)); err != nil {
+			log.Error("a session could not be resumed", "room", r.RoomID, "session", r.SessionID, "err", err)
+			if err := db.CloseSession(ctx, r.SessionID, time.Now()); err != nil {
+				return fmt.Errorf("cannot close what was live: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// beatEvery is how often a server says that it is alive: so much of the time to resume may be lost by a crash.
+const beatEvery = 5 * time.Second
+
+// beat says that this server is alive until ctx ends.
+func beat(ctx context.Context, db *store.Store, log *slog.Logger) error {
+	t := time.NewTicker(beatEvery)
+	defer t.Stop()
+	for {
+		if err := db.Beat(context.WithoutCancel(ctx), time.Now()); err != nil {
+			log.Error("could not record that the server is alive", "err", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // admission decides who may open a socket.

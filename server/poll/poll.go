@@ -4,6 +4,7 @@
 package poll
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ type Poll struct {
 
 // ballot is what one voter has said so far.
 type ballot struct {
-	voter   protocol.Voter
+	voter   protocol.Voter            // by Poll.Name
 	answers map[int]protocol.PollVote // by question
 }
 
@@ -118,6 +119,44 @@ func (p *Poll) Describe(info protocol.PollInfo) error {
 
 // Info describes the poll as it is now.
 func (p *Poll) Info() protocol.PollInfo { return p.info }
+
+// State is all of a poll, to be kept for a while in JSON.
+type State struct {
+	Info      protocol.PollInfo       `json:"info"`
+	Questions []protocol.PollQuestion `json:"questions"`
+	Ballots   []Ballot                `json:"ballots"` // in the order of the first vote
+	MaxUsers  int                     `json:"max_users"`
+}
+
+// Ballot is what one voter has said so far. Of the answers to one question, the
+// last counts.
+type Ballot struct {
+	Voter   protocol.Voter      `json:"voter"`
+	Answers []protocol.PollVote `json:"answers"`
+}
+
+// State returns a copy of the poll.
+func (p *Poll) State() State {
+	s := State{Info: p.info, Questions: p.questions, MaxUsers: p.maxUsers}
+	for _, b := range p.order {
+		s.Ballots = append(s.Ballots, Ballot{b.voter, slices.Collect(maps.Values(b.answers))})
+	}
+	return s
+}
+
+// Restore makes the poll again.
+func Restore(s State) *Poll {
+	p := &Poll{info: s.Info, questions: s.Questions, ballots: map[string]*ballot{}, maxUsers: s.MaxUsers}
+	for _, saved := range s.Ballots {
+		b := &ballot{voter: saved.Voter, answers: map[int]protocol.PollVote{}}
+		for _, v := range saved.Answers {
+			b.answers[v.Question] = v
+		}
+		p.ballots[b.voter.Hash] = b
+		p.order = append(p.order, b)
+	}
+	return p
+}
 
 // Quiz says whether answers are right or wrong.
 func (p *Poll) Quiz() bool { return p.info.Type == "quiz" }

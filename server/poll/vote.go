@@ -12,16 +12,18 @@ import (
 	"amphi/server/protocol"
 )
 
-// key tells voters apart. Somebody without a user id is told by the peer id.
+// key tells voters apart, and says nothing of them outside of this poll. Somebody
+// without a user id is told by the peer id.
 func (p *Poll) key(v protocol.Voter) string {
+	by := "peer " + v.PeerID
 	switch {
 	case p.info.Mode == ByUserName && v.UserName != "":
-		return "name " + v.UserName
+		by = "name " + v.UserName
 	case p.info.Mode == ByUserID && v.UserID != "":
-		return "user " + v.UserID
-	default:
-		return "peer " + v.PeerID
+		by = "user " + v.UserID
 	}
+	sum := sha256.Sum256([]byte(p.info.PollID + "\x00" + by))
+	return hex.EncodeToString(sum[:16])
 }
 
 // score is how many points an answer gets.
@@ -32,15 +34,14 @@ func score(q protocol.PollQuestion, v protocol.PollVote) int {
 	return max(1, q.Question.Weight)
 }
 
-// Name is how a voter is shown: by a hash that says nothing outside of this poll
-// if it is anonymous.
+// Name is how a voter is kept and shown: by no more than the key if the poll is
+// anonymous.
 func (p *Poll) Name(v protocol.Voter) protocol.Voter {
-	sum := sha256.Sum256([]byte(p.info.PollID + "\x00" + p.key(v)))
-	hash := hex.EncodeToString(sum[:16])
+	key := p.key(v)
 	if p.info.Anonymous {
-		return protocol.Voter{Hash: hash}
+		return protocol.Voter{Hash: key}
 	}
-	v.Hash = hash
+	v.Hash = key
 	return v
 }
 
@@ -72,7 +73,7 @@ func (p *Poll) Vote(voter protocol.Voter, votes []protocol.PollVote, now time.Ti
 		}
 	}
 	if b == nil {
-		b = &ballot{voter: voter, answers: map[int]protocol.PollVote{}}
+		b = &ballot{voter: p.Name(voter), answers: map[int]protocol.PollVote{}}
 		p.ballots[key] = b
 		p.order = append(p.order, b)
 	}
@@ -173,11 +174,10 @@ func (p *Poll) Responses(of *protocol.Voter, from, count int) protocol.PollRespo
 	}
 	all := []protocol.PollResponse{}
 	for _, b := range ballots {
-		who := p.Name(b.voter)
 		for i, q := range p.questions {
 			if v, ok := b.answers[i+1]; ok {
 				all = append(all, protocol.PollResponse{
-					Final: q.Question.Once || p.info.State == protocol.PollStopped, Response: v, Peer: who,
+					Final: q.Question.Once || p.info.State == protocol.PollStopped, Response: v, Peer: b.voter,
 				})
 			}
 		}
@@ -230,7 +230,7 @@ func (p *Poll) Leaderboard(question, from, count int) protocol.Leaderboard {
 	asked := 0
 	var entries []protocol.LeaderboardEntry
 	for _, b := range p.order {
-		e := protocol.LeaderboardEntry{Peer: p.Name(b.voter)}
+		e := protocol.LeaderboardEntry{Peer: b.voter}
 		asked = 0
 		for i, q := range p.questions {
 			if question != 0 && question != i+1 {

@@ -88,6 +88,11 @@ func (r Records) SessionEnded(ctx context.Context, s room.Session, e room.Ending
 	return r.DB.RoomEnded(ctx, s.ID, store.RoomEnd{At: e.At, PeerID: e.By, Lock: e.Lock, Reason: e.Reason})
 }
 
+// SaveState implements room.Records.
+func (r Records) SaveState(ctx context.Context, s room.Session, state []byte) error {
+	return r.DB.SaveLiveRoom(ctx, store.LiveRoom{RoomID: s.RoomID, SessionID: s.ID, State: string(state)})
+}
+
 // LinkedPolls implements room.Records.
 func (r Records) LinkedPolls(ctx context.Context, roomID string) ([]room.LinkedPoll, error) {
 	rec, err := r.DB.AnyRoom(ctx, roomID)

@@ -40,22 +40,21 @@ func (p *Peer) Broadcast(ctx context.Context, req protocol.Broadcast) (result pr
 			Peer: &from, Roles: req.Roles, Private: req.PeerID != "",
 			MessageID: result.MessageID, Timestamp: result.Timestamp, Info: req.Info,
 		}
-		sender := p.ID
-		to := func(o *Peer) bool { return o.ID != sender }
+		to := audience{But: p.ID}
 		switch {
 		case req.PeerID != "":
 			if r.visible(req.PeerID) == nil {
 				return errNoPeer
 			}
 			event.Roles = nil
-			to = func(o *Peer) bool { return o.ID == req.PeerID && o.ID != sender }
+			to.Only = req.PeerID
 		case len(req.Roles) > 0:
 			for _, name := range req.Roles {
 				if r.role(name) == nil {
 					return errNoRole
 				}
 			}
-			to = func(o *Peer) bool { return o.ID != sender && slices.Contains(req.Roles, o.role.Name) }
+			to.Roles = req.Roles
 		}
 		r.say(p, event, to)
 		return nil
@@ -104,6 +103,7 @@ func (p *Peer) changeGroup(ctx context.Context, req protocol.GroupChange, in boo
 		if in != has {
 			r.announceChange(target, true)
 			r.touchStage(target)
+			r.changed()
 		}
 		result.Groups = target.groups
 		return nil
@@ -131,19 +131,19 @@ func (r *Room) Say(ctx context.Context, info protocol.Message, role, peerID stri
 		event := protocol.BroadcastEvent{
 			Private: peerID != "", MessageID: uuid.NewString(), Timestamp: time.Now().UnixMilli(), Info: info,
 		}
-		to := everybody
+		var to audience
 		switch {
 		case peerID != "":
 			if r.visible(peerID) == nil {
 				return errNoPeer
 			}
-			to = func(o *Peer) bool { return o.ID == peerID }
+			to.Only = peerID
 		case role != "":
 			if r.role(role) == nil {
 				return errNoRole
 			}
 			event.Roles = []string{role}
-			to = func(o *Peer) bool { return o.role.Name == role }
+			to.Roles = event.Roles
 		}
 		r.say(nil, event, to)
 		return nil

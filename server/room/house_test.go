@@ -29,6 +29,7 @@ type house struct {
 	record   Record
 	sessions []string // what was recorded, in order
 	linked   []LinkedPoll
+	saved    []byte
 	streamer *countingStreamer
 }
 
@@ -90,6 +91,13 @@ func (h *house) SessionEnded(_ context.Context, _ Session, e Ending) error {
 
 func (h *house) SessionClosed(_ context.Context, s Session, _ time.Time) error {
 	return h.note("closed " + s.ID)
+}
+
+func (h *house) SaveState(_ context.Context, _ Session, state []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.saved = state
+	return nil
 }
 
 func (h *house) PeerRenamed(_ context.Context, _ Session, p Stay) error {

@@ -72,6 +72,10 @@ type Records interface {
 	SessionEnded(ctx context.Context, s Session, e Ending) error
 	SessionClosed(ctx context.Context, s Session, at time.Time) error
 
+	// SaveState keeps the state of a session until it is closed, in place of the one
+	// before.
+	SaveState(ctx context.Context, s Session, state []byte) error
+
 	// LinkedPolls returns the polls that the room's sessions begin with.
 	LinkedPolls(ctx context.Context, roomID string) ([]LinkedPoll, error)
 	PollStarted(ctx context.Context, s Session, r PollRun) error

@@ -116,6 +116,7 @@ func (r *Room) setInfo(p *Peer, name, data *string) {
 	if data != nil {
 		p.info.Data = *data
 	}
+	r.changed()
 	if name == nil || *name == p.info.Name {
 		return
 	}

@@ -42,6 +42,7 @@ func TestMoveMedia(t *testing.T) {
 	annBox.take()
 	bobBox.take()
 
+	stale := annPub.offer()
 	old := ann.media.Load()
 	mediaSignals{ann, old}.Disconnected(sfu.Publish) // the client mends this itself
 	mediaSignals{ann, old}.Disconnected(sfu.Subscribe)
@@ -55,7 +56,7 @@ func TestMoveMedia(t *testing.T) {
 	}
 
 	// What is under way for the old connections is refused.
-	_, err := ann.Offer(t.Context(), protocol.Offer{Desc: annPub.offer(), Tracks: nil, SFUNodeID: "node-1"})
+	_, err := ann.Offer(t.Context(), protocol.Offer{Desc: stale, Tracks: nil, SFUNodeID: "node-1"})
 	wantCode(t, err, protocol.CodeStaleNode)
 	wantCode(t, ann.Answer(protocol.Answer{SFUNodeID: "node-1"}), protocol.CodeConflict)
 	mediaSignals{ann, old}.Offer("from the old connection")

@@ -74,6 +74,7 @@ func (p *Peer) SetMetadata(ctx context.Context, req protocol.SetMetadata) (v pro
 		if v, err = r.store.set(req.Key, req.Data, p.ID); err != nil {
 			return err
 		}
+		r.changed()
 		change := protocol.MetadataChange{Values: []protocol.MetadataValue{v}}
 		r.tell(protocol.OnMetadataChange, change, func(o *Peer) bool { return o.observed[v.Key] })
 		return nil
@@ -110,6 +111,7 @@ func (p *Peer) ListenMetadata(ctx context.Context, req protocol.ListenMetadata) 
 			p.observed[key] = true
 		}
 		p.tellMetadata(fresh)
+		p.room.changed()
 		return nil
 	})
 }

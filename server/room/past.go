@@ -1,6 +1,8 @@
 package room
 
 import (
+	"encoding/json"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/time/rate"
@@ -25,12 +27,26 @@ const maxPast = 256
 // pastEvent is one frame that was sent.
 type pastEvent struct {
 	number uint64
-	frame  []byte
-	to     func(*Peer) bool // asked again: somebody's role may be another by now
-	chat   bool             // those who join late are sent it
+	Frame  json.RawMessage `json:"frame"`
+	To     audience        `json:"to"`
+	Chat   bool            `json:"chat"` // those who join late are sent it
 }
 
-func (s *past) add(frame []byte, to func(*Peer) bool, chat bool) {
+// audience says who hears of something; the zero one is everybody. It is asked
+// again later, when somebody may have another role.
+type audience struct {
+	But         string   `json:"but,omitempty"`  // peer id of the sender
+	Only        string   `json:"only,omitempty"` // peer id
+	Roles       []string `json:"roles,omitempty"`
+	PollReaders bool     `json:"poll_readers,omitempty"`
+}
+
+func (a *audience) has(p *Peer) bool {
+	return p.ID != a.But && (a.Only == "" || p.ID == a.Only) &&
+		(len(a.Roles) == 0 || slices.Contains(a.Roles, p.role.Name)) && (!a.PollReaders || p.readsPolls())
+}
+
+func (s *past) add(frame []byte, to audience, chat bool) {
 	if len(s.events) == maxPast {
 		s.events = append(s.events[:0], s.events[1:]...)
 	}
@@ -39,11 +55,12 @@ func (s *past) add(frame []byte, to func(*Peer) bool, chat bool) {
 
 // tellRemembered is tell for what a peer must hear of even if its socket is lost
 // at the moment.
-func (r *Room) tellRemembered(method string, params any, to func(*Peer) bool, chat bool) {
+func (r *Room) tellRemembered(method string, params any, to audience, chat bool) {
 	frame := protocol.Notification(method, params)
 	r.past.add(frame, to, chat)
+	r.changed()
 	for _, p := range r.order {
-		if to(p) {
+		if to.has(p) {
 			p.send(frame)
 		}
 	}
@@ -54,8 +71,8 @@ func (r *Room) tellRemembered(method string, params any, to func(*Peer) bool, ch
 func (r *Room) tellHistory(p *Peer) {
 	var frames [][]byte
 	for i := len(r.past.events) - 1; i >= 0 && len(frames) < r.registry.cfg.ChatHistory; i-- {
-		if e := &r.past.events[i]; e.chat && e.to(p) {
-			frames = append(frames, e.frame)
+		if e := &r.past.events[i]; e.Chat && e.To.has(p) {
+			frames = append(frames, e.Frame)
 		}
 	}
 	for i := range frames {
@@ -68,8 +85,8 @@ func (r *Room) tellHistory(p *Peer) {
 // comes twice, with the same id: a message that is lost would be worse.
 func (r *Room) tellMissed(p *Peer) {
 	for i := range r.past.events {
-		if e := &r.past.events[i]; e.number > p.heard.Load() && e.to(p) {
-			p.send(e.frame)
+		if e := &r.past.events[i]; e.number > p.heard.Load() && e.To.has(p) {
+			p.send(e.Frame)
 		}
 	}
 }
@@ -93,14 +110,14 @@ func newSayingLimiter() *rate.Limiter { return rate.NewLimiter(sayingsPerSecond,
 // typeTranscript is the type of captions, which are not part of the chat (§3.7.6).
 const typeTranscript = "hms_transcript"
 
-// say sends a message to all whom to accepts and keeps it for the others. from is
+// say sends a message to its audience and keeps it for those who are not there. from is
 // nil for the API.
-func (r *Room) say(from *Peer, event protocol.BroadcastEvent, to func(*Peer) bool) {
+func (r *Room) say(from *Peer, event protocol.BroadcastEvent, to audience) {
 	chat := event.Info.Type == "chat"
 	if chat {
 		r.tellRemembered(protocol.OnBroadcast, event, to, !event.Private)
 	} else {
-		r.tell(protocol.OnBroadcast, event, to)
+		r.tell(protocol.OnBroadcast, event, to.has)
 	}
 	limit := r.reactions
 	if chat {

@@ -119,20 +119,14 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 		case len(r.peers) >= r.limits.Peers:
 			return errRoomFull
 		}
-		p = &Peer{
-			ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
-			chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
-			reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
-			node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, role: role, groups: []string{}, withdrawn: map[string]bool{},
-			info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
-		}
+		p = newPeer(r, id, role)
 		p.sink.Store(&sinkRef{sink})
 		r.peers[p.ID] = p
 		r.registry.retain(r)
 		p.sendPolicy()
 		p.notify(protocol.OnRoomInfo, r.info())
 		if role.Permissions.SendRoomState {
-			p.notify(protocol.OnRoomState, protocol.RoomStateEvent{PeerCount: r.countVisible(), Room: r.state()})
+			p.notify(protocol.OnRoomState, protocol.RoomStateEvent{PeerCount: r.countVisible(), Room: r.shown()})
 		}
 		return nil
 	})
@@ -140,6 +134,17 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 		return nil, err
 	}
 	return p, nil
+}
+
+// newPeer returns a peer in preview without a socket.
+func newPeer(r *Room, id Identity, role *policy.Role) *Peer {
+	return &Peer{
+		ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
+		chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
+		reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
+		node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, role: role, groups: []string{}, withdrawn: map[string]bool{},
+		info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
+	}
 }
 
 // reconnect gives a known peer a new socket and brings it up to date (§7.7).
@@ -275,6 +280,7 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 		r.tellRunningPolls(p)
 		p.Heard()
 		r.order = append(r.order, p)
+		r.changed()
 		r.grow()
 		r.announceJoin(p)
 		stay := p.stay()
@@ -314,6 +320,7 @@ func (r *Room) remove(p *Peer, why Departure) {
 	if p.phase == joined {
 		p.tracksChanged(TrackRemoved, p.tracks...)
 		why.At = time.Now()
+		r.changed()
 		stay := p.stay()
 		r.journal.add("peer left", func(ctx context.Context) error {
 			return r.registry.cfg.Records.PeerLeft(ctx, r.session, stay, why)
@@ -341,7 +348,7 @@ func (r *Room) peerList(to *Peer) protocol.PeerList {
 			peers[o.ID] = o.wire(true)
 		}
 	}
-	return protocol.PeerList{Peers: peers, Room: r.state()}
+	return protocol.PeerList{Peers: peers, Room: r.shown()}
 }
 
 // Update changes the peer's own name or metadata.

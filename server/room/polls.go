@@ -115,6 +115,7 @@ func (p *Peer) SetPoll(ctx context.Context, req protocol.PollInfo) (ref protocol
 			}
 		}
 		ref.PollID = req.PollID
+		r.changed()
 		if lp := r.polls.find(req.PollID); lp != nil {
 			return lp.Describe(req)
 		}
@@ -144,6 +145,7 @@ func (p *Peer) Poll(ctx context.Context, req protocol.PollRef) (info protocol.Po
 func (p *Peer) SetPollQuestions(ctx context.Context, req protocol.PollQuestions) (set protocol.PollQuestionsSet, err error) {
 	err = p.changePoll(ctx, req.PollID, func(lp *livePoll) error {
 		set = protocol.PollQuestionsSet{PollID: req.PollID, Total: len(req.Questions)}
+		p.room.changed()
 		return lp.SetQuestions(req.Questions)
 	})
 	return set, err
@@ -178,17 +180,25 @@ func (r *Room) startPoll(lp *livePoll, by string) error {
 	}
 	info := lp.Info()
 	lp.Seen(r.voters(info))
-	if info.Duration > 0 {
-		lp.end = r.after(time.Duration(info.Duration)*time.Second, func() {
-			if lp.end != nil {
-				r.endPoll(lp, "")
-			}
-		})
-	}
+	r.schedule(lp)
 	r.recordStart(lp, now)
 	r.log.Info("poll started", "poll", info.PollID, "questions", info.QuestionsCount, "by", by)
-	r.tellRemembered(protocol.OnPollStart, protocol.PollsEvent{Polls: []protocol.PollInfo{info}}, (*Peer).readsPolls, false)
+	r.tellRemembered(protocol.OnPollStart, protocol.PollsEvent{Polls: []protocol.PollInfo{info}}, audience{PollReaders: true}, false)
 	return nil
+}
+
+// schedule ends a poll that has a duration when it is over.
+func (r *Room) schedule(lp *livePoll) {
+	info := lp.Info()
+	if info.State != protocol.PollStarted || info.Duration == 0 {
+		return
+	}
+	over := time.UnixMilli(info.StartedAt).Add(time.Duration(info.Duration) * time.Second)
+	lp.end = r.after(time.Until(over), func() {
+		if lp.end != nil {
+			r.endPoll(lp, "")
+		}
+	})
 }
 
 // tellRunningPolls tells somebody who joins of the polls that run: clients know
@@ -222,7 +232,7 @@ func (r *Room) endPoll(lp *livePoll, by string) error {
 	}
 	lp.halt()
 	r.recordStop(lp, now)
-	r.tellRemembered(protocol.OnPollStop, protocol.PollsEvent{Polls: []protocol.PollInfo{lp.Info()}}, (*Peer).readsPolls, false)
+	r.tellRemembered(protocol.OnPollStop, protocol.PollsEvent{Polls: []protocol.PollInfo{lp.Info()}}, audience{PollReaders: true}, false)
 	return nil
 }
 
@@ -257,6 +267,7 @@ func (p *Peer) Vote(ctx context.Context, req protocol.PollVotes) (voted protocol
 			voted.Result = append(voted.Result, c.Verdict)
 		}
 		r.recordVotes(lp, p.voter(), cast, now)
+		r.changed()
 		lp.dirty = true
 		r.tellStats(lp)
 		return nil

@@ -130,7 +130,7 @@ func (g *Registry) Open(ctx context.Context, roomID string) (*Room, error) {
 		if !rec.Enabled {
 			return nil, ErrDisabled
 		}
-		r = newRoom(g, rec)
+		r = newRoom(g, rec, Session{ID: g.cfg.NewID(), RoomID: rec.RoomID, CustomerID: rec.CustomerID, Started: time.Now()})
 		g.rooms[roomID] = r
 		g.wg.Go(r.run)
 	}
@@ -159,11 +159,18 @@ func (g *Registry) release(r *Room) {
 
 // Close ends all rooms and waits for their goroutines. Peers are told nothing:
 // their sockets close with the server, and they reconnect elsewhere or later.
-func (g *Registry) Close() {
+func (g *Registry) Close() { g.close(false) }
+
+// Suspend is Close but for the sessions with people in them, which are not over:
+// their states are saved, for Resume.
+func (g *Registry) Suspend() { g.close(true) }
+
+func (g *Registry) close(suspend bool) {
 	g.mu.Lock()
 	g.closed = true
 	for id, r := range g.rooms {
 		delete(g.rooms, id)
+		r.suspended = suspend
 		close(r.done)
 	}
 	g.mu.Unlock()

@@ -105,6 +105,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 	}
 	r.announceChange(p, false)
 	r.stageDirty = true
+	r.changed()
 	return nil
 }
 

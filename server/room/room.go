@@ -24,6 +24,7 @@ type Room struct {
 
 	refs     int // guarded by registry.mu
 	disabled atomic.Bool
+	resumed  bool // from a saved state
 
 	journal *journal
 
@@ -49,6 +50,8 @@ type Room struct {
 	countTimer  *time.Timer
 	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
+	saving      *time.Timer // runs while a change waits to be saved
+	suspended   bool        // written before done is closed
 	// Of what the observer is told.
 	refusals, sayings, reactions *rate.Limiter
 }
@@ -64,12 +67,12 @@ type Info struct {
 	SessionStarted time.Time
 }
 
-func newRoom(g *Registry, rec Record) *Room {
+func newRoom(g *Registry, rec Record, session Session) *Room {
 	r := &Room{
 		registry:   g,
 		rec:        rec,
 		limits:     g.cfg.Limits,
-		session:    Session{ID: g.cfg.NewID(), RoomID: rec.RoomID, CustomerID: rec.CustomerID, Started: time.Now()},
+		session:    session,
 		log:        g.cfg.Log.With("room", rec.RoomID),
 		calls:      make(chan func(), 64),
 		done:       make(chan struct{}),
@@ -110,10 +113,14 @@ func (r *Room) Done() <-chan struct{} { return r.done }
 // before the room takes its first call, so that callers can refer to it.
 func (r *Room) run() {
 	records := r.registry.cfg.Records
-	r.journal.write(entry{"session opened", func(ctx context.Context) error { return records.SessionOpened(ctx, r.session) }})
+	if !r.resumed {
+		r.journal.write(entry{"session opened", func(ctx context.Context) error { return records.SessionOpened(ctx, r.session) }})
+	}
 	go r.journal.run()
-	r.linkPolls()
-	r.log.Info("room opened", "session", r.session.ID)
+	if !r.resumed {
+		r.linkPolls()
+	}
+	r.log.Info("room opened", "session", r.session.ID, "resumed", r.resumed)
 	for {
 		select {
 		case fn := <-r.calls:
@@ -128,6 +135,11 @@ func (r *Room) run() {
 
 // shutdown runs on the owner goroutine, as its last act.
 func (r *Room) shutdown() {
+	var saved *state
+	if r.suspended && len(r.order) > 0 {
+		s := r.state()
+		saved = &s
+	}
 	for _, p := range r.peers {
 		p.tracksChanged(TrackRemoved, p.tracks...)
 		p.stop()
@@ -135,13 +147,19 @@ func (r *Room) shutdown() {
 	r.speakers.stop()
 	r.polls.stop()
 	r.expiry.Stop()
-	if r.countTimer != nil {
-		r.countTimer.Stop()
+	for _, t := range []*time.Timer{r.countTimer, r.saving} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	at := time.Now()
-	r.journal.add("session closed", func(ctx context.Context) error {
-		return r.registry.cfg.Records.SessionClosed(ctx, r.session, at)
-	})
+	if saved == nil {
+		r.journal.add("session closed", func(ctx context.Context) error {
+			return r.registry.cfg.Records.SessionClosed(ctx, r.session, at)
+		})
+	} else {
+		r.save(*saved)
+	}
 	r.journal.close()
 	if s := r.registry.cfg.Streamer(); s != nil {
 		s.RoomClosed(r)
@@ -217,8 +235,8 @@ func everybody(*Peer) bool { return true }
 
 func allBut(p *Peer) func(*Peer) bool { return func(o *Peer) bool { return o != p } }
 
-// state returns the room part of peer-list and room-state.
-func (r *Room) state() protocol.RoomState {
+// shown returns the room part of peer-list and room-state.
+func (r *Room) shown() protocol.RoomState {
 	return protocol.RoomState{
 		Name:           r.rec.Name,
 		SessionID:      r.session.ID,

@@ -41,6 +41,7 @@ func (records) SessionEnded(context.Context, room.Session, room.Ending) error   
 func (records) SessionOpened(context.Context, room.Session) error                       { return nil }
 func (records) SessionClosed(context.Context, room.Session, time.Time) error            { return nil }
 func (records) PeerRenamed(context.Context, room.Session, room.Stay) error              { return nil }
+func (records) SaveState(context.Context, room.Session, []byte) error                   { return nil }
 func (records) LinkedPolls(context.Context, string) ([]room.LinkedPoll, error)          { return nil, nil }
 
 // authenticate takes tokens of the form room/role.

@@ -240,7 +240,7 @@ func TestRecover(t *testing.T) {
 		check(t, err)
 		drain(t, s, seed)
 		for _, want := range [][2]int{{1, 1}, {0, 0}} {
-			sessions, streams, err := s.Recover(ctx, l.CreatedAt)
+			sessions, streams, err := s.Recover(ctx, l.CreatedAt, 0)
 			if got := [2]int{sessions, streams}; err != nil || got != want {
 				t.Errorf("ended %v, want %v; %v", got, want, err)
 			}

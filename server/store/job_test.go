@@ -91,7 +91,7 @@ func TestJobs(t *testing.T) {
 		// What a killed server leaves is ended.
 		left, err := s.StartJob(ctx, Job{Kind: Recording, RoomID: room})
 		check(t, err)
-		if sessions, jobs, err := s.Recover(ctx, at(9)); sessions != 1 || jobs != 1 || err != nil {
+		if sessions, jobs, err := s.Recover(ctx, at(9), 0); sessions != 1 || jobs != 1 || err != nil {
 			t.Errorf("ended %d sessions, %d jobs, %v", sessions, jobs, err)
 		}
 

@@ -120,6 +120,9 @@ func (t *tx) closeSession(id string, at time.Time) error {
 	if _, err := t.exec(`UPDATE sessions SET ended_at = ?, updated_at = ? WHERE id = ?`, millis(at), millis(at), id); err != nil {
 		return err
 	}
+	if _, err := t.exec(`DELETE FROM live_rooms WHERE session_id = ?`, id); err != nil {
+		return err
+	}
 	if _, err := t.exec(`UPDATE poll_sessions SET stopped_at = ? WHERE session_id = ? AND stopped_at = 0`, millis(at), id); err != nil {
 		return err
 	}
@@ -257,9 +260,10 @@ func (t *tx) sessionAndRoom(id string) (Session, Room, error) {
 	return v, room, err
 }
 
-// Recover ends what a server that was killed left open: sessions with their peers, live streams and other jobs. It is
-// called once when a server starts, before anything runs on the store, and returns how many sessions and jobs it ended.
-func (s *Store) Recover(ctx context.Context, at time.Time) (sessions, jobs int, err error) {
+// Recover ends what the server that ran before left open: sessions with their peers, live streams and other jobs. If that
+// one was alive not longer than resume ago, sessions whose state was saved stay open, see LiveRooms. It is called once
+// when a server starts, before anything runs on the store, and returns how many sessions and jobs it ended.
+func (s *Store) Recover(ctx context.Context, at time.Time, resume time.Duration) (sessions, jobs int, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		open, err := t.strings(`SELECT id FROM live_streams WHERE status IN ('starting', 'running', 'stopping') ORDER BY id`)
 		if err != nil {
@@ -280,7 +284,15 @@ func (s *Store) Recover(ctx context.Context, at time.Time) (sessions, jobs int, 
 			}
 		}
 		jobs += len(open)
-		if open, err = t.strings(`SELECT id FROM sessions WHERE ended_at = 0 ORDER BY id`); err != nil {
+		beat, err := t.lastBeat()
+		if err != nil {
+			return err
+		}
+		over := `SELECT id FROM sessions WHERE ended_at = 0 ORDER BY id`
+		if at.Sub(beat) <= resume {
+			over = `SELECT id FROM sessions WHERE ended_at = 0 AND id NOT IN (SELECT session_id FROM live_rooms) ORDER BY id`
+		}
+		if open, err = t.strings(over); err != nil {
 			return err
 		}
 		for _, id := range open {
