@@ -60,8 +60,8 @@ func bench(peers, rate, messages int) error {
 	address := strings.TrimPrefix(server.URL, "http://")
 	keys := server.Keys()
 
-	before := memory(server.PID())
-	cpuBefore := cpu(server.PID())
+	before := testserver.Memory(server.PID())
+	cpuBefore := testserver.CPU(server.PID())
 	var crowd []*viewer
 	var took []time.Duration
 	var mu sync.Mutex
@@ -88,24 +88,24 @@ func bench(peers, rate, messages int) error {
 		return failure
 	}
 	slices.Sort(took)
-	joinCPU := cpu(server.PID()) - cpuBefore
+	joinCPU := testserver.CPU(server.PID()) - cpuBefore
 	fmt.Printf("signal.join.p50 %.1f ms\n", ms(took[len(took)/2]))
 	fmt.Printf("signal.join.p99 %.1f ms\n", ms(took[len(took)*99/100]))
 	fmt.Printf("signal.join.cpu %.2f ms\n", ms(joinCPU)/float64(peers))
 	time.Sleep(8 * time.Second) // the last count is announced, garbage is collected
-	fmt.Printf("signal.mem_per_peer %.1f KiB\n", float64(memory(server.PID())-before)/1024/float64(peers))
+	fmt.Printf("signal.mem_per_peer %.1f KiB\n", float64(testserver.Memory(server.PID())-before)/1024/float64(peers))
 
 	// Nobody does anything: what the sockets cost by being there.
-	idle := cpu(server.PID())
+	idle := testserver.CPU(server.PID())
 	time.Sleep(10 * time.Second)
-	idle = cpu(server.PID()) - idle
+	idle = testserver.CPU(server.PID()) - idle
 	fmt.Printf("signal.idle.cores %.4f cores\n", idle.Seconds()/10)
 
 	var chats0 uint64
 	for _, v := range crowd {
 		chats0 += v.chats.Load()
 	}
-	start, cpuStart, kernelStart := time.Now(), cpu(server.PID()), kernelTime(server.PID())
+	start, cpuStart, kernelStart := time.Now(), testserver.CPU(server.PID()), testserver.KernelTime(server.PID())
 	for i := range messages {
 		time.Sleep(time.Until(start.Add(time.Duration(i) * 100 * time.Millisecond)))
 		if err := crowd[i%len(crowd)].say(fmt.Sprintf("message %d of this evening, as long as people write", i)); err != nil {
@@ -123,8 +123,8 @@ func bench(peers, rate, messages int) error {
 			break
 		}
 	}
-	spent := cpu(server.PID()) - cpuStart - time.Duration(float64(idle)*time.Since(start).Seconds()/10)
-	kernel := kernelTime(server.PID()) - kernelStart
+	spent := testserver.CPU(server.PID()) - cpuStart - time.Duration(float64(idle)*time.Since(start).Seconds()/10)
+	kernel := testserver.KernelTime(server.PID()) - kernelStart
 	fmt.Printf("signal.deliveries %d count\n", got)
 	fmt.Printf("signal.lost %d count\n", int64(want)-int64(got))
 	fmt.Printf("signal.cpu_per_delivery %.2f us\n", float64(spent.Microseconds())/float64(got))
@@ -247,31 +247,4 @@ func (v *viewer) read(r *bufio.Reader) {
 			tell(fmt.Errorf("refused: %s", body))
 		}
 	}
-}
-
-// cpu is the processor time of a process, kernelTime its part in the kernel: that of TCP, which on
-// one machine includes the receiving side.
-func cpu(pid int) time.Duration        { return processor(pid, 11) + processor(pid, 12) }
-func kernelTime(pid int) time.Duration { return processor(pid, 12) }
-
-// processor reads a field after the name in /proc/PID/stat, in ticks of 10 ms (proc(5)).
-func processor(pid, field int) time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	var ticks int64
-	fmt.Sscan(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[field], &ticks)
-	return time.Duration(ticks) * time.Second / 100
-}
-
-// memory is the resident set of a process in bytes.
-func memory(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	var size, resident int64
-	fmt.Sscan(string(b), &size, &resident)
-	return resident * int64(os.Getpagesize())
 }
