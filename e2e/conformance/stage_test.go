@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"amphi/e2e/relay"
+	"amphi/e2e/testbrowser"
+	"amphi/e2e/testserver"
+)
+
+// stage is what the groups share.
+type stage struct {
+	server   *testserver.Server
+	pages    *pages
+	template string // id of the template of all rooms
+}
+
+// pages serves the suite, on another origin than the server's.
+type pages struct {
+	URL   string
+	lanes lanes
+}
+
+// serve builds the suite and the npm packages.
+func serve(t *testing.T, server string) *pages {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "node", "web/build.mjs", dir)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the suite (go tool task test:e2e installs what it needs): %v\n%s", err, output)
+	}
+	wire, err := os.ReadFile("web/wire.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pages{lanes: lanes{relays: map[string]*relay.Relay{}}}
+	mux := http.NewServeMux()
+	mux.Handle("GET /", http.FileServer(http.Dir(dir)))
+	mux.HandleFunc("GET /with/{sdk}", func(w http.ResponseWriter, r *http.Request) {
+		imports := map[string]string{
+			"@100mslive/hms-video-store": "/hms-video-store.js",
+			"@100mslive/hls-player":      "/hls-player.js",
+		}
+		if r.PathValue("sdk") == "amphi" {
+			for name := range imports {
+				imports[name] = server + "/sdk/amphi.js"
+			}
+		}
+		packages, _ := json.Marshal(map[string]any{"imports": imports})
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<!doctype html><title>%s</title><script>%s</script><script type="importmap">%s</script><body><script type="module" src="/suite.js"></script>`,
+			r.PathValue("sdk"), wire, packages)
+	})
+	mux.HandleFunc("POST /lanes/{name}/{do...}", p.lanes.serve)
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	p.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+	return p
+}
+
+// page opens the suite with an SDK.
+func (s *stage) page(t *testing.T, browser *testbrowser.Browser, sdk string) *testbrowser.Page {
+	t.Helper()
+	page, err := browser.Open(testbrowser.PageConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			testserver.Keep(t, "console.log", []byte(page.Console()))
+		}
+		page.Close()
+	})
+	if err := page.Goto(s.pages.URL + "/with/" + sdk); err != nil {
+		t.Fatal(err)
+	}
+	if err := page.Wait("globalThis.Suite", caseTimeout); err != nil {
+		t.Fatalf("%v\n%s", err, page.Console())
+	}
+	return page
+}
+
+// enter makes a room for a group and returns what its page is told of it, as JSON.
+func (s *stage) enter(t *testing.T, g group) string {
+	t.Helper()
+	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+	room, err := s.server.NewRoom(t.Context(), name, s.template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origins := map[string]string{}
+	for _, person := range g.Lanes {
+		r, err := relay.Start(s.server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		lane := name + "-" + person
+		s.pages.lanes.add(lane, r)
+		origins[person] = r.URL
+	}
+	env, err := json.Marshal(map[string]any{"server": s.server.URL, "room": room.ID, "codes": room.Codes, "name": name, "lanes": origins})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(env)
+}
