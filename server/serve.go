@@ -74,13 +74,18 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	defer events.Close() // after the rooms
 
 	var lives *live.Manager
+	var boards room.Whiteboards
+	if cfg.Whiteboard.Addr != "" {
+		boards = whiteboards{cfg.Whiteboard}
+	}
 	rooms := room.NewRegistry(room.Config{
 		SFU:      media,
 		Records:  records.Records{DB: db},
 		Observer: observer{events, db},
 		Streamer: func() room.Streamer { return lives },
-		NewID:    store.NewID,
-		NodeID:   "node-" + strings.ToLower(rand.Text()[:8]),
+		Recorder: recorder{db}, Whiteboard: boards,
+		NewID:  store.NewID,
+		NodeID: "node-" + strings.ToLower(rand.Text()[:8]),
 		Limits: room.Limits{
 			Peers:             cfg.Limits.PeersPerRoom,
 			MessagesPerSecond: float64(cfg.Limits.ChatPerSecond),
@@ -117,7 +122,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats))
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
@@ -132,7 +137,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle("/sdk/", files)
 	mux.Handle("/", web.New(web.Config{
 		Log: log.With("part", "web"), Assets: assets(files), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
-		Reference: reference(rest),
+		Reference: reference(rest), FrameAncestors: cfg.HTTP.EmbedFrom,
 	}))
 
 	server := &http.Server{

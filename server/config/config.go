@@ -31,6 +31,7 @@ type Config struct {
 	Compositor Compositor
 	Limits     Limits
 	Chat       Chat
+	Whiteboard Whiteboard
 	Webhook    Webhook
 	Analytics  Analytics
 
@@ -50,6 +51,7 @@ type Log struct {
 type HTTP struct {
 	TrustedProxies []netip.Prefix // their X-Forwarded-For is believed
 	MetricsFrom    []netip.Prefix // who may read /metrics
+	EmbedFrom      []string       // origins whose pages may embed ours
 }
 
 // RTC is about the media sockets.
@@ -73,6 +75,12 @@ type Chat struct {
 	History      int           // messages of the session that somebody who joins is sent; 0: none
 	Keep         time.Duration // how long messages stay on record; 0: none are recorded
 	KeepMessages int           // and how many
+}
+
+// Whiteboard is about the store of what is drawn, a server of its own. Without one there are no whiteboards.
+type Whiteboard struct {
+	Addr   string // host and port that clients reach it at, over https
+	Secret string // signs the tokens that it takes
 }
 
 // Auth is about tokens that this server mints itself.
@@ -206,6 +214,13 @@ func (c *Config) Validate() error {
 			bad("public_url", "%q has more than scheme and host; clients drop the rest", c.PublicURL)
 		}
 	}
+	for _, origin := range c.HTTP.EmbedFrom {
+		// It becomes a part of a header: nothing but an origin may be in it.
+		if u, err := url.Parse(origin); err != nil || u.Scheme != "http" && u.Scheme != "https" || origin != u.Scheme+"://"+u.Host ||
+			strings.ContainsAny(u.Host, "*;, '\"") || u.Host == "" {
+			bad("http.embed_from", "%q is not an origin such as https://www.example.org", origin)
+		}
+	}
 	positive("shutdown_timeout", c.ShutdownTimeout)
 	if !oneOf(c.Log.Level, "debug", "info", "warn", "error") {
 		bad("log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
@@ -232,6 +247,9 @@ func (c *Config) Validate() error {
 	atLeast("chat.history", c.Chat.History, 0)
 	if c.Chat.Keep < 0 {
 		bad("chat.keep", "%v is not a duration, such as 720h, nor 0", c.Chat.Keep)
+	}
+	if w := c.Whiteboard; w.Addr != "" && len(w.Secret) < 32 {
+		bad("whiteboard.secret", "is shorter than 32 bytes; the store at whiteboard.addr must know it too")
 	}
 	atLeast("chat.keep_messages", c.Chat.KeepMessages, 0)
 	if c.Webhook.URL != "" {

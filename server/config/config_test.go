@@ -67,6 +67,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"compositor.path": "/c", "webhook.url": "https://a.example/hook", "webhook.headers": "A: b,C: d",
 		"rtc.node_ip": "10.0.0.1", "rtc.loopback": "true", "rtc.ice_servers": "[{urls: [stun:s.example]}]",
 		"webhook.retry_pauses": "2s,4s", "http.trusted_proxies": "10.0.0.0/8", "http.metrics_from": "10.0.0.7",
+		"http.embed_from":        "https://a.example",
 		"webhook.allow_networks": "10.0.0.0/8",
 		"db":                     "postgres://amphi:secret@db.example/amphi",
 	}
@@ -246,6 +247,7 @@ func TestMistakesAreNamed(t *testing.T) {
 			"--webhook-retry-pauses", "", "--db", "mysql://amphi:secret@db.example"},
 			want: []string{"addr: ", "rtc.port: 65536 is not a UDP port", "public_url: ", "log.level: ", "webhook.timeout: 0s",
 				"limits.body_bytes: 1 is too small", "webhook.headers: ", "data: is empty", "db: is not a URL", "webhook.url: ", "webhook.retry_pauses: is empty"}},
+		{name: "embedding", args: []string{"--http-embed-from", "https://a.example/x,https://b; script-src"}, want: []string{"http.embed_from: \"https://a.example/x\" is not an origin", "script-src"}},
 		{name: "public path", args: []string{"--public-url", "https://a.example/live"}, want: []string{"more than scheme and host"}},
 		{name: "missing file", args: []string{"--config", "none.yml"}, want: []string{"configuration file: ", "none.yml"}},
 		{name: "missing file by environment", env: []string{"AMPHI_CONFIG=none.yml"}, want: []string{"none.yml"}},

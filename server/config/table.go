@@ -42,6 +42,7 @@ func (c *Config) table() []setting {
 
 		{key: "http.trusted_proxies", help: "networks whose X-Forwarded-For is believed", val: prefixes(&c.HTTP.TrustedProxies)},
 		{key: "http.metrics_from", help: "networks that may read /metrics", val: prefixes(&c.HTTP.MetricsFrom)},
+		{key: "http.embed_from", help: "origins whose pages may embed the meeting pages", val: texts(&c.HTTP.EmbedFrom)},
 
 		{key: "rtc.port", help: "UDP port for all media; 0 takes a free one", val: (*intValue)(&c.RTC.Port)},
 		{key: "rtc.node_ip", flag: "node-ip", help: "addresses announced to clients, when they are not the machine's own", val: addrs(&c.RTC.NodeIPs)},
@@ -63,6 +64,9 @@ func (c *Config) table() []setting {
 		{key: "chat.history", help: "messages that somebody who joins is sent; 0: none", val: (*intValue)(&c.Chat.History)},
 		{key: "chat.keep", help: "how long messages stay on record; 0: none are recorded", val: (*durationValue)(&c.Chat.Keep)},
 		{key: "chat.keep_messages", help: "how many messages stay on record", val: (*intValue)(&c.Chat.KeepMessages)},
+
+		{key: "whiteboard.addr", help: "host of the whiteboard store; empty: no whiteboards", val: (*stringValue)(&c.Whiteboard.Addr)},
+		{key: "whiteboard.secret", help: "signs the tokens for the whiteboard store", val: (*stringValue)(&c.Whiteboard.Secret)},
 
 		{key: "webhook.url", help: "the workspace's webhook, set at each start when not empty", val: (*stringValue)(&c.Webhook.URL)},
 		{key: "webhook.headers", help: "sent with every delivery, each \"Name: value\"", val: texts(&c.Webhook.Headers)},

@@ -8,12 +8,9 @@ import (
 )
 
 // contentPolicy is the Content-Security-Policy of all pages (W3C CSP Level 3): scripts and styles only from
-// files of this server, nothing inline, nothing embedded.
+// files of this server, nothing inline.
 func contentPolicy(frameAncestors, connectSources []string) string {
-	ancestors := "'none'"
-	if len(frameAncestors) > 0 {
-		ancestors = strings.Join(frameAncestors, " ")
-	}
+	ancestors := strings.Join(append([]string{"'self'"}, frameAncestors...), " ")
 	return strings.Join([]string{
 		"default-src 'none'",
 		"script-src 'self' 'wasm-unsafe-eval'", // compiling WASM counts as eval
@@ -40,7 +37,7 @@ func (p *pages) secure(header http.Header) {
 			"screen-wake-lock=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if len(p.FrameAncestors) == 0 {
-		header.Set("X-Frame-Options", "DENY")
+		header.Set("X-Frame-Options", "SAMEORIGIN")
 	}
 }
 

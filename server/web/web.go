@@ -74,7 +74,7 @@ type Config struct {
 	// PublicURL is how people reach the server, for the links as shown. Empty: as the request did.
 	PublicURL string
 
-	// FrameAncestors are the origins that may embed the pages, e.g. "https://example.com". Empty: none.
+	// FrameAncestors are the origins besides the server's own that may embed the pages, e.g. "https://example.com".
 	FrameAncestors []string
 
 	// ConnectSources are origins besides the server's own that pages speak to: another node's WebSocket, a

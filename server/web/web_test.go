@@ -102,10 +102,10 @@ func TestHeaders(t *testing.T) {
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; font-src 'self'; " +
 				"img-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; form-action 'self'; " +
-				"base-uri 'none'; frame-ancestors 'none'",
+				"base-uri 'none'; frame-ancestors 'self'",
 			"X-Content-Type-Options": "nosniff",
 			"Referrer-Policy":        "no-referrer",
-			"X-Frame-Options":        "DENY",
+			"X-Frame-Options":        "SAMEORIGIN",
 			"Cache-Control":          "no-store",
 			"Content-Type":           "text/html; charset=utf-8",
 		} {
@@ -119,7 +119,7 @@ func TestHeaders(t *testing.T) {
 	}
 
 	config := testConfig()
-	config.FrameAncestors = []string{"'self'", "https://example.com"}
+	config.FrameAncestors = []string{"https://example.com"}
 	config.ConnectSources = []string{"wss://node2.example.com"}
 	response, _ := get(t, config, "/", nil)
 	policy := response.Header.Get("Content-Security-Policy")
