@@ -2,11 +2,12 @@
 //
 //   sdk/client-<hash>.wasm     the Go client (wasm/), precompressed
 //   sdk/wasm_exec-<hash>.js    Go's loader, from the same GOROOT that compiled the client
-//   sdk/hls-<hash>.js          hls.js, loaded only by who plays HLS
-//   sdk/amphi-<hash>.js        the SDK facade (static/sdk/)
-//   sdk/amphi.js               stable address of the facade, for pages elsewhere
+//   sdk/amphi-<hash>.js        the SDK facade (static/sdk/), sdk/hls-… the player, sdk/elements-… the web components,
+//                              sdk/chunk-… what they share: one page has one Go program, whatever of it is loaded
+//   sdk/amphi.js, hls.js, …    stable addresses of these, for pages elsewhere
+//   sdk/manifest.json          the same as manifest.json, of what is in sdk/
 //   app-<hash>.js, .css        the meeting pages (static/app/app.ts), the style of all pages (static/css/app.css)
-//   site-<hash>.js             the start page and error pages (static/app/site.ts)
+//   site-<hash>.js             the start page, the documentation and error pages (static/app/site.ts)
 //   fonts/<name>-<hash>.woff2  the typefaces
 //   icons/<name>-<hash>.<ext>  static/icons/, as they are
 //   manifest.json              logical name → {path, integrity, size}
@@ -75,7 +76,7 @@ async function emit(name, rel, data) {
 /** The compressed twin of a hashed file never changes, so one made before is good (a --fast one too, until rebuilt whole). */
 async function compressed(file, make) {
   const marker = file + '.fast'; // beside a .br of --fast
-  if (/-[0-9a-f]{10}\./.test(file) && existsSync(file) && (fast || !existsSync(marker))) {
+  if (/-([0-9a-f]{10}|[0-9A-Z]{8})\./.test(file) && existsSync(file) && (fast || !existsSync(marker))) {
     return (await stat(file)).size;
   }
   const data = await make();
@@ -91,21 +92,40 @@ async function emitHashed(name, dir, base, ext, data) {
   return rel;
 }
 
-async function bundle(options) {
-  const result = await esbuild.build({
+/** The scripts, by logical name. What several of them need is in chunks of its own. */
+async function buildScripts(entries, define) {
+  const { outputFiles, metafile } = await esbuild.build({
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([out, source]) => [out, path.join(here, source)])),
     bundle: true,
+    splitting: true,
     minify: true,
     format: 'esm',
     target: 'es2022',
     legalComments: 'none',
     charset: 'utf8',
     write: false,
+    metafile: true,
     outdir: dist,
+    entryNames: '[dir]/[name]-[hash]',
+    chunkNames: 'sdk/[name]-[hash]',
     logLevel: 'warning',
-    loader: { '.svg': 'dataurl', '.woff2': 'dataurl', '.png': 'dataurl' },
-    ...options,
+    absWorkingDir: here,
+    define,
   });
-  return result.outputFiles[0].contents;
+  const names = {};
+  for (const [file, { entryPoint, imports }] of Object.entries(metafile.outputs)) {
+    const rel = path.relative('dist', file).replaceAll(path.sep, '/');
+    const out = Object.keys(entries).find((name) => entries[name] === entryPoint);
+    const logical = out ? path.posix.basename(out) + '.js' : null;
+    const { contents } = outputFiles.find((one) => one.path === path.join(here, file));
+    await emit(logical, rel, contents);
+    if (logical) {
+      names[logical] = rel;
+      // What a page may ask for before it has read the script that needs it.
+      manifest[logical].imports = imports.filter(({ kind }) => kind === 'import-statement').map((one) => path.relative('dist', one.path));
+    }
+  }
+  return names;
 }
 
 /** The style sheet and the typefaces that it names. */
@@ -157,28 +177,17 @@ const goroot = execFileSync('go', ['env', 'GOROOT'], { encoding: 'utf8' }).trim(
 const wasm = await buildWasm();
 const exec = await emitHashed('wasm_exec.js', 'sdk', 'wasm_exec', '.js',
   (await esbuild.transform(await readFile(path.join(goroot, 'lib/wasm/wasm_exec.js'), 'utf8'), { minify: true })).code);
-const hls = await emitHashed('hls.js', 'sdk', 'hls', '.js',
-  await bundle({ entryPoints: { hls: path.join(here, 'sdk/engine/hls.ts') } }));
-
-// The bundles know the hashed names beside them, relative to their own address (import.meta.url): so they
-// work from any origin and under any prefix.
-const assets = (from) => ({
-  __AMPHI_ASSETS__: JSON.stringify({
-    wasm: path.posix.relative(from, wasm),
-    exec: path.posix.relative(from, exec),
-    hls: path.posix.relative(from, hls),
-  }),
+const scripts = await buildScripts({
+  'sdk/amphi': 'sdk/index.ts', 'sdk/hls': 'sdk/hls.ts', 'sdk/elements': 'sdk/elements.ts', app: 'app/app.ts', site: 'app/site.ts',
+}, {
+  // The facade finds these beside itself (import.meta.url): so it works from any origin and under any prefix.
+  __AMPHI_WASM__: JSON.stringify('./' + path.posix.basename(wasm)),
+  __AMPHI_EXEC__: JSON.stringify('./' + path.posix.basename(exec)),
 });
-const relativeNames = (a) => JSON.parse(a.__AMPHI_ASSETS__);
-console.log('facade loads', relativeNames(assets('sdk')));
-
-const facade = await emitHashed('amphi.js', 'sdk', 'amphi', '.js',
-  await bundle({ entryPoints: { amphi: path.join(here, 'sdk/index.ts') }, define: assets('sdk') }));
-await emit(null, 'sdk/amphi.js', `export * from './${path.posix.basename(facade)}';\n`);
-
-for (const name of ['app', 'site']) {
-  const entry = path.join(here, 'app', name + '.ts');
-  await emitHashed(name + '.js', '', name, '.js', await bundle({ entryPoints: { [name]: entry }, define: assets('') }));
+for (const name of ['amphi.js', 'hls.js', 'elements.js']) {
+  const hashed = path.posix.basename(scripts[name]);
+  const rest = name === 'hls.js' ? `export { default } from './${hashed}';\n` : '';
+  await emit(null, `sdk/${name}`, `export * from './${hashed}';\n${rest}`);
 }
 await buildStyles();
 const icons = path.join(here, 'icons');
@@ -189,6 +198,8 @@ if (existsSync(icons)) {
   }
 }
 
+const ofSDK = Object.entries(manifest).filter(([, { path: rel }]) => rel.startsWith('sdk/'));
+await emit(null, 'sdk/manifest.json', JSON.stringify(Object.fromEntries(ofSDK), null, 2) + '\n');
 await write(path.join(dist, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n');
 await sweep(dist, '');
 

@@ -1,11 +1,13 @@
 // The meeting page: preview, then the room, then a goodbye.
 import { html } from 'lit';
 import { explain } from './errors.js';
+import { tellHost } from './host.js';
 import type { Explanation } from './errors.js';
+import { levelOf } from './level.js';
 import type { Level } from './level.js';
 import type { Entry } from './preview.js';
 import {
-  HMSNotificationTypes, HMSRoomState, actions, notifications, selectRoomState, store,
+  HMSNotificationTypes, HMSRoomState, actions, notifications, selectLocalPeerRole, selectRoomState, store,
 } from './sdk.js';
 import { View, mark, when } from './view.js';
 import './preview.js';
@@ -41,6 +43,8 @@ class Meeting extends View {
     // What the server drew while the program was loading.
     this.replaceChildren();
     super.connectedCallback();
+    tellHost('ready');
+    store.subscribe((role) => { if (role && this.phase === 'room') tellHost('level', { level: levelOf(role) }); }, selectLocalPeerRole);
     store.subscribe((state) => this.roomState(state), selectRoomState);
     const on = notifications.onNotification.bind(notifications);
     on(() => this.end(closed), HMSNotificationTypes.ROOM_ENDED);
@@ -61,7 +65,7 @@ class Meeting extends View {
   protected override render() {
     switch (this.phase) {
       case 'room':
-        return html`<amphi-room @leave=${this.leave} @end=${() => this.end(closed)}></amphi-room><amphi-toasts></amphi-toasts>`;
+        return html`<amphi-inside @leave=${this.leave} @end=${() => this.end(closed)}></amphi-inside><amphi-toasts></amphi-toasts>`;
       case 'ended':
         return this.goodbye(this.ending!);
       default:
@@ -106,7 +110,10 @@ class Meeting extends View {
   }
 
   private roomState(state: HMSRoomState): void {
-    if (state === HMSRoomState.Connected && this.phase === 'joining') this.become('room');
+    if (state === HMSRoomState.Connected && this.phase === 'joining') {
+      this.become('room');
+      tellHost('join', { level: levelOf(store.getState(selectLocalPeerRole)) });
+    }
     if ((state === HMSRoomState.Disconnected || state === HMSRoomState.Failed) && this.phase === 'room') {
       setTimeout(() => { if (this.phase === 'room') this.end(lost); }, reasonMs);
     }
@@ -128,6 +135,7 @@ class Meeting extends View {
     if (this.phase === 'ended') return;
     this.ending = ending;
     this.become('ended');
+    tellHost('leave', { reason: ending.reason });
     void this.updateComplete.then(() => this.querySelector<HTMLElement>('h1')?.focus());
   }
 

@@ -24,6 +24,9 @@ const welcome: Record<Level, string> = {
 /** What a screen reader's user and everybody else calls them; the server's limit. */
 const longestName = 60;
 
+/** A page that embeds this one may know who it is for. */
+const givenName = () => new URLSearchParams(location.search).get('name')?.slice(0, longestName);
+
 class Preview extends View {
   static override properties = {
     room: {}, level: {}, joining: { type: Boolean }, problem: { attribute: false },
@@ -32,7 +35,7 @@ class Preview extends View {
   declare level: Level;
   declare joining: boolean;
   declare problem?: Explanation;
-  private name = localStorage.getItem('amphi-name') ?? '';
+  private name = givenName() ?? localStorage.getItem('amphi-name') ?? '';
   private microphone = localStorage.getItem('amphi-microphone-off') !== 'yes';
   private camera = localStorage.getItem('amphi-camera-off') !== 'yes';
   private capture?: Capture;

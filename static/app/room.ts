@@ -126,4 +126,4 @@ class Room extends View {
     }
   };
 }
-customElements.define('amphi-room', Room);
+customElements.define('amphi-inside', Room);

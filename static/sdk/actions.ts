@@ -4,21 +4,32 @@ import type { Bridge } from './bridge.js';
 import { HMSError } from './bridge.js';
 import type { Media } from './media.js';
 import type { Store } from './store.js';
+import { freeze } from './store.js';
 import { selectRoleChangeRequest } from './selectors.js';
+import type { HMSStatsStore } from './stats.js';
 import type {
-  HLSConfig, HMSAudioTrackSettings, HMSChangeMultiTrackStateParams, HMSConfig, HMSLogLevel, HMSPeer, HMSPeerID,
-  HMSPeerListIterator, HMSPeerListIteratorOptions, HMSPoll, HMSPollCreateParams, HMSPollQuestionCreateParams,
-  HMSPollQuestionResponseCreateParams, HMSQuizLeaderboardResponse,
-  HMSPreferredSimulcastLayer, HMSPreviewConfig, HMSRoleChangeRequest, HMSRoleName, HMSScreenShareConfig, HMSTrack,
-  HMSTrackID, HMSVideoTrackSettings, StopHLSConfig, TokenRequest, TokenRequestOptions,
+  DebugInfo, HLSConfig, HLSTimedMetadata, HMSAudioTrackSettings, HMSChangeMultiTrackStateParams, HMSConfig, HMSFrameworkInfo,
+  HMSGenericTypes, HMSLogLevel, HMSMidCallPreviewConfig, HMSPeer, HMSPeerID, HMSPeerListIterator, HMSPeerListIteratorOptions,
+  HMSPoll, HMSPollCreateParams, HMSPollQuestionCreateParams, HMSPollQuestionResponseCreateParams, HMSPreferredSimulcastLayer,
+  HMSPreviewConfig, HMSQuizLeaderboardResponse, HMSRoleChangeRequest, HMSRoleName, HMSScreenShareConfig, HMSSessionFeedback,
+  HMSTrack, HMSTrackID, HMSTrackSource, HMSVideoTrackSettings, HMSWhiteboardCreateOptions, RTMPRecordingConfig, StopHLSConfig,
+  TokenRequest, TokenRequestOptions, TranscriptionConfig, TranscriptionConfigUpdate,
 } from './types.js';
 
-export class HMSActions {
+export class HMSActions<T extends HMSGenericTypes = HMSGenericTypes> {
   constructor(private readonly bridge: Bridge, private readonly media: Media, private readonly store: Store) {}
 
-  /** Opens camera and microphone and learns the role, without being seen in the room. */
-  preview(config: HMSPreviewConfig): Promise<void> {
-    return this.bridge.call('preview', withDefaults(config));
+  /**
+   * Opens camera and microphone and learns the role, without being seen in the room. In a room it opens what another
+   * role (`asRole`) would publish, until that role is taken or `cancelMidCallPreview` is called.
+   */
+  async preview(config: HMSMidCallPreviewConfig | HMSPreviewConfig): Promise<void> {
+    if (this.store.getState().room.isConnected) await this.bridge.call('previewRole', { asRole: config.asRole, settings: config.settings });
+    else await this.bridge.call('preview', withDefaults(config as HMSPreviewConfig));
+  }
+
+  cancelMidCallPreview(): Promise<void> {
+    return this.bridge.call('cancelPreview');
   }
 
   /** Enters the room; settled when what the role and settings allow is published. */
@@ -54,11 +65,20 @@ export class HMSActions {
     return this.bridge.call('setScreenShareEnabled', { enabled, config });
   }
 
-  setAudioSettings(settings: HMSAudioTrackSettings): Promise<void> {
+  /** Publishes a track of your own: a canvas, a second camera. It belongs to the client from then on. */
+  addTrack(track: MediaStreamTrack, source: HMSTrackSource = 'regular'): Promise<void> {
+    return this.bridge.call('addTrack', { source }, track);
+  }
+
+  removeTrack(trackId: HMSTrackID): Promise<void> {
+    return this.bridge.call('removeTrack', { trackId });
+  }
+
+  setAudioSettings(settings: Partial<HMSAudioTrackSettings>): Promise<void> {
     return this.bridge.call('setAudioSettings', settings);
   }
 
-  setVideoSettings(settings: HMSVideoTrackSettings): Promise<void> {
+  setVideoSettings(settings: Partial<HMSVideoTrackSettings>): Promise<void> {
     return this.bridge.call('setVideoSettings', settings);
   }
 
@@ -70,8 +90,16 @@ export class HMSActions {
     return this.bridge.call('refreshDevices');
   }
 
-  setAudioOutputDevice(deviceId: string): Promise<void> {
-    return this.media.output(deviceId);
+  async setAudioOutputDevice(deviceId: string): Promise<void> {
+    await this.media.output(deviceId);
+    const state = this.store.getState();
+    this.store.replace({ ...state, settings: Object.freeze({ ...state.settings, audioOutputDeviceId: deviceId }) });
+  }
+
+  /** Lets the browser choose the loudspeaker again, which follows what is plugged in. */
+  async autoSelectAudioOutput(delay = 0): Promise<void> {
+    await new Promise((done) => setTimeout(done, delay));
+    await this.setAudioOutputDevice('');
   }
 
   /** To be called from a click, after the error 3008: starts sound that the browser held back. */
@@ -119,6 +147,11 @@ export class HMSActions {
 
   sendDirectMessage(message: string, peerId: HMSPeerID, type?: string): Promise<void> {
     return this.bridge.call('sendMessage', { message, peerId, type });
+  }
+
+  /** Messages of these types are told, but not kept; instead of those ignored before with `replace`. */
+  ignoreMessageTypes(types: string[], replace = false): void {
+    void this.bridge.call('ignoreMessageTypes', { types, replace });
   }
 
   setMessageRead(read: boolean, messageId?: string): void {
@@ -194,18 +227,40 @@ export class HMSActions {
   }
 
   /** Values that all peers of the session share; they end with it. */
-  readonly sessionStore = {
-    /** Without a value the key is deleted. */
-    set: async (key: string, value?: unknown): Promise<void> => {
+  readonly sessionStore: IHMSSessionStoreActions<T['sessionStore']> = {
+    set: async (key, value) => {
       await this.bridge.call('setSessionValue', { key, value });
     },
-    /** From now on the store has these values, the present ones first. */
-    observe: (keys: string | string[]): Promise<void> => this.bridge.call('observeSession', { keys: [keys].flat(), on: true }),
-    unobserve: (keys: string | string[]): Promise<void> => this.bridge.call('observeSession', { keys: [keys].flat(), on: false }),
+    observe: (keys) => this.bridge.call('observeSession', { keys: [keys].flat(), on: true }),
+    unobserve: (keys) => this.bridge.call('observeSession', { keys: [keys].flat(), on: false }),
   };
 
-  /** Polls and quizzes. */
+  /** @deprecated use sessionStore */
+  setSessionMetadata(value: unknown): Promise<void> {
+    return this.bridge.call('setSessionMetadata', { value });
+  }
+
+  /** @deprecated use sessionStore */
+  populateSessionMetadata(): Promise<void> {
+    return this.bridge.call('populateSessionMetadata');
+  }
+
+  /** Values of the application's own, kept in the store for its selectors; nobody else sees them. */
+  initAppData(data: Record<string, any>): void {
+    this.store.replace({ ...this.store.getState(), appData: freeze(data) });
+  }
+
+  /** With `merge` an object is added to the one that is there. */
+  setAppData(key: string, value: unknown, merge = false): void {
+    const state = this.store.getState();
+    const old = state.appData?.[key] as unknown;
+    const next = merge && isObject(old) && isObject(value) ? { ...old, ...value } : value;
+    this.store.replace({ ...state, appData: freeze({ ...state.appData, [key]: next }) });
+  }
+
+  /** Polls, quizzes and the whiteboard. */
   readonly interactivityCenter = {
+    whiteboard: this.whiteboard(),
     createPoll: async (poll: HMSPollCreateParams): Promise<void> => {
       await this.bridge.call('createPoll', poll);
     },
@@ -262,14 +317,81 @@ export class HMSActions {
     return this.bridge.call('stopHLSStreaming', config);
   }
 
-  sendHLSTimedMetadata(metadataList: { payload: string; duration: number }[]): Promise<void> {
+  /** Sends the composed picture to RTMP servers, records it, or both. */
+  startRTMPOrRecording({ meetingURL, rtmpURLs, record, resolution }: RTMPRecordingConfig): Promise<void> {
+    return this.bridge.call('startRTMPOrRecording', { meeting_url: meetingURL, rtmp_urls: rtmpURLs, record, resolution });
+  }
+
+  stopRTMPAndRecording(): Promise<void> {
+    return this.bridge.call('stopRTMPAndRecording');
+  }
+
+  startTranscription(params: TranscriptionConfig): Promise<void> {
+    return this.bridge.call('startTranscription', params);
+  }
+
+  stopTranscription(params: TranscriptionConfig): Promise<void> {
+    return this.bridge.call('stopTranscription', params);
+  }
+
+  updateTranscriptionConfig(params: TranscriptionConfigUpdate): Promise<void> {
+    return this.bridge.call('updateTranscription', params);
+  }
+
+  /** Payloads for the players of the stream, at this moment of it. */
+  sendHLSTimedMetadata(metadataList: HLSTimedMetadata[]): Promise<void> {
     return this.bridge.call('sendHLSTimedMetadata', { metadataList });
   }
+
+  /** What somebody thinks of the call that is over. */
+  submitSessionFeedback(feedback: HMSSessionFeedback, endpoint?: string): Promise<void> {
+    return this.bridge.call('submitFeedback', { feedback, endpoint });
+  }
+
+  /** How the client is connected; before a call it throws. */
+  getDebugInfo(): DebugInfo | undefined {
+    const { debug } = this.store.getState();
+    if (!debug) throw new Error('getDebugInfo can only be called after join');
+    return debug;
+  }
+
+  /** Something goes on that a reload would interrupt. */
+  hasActiveElements(stats: { getState(): Pick<HMSStatsStore, 'remoteTrackStats'> }): boolean {
+    const { whiteboards, polls, peers } = this.store.getState();
+    if (!Object.keys(peers).length) return false;
+    return Object.keys(whiteboards).length > 0 || Object.keys(polls).length > 0
+      || Object.values(stats.getState().remoteTrackStats).some((track) => !!track && track.bitrate > 0);
+  }
+
+  /** Taken for compatibility; the server is told of this client itself. */
+  setFrameworkInfo(_info: HMSFrameworkInfo): void {}
 
   setLogLevel(level: HMSLogLevel): void {
     void this.bridge.call('setLogLevel', { level });
   }
+
+  private whiteboard() {
+    const { store, bridge } = this;
+    return {
+      /** The server has whiteboards at all. */
+      get isEnabled(): boolean {
+        return !!store.getState().debug?.enabledFlags?.includes('whiteboardEnabled');
+      },
+      open: (options: HMSWhiteboardCreateOptions = {}): Promise<void> => bridge.call('openWhiteboard', options),
+      close: (id?: string): Promise<void> => bridge.call('closeWhiteboard', { id }),
+    };
+  }
 }
+
+export interface IHMSSessionStoreActions<T> {
+  /** Without a value the key is deleted. */
+  set<K extends keyof T>(key: K, value?: T[K]): Promise<void>;
+  /** From now on the store has these values, the present ones first. */
+  observe(keys: keyof T | (keyof T)[]): Promise<void>;
+  unobserve(keys: keyof T | (keyof T)[]): Promise<void>;
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 class PeerListIterator implements HMSPeerListIterator {
   private iterator?: string;

@@ -5,8 +5,9 @@
 
 import type { HMSException } from './types.js';
 
-/** Addresses of the other built files, relative to the file that this code is bundled into. */
-declare const __AMPHI_ASSETS__: { wasm: string; exec: string; hls: string };
+/** Names of the built files beside the one that this code is bundled into. */
+declare const __AMPHI_WASM__: string;
+declare const __AMPHI_EXEC__: string;
 
 /** What the Go program registers when it is ready (wasm/main.go). */
 export interface GoProgram {
@@ -14,7 +15,7 @@ export interface GoProgram {
   player(): GoPlayer;
 }
 export interface GoClient {
-  call(method: string, json: string): Promise<string | undefined>;
+  call(method: string, json: string, track?: MediaStreamTrack): Promise<string | undefined>;
 }
 export interface GoPlayer {
   /** One observation of the media element in, what to do out; see wasm/player. */
@@ -23,7 +24,7 @@ export interface GoPlayer {
   seekToLive(): void;
   release(): void;
 }
-export type Emit = (kind: 'state' | 'notification' | 'media', json: string, track?: MediaStreamTrack | null) => void;
+export type Emit = (kind: 'state' | 'notification' | 'stats' | 'media', json: string, track?: MediaStreamTrack | null) => void;
 
 interface Loader {
   importObject: WebAssembly.Imports;
@@ -50,7 +51,9 @@ export class HMSError extends Error implements HMSException {
   }
 }
 
-export const assetURL = (name: keyof typeof __AMPHI_ASSETS__): string => new URL(__AMPHI_ASSETS__[name], import.meta.url).href;
+// In this form bundlers of applications find the files and take them along.
+const wasmURL = () => new URL(__AMPHI_WASM__, import.meta.url).href;
+const execURL = () => new URL(__AMPHI_EXEC__, import.meta.url).href;
 
 let program: Promise<GoProgram> | undefined;
 const onExit = new Set<() => void>();
@@ -66,9 +69,9 @@ export function goProgram(): Promise<GoProgram> {
 
 async function boot(): Promise<GoProgram> {
   const page = globalThis as Boot;
-  const wasm = fetch(assetURL('wasm'));
+  const wasm = fetch(wasmURL());
   wasm.catch(() => {}); // awaited below
-  await import(assetURL('exec'));
+  await import(/* webpackIgnore: true */ /* @vite-ignore */ execURL());
   if (!page.Go) throw new HMSError({ name: 'ClientMissing', description: 'wasm_exec.js did not define Go', isTerminal: true });
   const go = new page.Go();
   const instance = await instantiate(wasm, go.importObject);
@@ -113,10 +116,10 @@ export class Bridge {
     return this.client;
   }
 
-  async call<T = void>(method: string, args: object = {}): Promise<T> {
+  async call<T = void>(method: string, args: object = {}, track?: MediaStreamTrack): Promise<T> {
     const client = await this.connect();
     try {
-      const result = await client.call(method, JSON.stringify(args));
+      const result = await client.call(method, JSON.stringify(args), track);
       return (result ? JSON.parse(result) : undefined) as T;
     } catch (error) {
       throw typeof error === 'string' ? new HMSError(JSON.parse(error) as Partial<HMSException>) : error;

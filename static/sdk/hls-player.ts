@@ -1,8 +1,9 @@
-// Level 3 in the page: hls.js moves the bytes, the Go policy (wasm/player) decides rate and position.
+// Level 3 in the page, with the class of @100mslive/hls-player. What plays is Hls of hls.ts, a chunk of its own that
+// only who plays HLS loads.
 
-import type HlsType from 'hls.js';
-import type { GoPlayer } from './bridge.js';
-import { assetURL, goProgram } from './bridge.js';
+import type { Hls } from './hls.js';
+import type { LiveState } from './live-edge.js';
+import type { TimedMetadata } from './timed-metadata.js';
 
 export enum HMSHLSPlayerEvents {
   TIMED_METADATA_LOADED = 'timed-metadata',
@@ -11,6 +12,7 @@ export enum HMSHLSPlayerEvents {
   AUTOPLAY_BLOCKED = 'autoplay-blocked',
   MANIFEST_LOADED = 'manifest-loaded',
   LAYER_UPDATED = 'layer-updated',
+  CAPTION_ENABLED = 'caption-enabled',
   ERROR = 'error',
   PLAYBACK_STATE = 'playback-state',
   STATS = 'stats',
@@ -32,32 +34,25 @@ export interface HMSHLSLayer {
   url: string;
 }
 
-export interface HMSHLSStats {
-  /** `playing`, `behind` (the viewer went back in time), `starved`, `paused` or `idle`. */
-  state: string;
-  /** Delay behind the moment it happened, in seconds; NaN while unknown. */
-  latency: number;
-  /** What is buffered ahead, and how much the policy wants, in seconds. */
-  buffer: number;
-  target: number;
-  rate: number;
+export interface HMSHLSStats extends LiveState {
   droppedFrames: number;
   bitrate: number;
 }
 
 export interface HMSHLSPlayerEventData {
-  'timed-metadata': { id?: string; payload: string; duration: number; startDate: Date; endDate?: Date };
+  'timed-metadata': TimedMetadata;
   'seek-pos-behind-live-edge': { isLive: boolean };
   'current-time': number;
   'autoplay-blocked': Error;
   'manifest-loaded': { layers: HMSHLSLayer[] };
   'layer-updated': { layer: HMSHLSLayer };
-  error: { name: string; message: string; isTerminal: boolean; nativeError?: Error };
+  'caption-enabled': boolean;
+  error: { name: string; message: string; description: string; isTerminal: boolean; nativeError?: Error };
   'playback-state': { state: HLSPlaybackState };
   stats: HMSHLSStats;
 }
 
-const loadEngine = () => import(assetURL('hls')) as Promise<{ Hls: typeof HlsType }>;
+const loadEngine = () => import('./hls.js');
 
 /** Loads the engine before there is anything to play. */
 export function preloadPlayer(): void {
@@ -68,8 +63,7 @@ type EventName = keyof HMSHLSPlayerEventData;
 type Listener<E extends EventName> = (data: HMSHLSPlayerEventData[E], name: E) => void;
 
 const auto: HMSHLSLayer = { resolution: 'auto', bitrate: 0, url: '' };
-const tickMs = 100;
-const statsEveryTicks = 20;
+const statsEveryMs = 2000;
 /** A stream that ended or is not there yet is asked for again, ever more slowly. */
 const retryMs = [500, 1000, 2000, 4000];
 
@@ -77,14 +71,10 @@ export class HMSHLSPlayer {
   private readonly video: HTMLVideoElement;
   private readonly listeners = new Map<EventName, Set<Listener<EventName>>>();
   private readonly closing = new AbortController();
-  private hls?: HlsType;
-  private policy?: GoPlayer;
-  private timer = 0;
-  private ticks = 0;
+  private hls?: Hls;
   private retries = 0;
   private live = true;
-  private stopped = false;
-  private fired = new Set<string>();
+  private toldStats = 0;
 
   /** Starts loading; plays when the browser lets it, else tells `autoplay-blocked`. */
   constructor(private readonly url: string, video?: HTMLVideoElement) {
@@ -93,16 +83,17 @@ export class HMSHLSPlayer {
     this.video.playsInline = true;
     const listen = <K extends keyof HTMLMediaElementEventMap>(name: K, handler: () => void) =>
       this.video.addEventListener(name, handler, { signal: this.closing.signal });
-    listen('play', () => this.emit('playback-state', { state: HLSPlaybackState.playing }));
-    listen('pause', () => this.emit('playback-state', { state: HLSPlaybackState.paused }));
-    listen('timeupdate', () => this.emit('current-time', this.video.currentTime));
+    listen('play', () => this.emitEvent('playback-state', { state: HLSPlaybackState.playing }));
+    listen('pause', () => this.emitEvent('playback-state', { state: HLSPlaybackState.paused }));
+    listen('timeupdate', () => this.emitEvent('current-time', this.video.currentTime));
     this.start().catch((error: unknown) => this.fail('load', error, true));
   }
 
   /** MSE first: a browser's own HLS knows no low latency. */
   static isSupported(): boolean {
     const source = (globalThis as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? globalThis.MediaSource;
-    return !!source?.isTypeSupported('video/mp4; codecs="avc1.42E01E,mp4a.40.2"') || playsNatively();
+    return !!source?.isTypeSupported('video/mp4; codecs="avc1.42E01E,mp4a.40.2"')
+      || !!document.createElement('video').canPlayType('application/vnd.apple.mpegurl');
   }
 
   getVideoElement(): HTMLVideoElement {
@@ -123,7 +114,7 @@ export class HMSHLSPlayer {
     try {
       await this.video.play();
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'NotAllowedError') this.emit('autoplay-blocked', error);
+      if (error instanceof DOMException && error.name === 'NotAllowedError') this.emitEvent('autoplay-blocked', error);
       else if (!(error instanceof DOMException && error.name === 'AbortError')) throw error;
     }
   }
@@ -156,9 +147,7 @@ export class HMSHLSPlayer {
   }
 
   async seekToLivePosition(): Promise<void> {
-    this.policy?.seekToLive();
-    const edge = this.liveEdge();
-    if (!Number.isNaN(edge)) this.video.currentTime = Math.max(0, edge - 1);
+    this.hls?.seekToLive();
     await this.play();
   }
 
@@ -171,52 +160,41 @@ export class HMSHLSPlayer {
   }
 
   toggleCaption(): void {
-    if (this.hls) this.hls.subtitleDisplay = !this.hls.subtitleDisplay;
+    if (!this.hls || !this.hasCaptions()) return;
+    this.hls.subtitleDisplay = !this.hls.subtitleDisplay;
+    this.emitEvent('caption-enabled', this.hls.subtitleDisplay);
   }
 
   /** Ends playback and frees everything; the element stays. */
   reset(): void {
-    this.stopped = true;
-    window.clearTimeout(this.timer);
     this.closing.abort();
     this.hls?.destroy();
     this.hls = undefined;
-    this.policy?.release();
-    this.policy = undefined;
-    this.video.playbackRate = 1;
     this.video.removeAttribute('src');
     this.video.load();
     this.listeners.clear();
   }
 
   private async start(): Promise<void> {
-    const { Hls } = await loadEngine();
-    if (this.stopped) return;
-    if (!Hls.isSupported()) {
-      this.video.src = this.url; // Apple's own player
-      await this.play();
-      return;
-    }
+    const { Hls, AmphiEvents } = await loadEngine();
+    if (this.closing.signal.aborted) return;
     const hls = (this.hls = new Hls({
-      lowLatencyMode: true,
-      liveSyncDuration: 1,
-      liveMaxLatencyDuration: 12,
-      maxLiveSyncPlaybackRate: 1, // the rate belongs to the policy
-      backBufferLength: 30,
       manifestLoadPolicy: { default: retrying() },
       playlistLoadPolicy: { default: retrying() },
       fragLoadPolicy: { default: retrying() },
     }));
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       this.retries = 0;
-      this.emit('manifest-loaded', { layers: this.getLayers() });
+      this.emitEvent('manifest-loaded', { layers: this.getLayers() });
       void this.play();
     });
     hls.on(Hls.Events.LEVEL_SWITCHED, (_, { level }) => {
       const layer = this.layer(level);
-      if (layer) this.emit('layer-updated', { layer });
+      if (layer) this.emitEvent('layer-updated', { layer });
     });
-    hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => this.cues(details.dateRanges));
+    hls.on(Hls.Events.SUBTITLE_TRACKS_UPDATED, () => {
+      if (this.hasCaptions()) this.emitEvent('caption-enabled', hls.subtitleDisplay);
+    });
     hls.on(Hls.Events.ERROR, (_, data) => {
       if (!data.fatal) return;
       if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.retries++ < retryMs.length) {
@@ -226,65 +204,34 @@ export class HMSHLSPlayer {
       this.fail(data.details, data.error, false);
       this.retry();
     });
+    hls.on(AmphiEvents.TIMED_METADATA, (_, data) => this.emitEvent('timed-metadata', data));
+    hls.on(AmphiEvents.LIVE, (_, state) => this.watch(state));
     hls.loadSource(this.url);
     hls.attachMedia(this.video);
-    // The policy comes when the Go program is there; until then the stream plays at rate 1.
-    this.policy = await goProgram().then((go) => go.player(), () => undefined);
-    if (this.stopped) this.policy?.release();
-    else this.tick();
   }
 
   private retry(): void {
     const wait = retryMs[Math.min(this.retries++, retryMs.length - 1)]!;
     window.setTimeout(() => {
-      if (this.stopped) return;
       this.hls?.loadSource(this.url);
       this.hls?.startLoad();
     }, wait);
   }
 
-  private tick(): void {
-    if (this.stopped) return;
-    this.timer = window.setTimeout(() => this.tick(), tickMs);
-    const { video } = this;
-    const now = performance.now();
-    const end = bufferEnd(video);
-    let decision;
-    try {
-      decision = this.policy?.tick(now, video.currentTime, end, this.liveEdge(), this.wallLatency(), video.paused || video.ended,
-        video.seeking, !video.seeking && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA);
-    } catch {
-      this.policy = undefined; // the Go program ended: the stream plays on at rate 1
-    }
-    if (!decision) return;
-    if (Math.abs(video.playbackRate - decision.rate) > 0.001) video.playbackRate = decision.rate;
-    if (Number.isFinite(decision.seek)) video.currentTime = decision.seek;
-    if (decision.reload) this.hls?.recoverMediaError();
-    const isLive = decision.state !== 'behind';
+  private watch(state: LiveState): void {
+    const isLive = state.state !== 'behind';
     if (isLive !== this.live) {
       this.live = isLive;
-      this.emit('seek-pos-behind-live-edge', { isLive });
+      this.emitEvent('seek-pos-behind-live-edge', { isLive });
     }
-    this.fireCues();
-    if (this.ticks++ % statsEveryTicks === 0) {
-      this.emit('stats', {
-        state: decision.state, latency: decision.latency, target: decision.target, rate: decision.rate,
-        buffer: end - video.currentTime,
-        droppedFrames: video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
-        bitrate: this.hls?.levels[this.hls.currentLevel]?.bitrate ?? 0,
-      });
-    }
-  }
-
-  private liveEdge(): number {
-    const { seekable } = this.video;
-    return seekable.length ? seekable.end(seekable.length - 1) : NaN;
-  }
-
-  /** Seconds between the moment a picture was made (PROGRAM-DATE-TIME) and now. */
-  private wallLatency(): number {
-    const date = this.hls?.playingDate;
-    return date ? (Date.now() - date.getTime()) / 1000 : NaN;
+    const now = performance.now();
+    if (this.toldStats && now - this.toldStats < statsEveryMs) return;
+    this.toldStats = now;
+    this.emitEvent('stats', {
+      ...state,
+      droppedFrames: this.video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
+      bitrate: this.hls?.levels[this.hls.currentLevel]?.bitrate ?? 0,
+    });
   }
 
   private layer(index: number): HMSHLSLayer | undefined {
@@ -294,62 +241,25 @@ export class HMSHLSPlayer {
     return { id: index, bitrate, width, height, resolution: level.attrs.RESOLUTION ?? `${width}x${height}`, url: level.uri };
   }
 
-  private waitingCues: { id: string; at: number; data: HMSHLSPlayerEventData['timed-metadata'] }[] = [];
-
-  /** Timed metadata: EXT-X-DATERANGE with a base64 payload, each told once, when its time is played. */
-  private cues(ranges: Record<string, { id: string; startDate: Date; attr: Record<string, string | undefined> } | undefined>): void {
-    for (const range of Object.values(ranges)) {
-      const encoded = range?.attr['X-100MSLIVE-PAYLOAD'];
-      if (!range || !encoded || this.fired.has(range.id)) continue;
-      this.fired.add(range.id);
-      try {
-        const { payload, start_date, end_date } = JSON.parse(atob(encoded)) as { payload: string; start_date: string; end_date: string };
-        const startDate = new Date(start_date);
-        const endDate = new Date(end_date);
-        this.waitingCues.push({
-          id: range.id, at: startDate.getTime(),
-          data: { id: range.id, payload, startDate, endDate, duration: endDate.getTime() - startDate.getTime() },
-        });
-      } catch {
-        // Not ours.
-      }
-    }
-  }
-
-  private fireCues(): void {
-    const now = this.hls?.playingDate?.getTime();
-    if (now === undefined || this.waitingCues.length === 0) return;
-    const due = this.waitingCues.filter((cue) => cue.at <= now);
-    this.waitingCues = this.waitingCues.filter((cue) => cue.at > now);
-    for (const cue of due) this.emit('timed-metadata', cue.data);
-  }
-
   private fail(name: string, cause: unknown, isTerminal: boolean): void {
     const nativeError = cause instanceof Error ? cause : undefined;
-    this.emit('error', { name, message: nativeError?.message ?? String(cause ?? name), isTerminal, nativeError });
+    const message = nativeError?.message ?? String(cause ?? name);
+    this.emitEvent('error', { name, message, description: message, isTerminal, nativeError });
   }
 
-  private emit<E extends EventName>(name: E, data: HMSHLSPlayerEventData[E]): void {
-    for (const listener of [...(this.listeners.get(name) ?? [])]) {
+  /** Tells listeners; for applications that add events of their own. */
+  emitEvent<E extends EventName>(name: E, data: HMSHLSPlayerEventData[E]): boolean {
+    const listeners = [...(this.listeners.get(name) ?? [])];
+    for (const listener of listeners) {
       try {
         (listener as unknown as Listener<E>)(data, name);
       } catch (error) {
         console.error('amphi: player listener failed', error);
       }
     }
+    return listeners.length > 0;
   }
 }
-
-/** End of the buffered range that the position is in; NaN outside of all. */
-function bufferEnd(video: HTMLVideoElement): number {
-  const { buffered, currentTime } = video;
-  for (let i = 0; i < buffered.length; i++) {
-    if (currentTime >= buffered.start(i) - 0.1 && currentTime <= buffered.end(i)) return buffered.end(i);
-  }
-  return NaN;
-}
-
-const playsNatively = () => !!document.createElement('video').canPlayType('application/vnd.apple.mpegurl');
 
 const retrying = () => ({
   maxTimeToFirstByteMs: 8000,

@@ -8,16 +8,20 @@ import { Notifications } from './notifications.js';
 import type { IHMSNotifications } from './notifications.js';
 import { Store } from './store.js';
 import type { IHMSStoreReadOnly, Patch } from './store.js';
-import type { HMSException } from './types.js';
+import { HMSStats } from './stats.js';
+import type { HMSStatsStore } from './stats.js';
+import type { HMSException, HMSGenericTypes } from './types.js';
 import { HMSNotificationSeverity, HMSNotificationTypes, HMSRoomState } from './types.js';
 
 /** One client: its state, its actions, its notifications. The Go program behind starts loading at once. */
-export class HMSReactiveStore {
+export class HMSReactiveStore<T extends HMSGenericTypes = HMSGenericTypes> {
   private readonly store = new Store();
   private readonly notifications = new Notifications();
   private readonly media: Media;
   private readonly bridge: Bridge;
-  private readonly actions: HMSActions;
+  private readonly actions: HMSActions<T>;
+  private readonly stats = new HMSStats();
+  private measures = false;
 
   constructor() {
     this.bridge = new Bridge((kind, json, track) => this.receive(kind, json, track ?? null), () => this.ended());
@@ -40,9 +44,21 @@ export class HMSReactiveStore {
     window.addEventListener('offline', online);
   }
 
-  getActions(): HMSActions {
+  getActions(): HMSActions<T> {
     return this.actions;
   }
+
+  /** @deprecated use getActions */
+  getHMSActions(): HMSActions<T> {
+    return this.actions;
+  }
+
+  /** What is measured of the media, every second from the first call on. */
+  getStats = (): HMSStats => {
+    if (!this.measures) void this.bridge.call('watchStats').catch(() => {});
+    this.measures = true;
+    return this.stats;
+  };
 
   getStore(): IHMSStoreReadOnly {
     return this.store;
@@ -65,6 +81,9 @@ export class HMSReactiveStore {
       case 'notification':
         this.notifications.emit(JSON.parse(json) as object);
         break;
+      case 'stats':
+        this.stats.replace(JSON.parse(json) as HMSStatsStore);
+        break;
       case 'media':
         this.media.set(JSON.parse(json) as MediaInfo, track);
         break;
@@ -73,6 +92,7 @@ export class HMSReactiveStore {
 
   /** The Go program is gone, and every connection with it. */
   private ended(): void {
+    if (this.measures) void this.bridge.call('watchStats').catch(() => {}); // the next one is to measure too
     if (this.store.getState().room.roomState === HMSRoomState.Disconnected) return;
     this.media.clear();
     const state = this.store.getState();

@@ -4,42 +4,12 @@
 // comparing with === tells whether something changed.
 
 import type {
-  HMSConnectionQuality, HMSException, HMSMessage, HMSPeer, HMSPermissions, HMSPoll, HMSPublishAllowed, HMSRole,
-  HMSRoleChangeRequest, HMSScreenVideoTrack, HMSSpeaker, HMSStore, HMSTrack, HMSTrackID, HMSVideoTrack, HMSAudioTrack,
+  HMSConnectionQuality, HMSException, HMSGenericTypes, HMSMessage, HMSPeer, HMSPermissions, HMSPoll, HMSPublishAllowed, HMSRole,
+  HMSRoleChangeRequest, HMSScreenAudioTrack, HMSScreenVideoTrack, HMSSpeaker, HMSStore, HMSTrack, HMSTrackID, HMSVideoTrack, HMSAudioTrack,
   StoreSelector,
 } from './types.js';
+import { byID, derive, isDefined } from './select.js';
 import { HMSRoomState } from './types.js';
-
-type Inputs<T extends unknown[]> = { [K in keyof T]: StoreSelector<T[K]> };
-
-/** A selector that computes again only when one of its inputs is another object. */
-function derive<T extends unknown[], R>(inputs: readonly [...Inputs<T>], compute: (...values: T) => R): StoreSelector<R> {
-  let last: T | undefined;
-  let result: R;
-  return (store) => {
-    const values = inputs.map((input) => (input as StoreSelector<unknown>)(store)) as T;
-    if (!last || values.some((value, i) => value !== last![i])) {
-      result = compute(...values);
-      last = values;
-    }
-    return result;
-  };
-}
-
-/** Keeps one selector per id, so that a selector made anew at each rendering is still the same function. */
-function byID<R>(make: (id: string | undefined) => StoreSelector<R>): (id?: string) => StoreSelector<R> {
-  const made = new Map<string | undefined, StoreSelector<R>>();
-  return (id) => {
-    let selector = made.get(id);
-    if (!selector) {
-      if (made.size >= 1000) made.delete(made.keys().next().value);
-      made.set(id, (selector = make(id)));
-    }
-    return selector;
-  };
-}
-
-const isDefined = <T>(value: T | undefined): value is T => value !== undefined;
 
 // Room
 
@@ -60,8 +30,9 @@ export const selectRecentError = (store: HMSStore): HMSException | null => store
 export const selectTemplateAppData = (store: HMSStore) => store.templateAppData;
 
 /** A value of the session store that is observed, or with no key all of them. */
-export function selectSessionStore(): (store: HMSStore) => Record<string, unknown>;
-export function selectSessionStore<T = unknown>(key: string): (store: HMSStore) => T | undefined;
+export function selectSessionStore<T extends HMSGenericTypes = HMSGenericTypes>(): (store: HMSStore) => T['sessionStore'] | undefined;
+export function selectSessionStore<T extends HMSGenericTypes = HMSGenericTypes,
+  K extends keyof T['sessionStore'] = keyof T['sessionStore']>(key: K): (store: HMSStore) => T['sessionStore'][K] | undefined;
 export function selectSessionStore(key?: string): (store: HMSStore) => unknown {
   return key === undefined ? (store) => store.sessionStore : (store) => store.sessionStore[key];
 }
@@ -70,7 +41,7 @@ export function selectSessionStore(key?: string): (store: HMSStore) => unknown {
 
 export const selectPollsMap = (store: HMSStore) => store.polls;
 export const selectPolls = derive([selectPollsMap], (polls): HMSPoll[] => Object.values(polls));
-export const selectPollByID = byID((id) => (store): HMSPoll | undefined => (id ? store.polls[id] : undefined));
+export const selectPollByID = byID((id) => (store): HMSPoll | null => (id && store.polls[id]) || null);
 
 // Devices
 
@@ -130,9 +101,9 @@ export const selectAuxiliaryTracksByPeerID = byID((id) => derive(
   [(store: HMSStore) => (id ? store.peers[id]?.auxiliaryTracks : undefined), selectTracksMap],
   (ids, tracks): HMSTrack[] => (ids ?? []).map((track) => tracks[track]).filter(isDefined)));
 export const selectScreenShareByPeerID = byID((id) => (store) =>
-  auxiliary(store, id, (track) => track.type === 'video' && track.source === 'screen') as HMSScreenVideoTrack | undefined);
+  auxiliary(store, id, (track) => track.type === 'video' && track.source === 'screen') as HMSScreenVideoTrack); // undefined if there is none, as in the original
 export const selectScreenShareAudioByPeerID = byID((id) => (store) =>
-  auxiliary(store, id, (track) => track.type === 'audio' && track.source === 'screen') as HMSAudioTrack | undefined);
+  auxiliary(store, id, (track) => track.type === 'audio' && track.source === 'screen') as HMSScreenAudioTrack);
 export const selectIsPeerAudioEnabled = byID((id) => (store) => !!selectAudioTrackByPeerID(id)(store)?.enabled);
 export const selectIsPeerVideoEnabled = byID((id) => (store) => !!selectVideoTrackByPeerID(id)(store)?.enabled);
 export const selectIsLocalAudioEnabled = (store: HMSStore) => selectIsPeerAudioEnabled(store.room.localPeer)(store);
@@ -198,7 +169,7 @@ export const selectLocalPeerRole = (store: HMSStore): HMSRole | null => {
   const name = selectLocalPeerRoleName(store);
   return (name && store.roles[name]) || null;
 };
-export const selectRoleByRoleName = byID((name) => (store): HMSRole | undefined => (name ? store.roles[name] : undefined));
+export const selectRoleByRoleName = byID((name) => (store): HMSRole => store.roles[name!]!);
 export const selectPreviewRoleName = (store: HMSStore) => store.preview?.asRole;
 export const selectPreviewRole = (store: HMSStore): HMSRole | null => {
   const name = store.preview?.asRole;

@@ -21,12 +21,13 @@ export type Listener<T> = (slice: T, previous: T) => void;
 
 export interface IHMSStoreReadOnly {
   getState(): HMSStore;
-  getState<T>(selector: StoreSelector<T>): T;
+  getState<T>(selector?: StoreSelector<T>): T;
   /** Calls back after every change of the selected part; returns what ends the subscription. */
   subscribe<T>(listener: Listener<T>, selector: StoreSelector<T>): () => void;
   subscribe(listener: Listener<HMSStore>): () => void;
 }
 
+/** The state of a client that is in no room. */
 export const initialState = (): HMSStore => freeze({
   room: {
     id: '', name: '', isConnected: false, peers: [], localPeer: '', roomState: HMSRoomState.Disconnected,
@@ -36,7 +37,7 @@ export const initialState = (): HMSStore => freeze({
   peers: {}, tracks: {}, speakers: {}, connectionQualities: {}, messages: { byID: {}, allIDs: [] },
   settings: { audioInputDeviceId: '', videoInputDeviceId: '', audioOutputDeviceId: '' },
   devices: { audioInput: [], audioOutput: [], videoInput: [] },
-  roles: {}, templateAppData: {}, roleChangeRequests: [], sessionStore: {}, polls: {}, errors: [],
+  roles: {}, templateAppData: {}, roleChangeRequests: [], sessionStore: {}, polls: {}, whiteboards: {}, errors: [],
 });
 
 export class Store implements IHMSStoreReadOnly {
@@ -45,7 +46,7 @@ export class Store implements IHMSStoreReadOnly {
   private fireAtOnce = false;
 
   getState(): HMSStore;
-  getState<T>(selector: StoreSelector<T>): T;
+  getState<T>(selector?: StoreSelector<T>): T;
   getState<T>(selector?: StoreSelector<T>): T | HMSStore {
     return selector ? selector(this.state) : this.state;
   }
@@ -100,7 +101,7 @@ export class Store implements IHMSStoreReadOnly {
 
 /** Leaving a room forgets it, but not the devices of this machine nor what went wrong. */
 function keepOfReset(state: HMSStore): HMSStore {
-  return { ...initialState(), devices: state.devices, settings: state.settings, errors: state.errors };
+  return { ...initialState(), devices: state.devices, settings: state.settings, errors: state.errors, appData: state.appData };
 }
 
 function messages(old: HMSStore['messages'], change: NonNullable<Patch['messages']>): HMSStore['messages'] {
@@ -119,7 +120,8 @@ function messages(old: HMSStore['messages'], change: NonNullable<Patch['messages
 }
 
 /** Times cross from Go as epoch milliseconds under these names, and are Date objects here. */
-const times = new Set(['time', 'timestamp', 'startedAt', 'stoppedAt', 'createdAt', 'joinedAt', 'initialisedAt']);
+const times = new Set(['time', 'timestamp', 'startedAt', 'stoppedAt', 'createdAt', 'joinedAt', 'initialisedAt',
+  'initialised_at', 'started_at', 'updated_at', 'stopped_at']);
 
 export function revive(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(revive);
@@ -140,7 +142,7 @@ export function freeze<T>(value: T): T {
 }
 
 /** Equal, or arrays or plain objects with equal entries: a selector may make its array anew. */
-function isSame(a: unknown, b: unknown): boolean {
+export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (!a || !b || typeof a !== 'object' || typeof b !== 'object' || Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);

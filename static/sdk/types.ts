@@ -1,6 +1,12 @@
 // The shapes that applications see. Names and meanings are those of @100mslive/hms-video-store, so that an
 // application written for it works on this client after changing the import.
 
+import type { HMSPoll } from './poll-types.js';
+
+export * from './config-types.js';
+export * from './notification-types.js';
+export * from './poll-types.js';
+
 export type HMSPeerID = string;
 export type HMSTrackID = string;
 export type HMSMessageID = string;
@@ -38,6 +44,45 @@ export enum HMSStreamingState {
   FAILED = 'failed',
 }
 
+export enum HLSPlaylistType {
+  DVR = 'dvr',
+  NO_DVR = 'no-dvr',
+}
+export enum HLSStreamType {
+  REGULAR = 'regular',
+  SCREEN = 'screen',
+  COMPOSITE = 'composite',
+}
+
+export enum HMSTranscriptionState {
+  INITIALISED = 'initialised',
+  STARTED = 'started',
+  STOPPED = 'stopped',
+  FAILED = 'failed',
+}
+export enum HMSTranscriptionMode {
+  CAPTION = 'caption',
+}
+
+export enum HMSAudioMode {
+  VOICE = 'voice',
+  MUSIC = 'music',
+}
+export enum DeviceType {
+  videoInput = 'videoInput',
+  audioInput = 'audioInput',
+  audioOutput = 'audioOutput',
+}
+export enum HMSMessageType {
+  CHAT = 'chat',
+}
+export enum HMSTrackExceptionTrackType {
+  AUDIO = 'audio',
+  VIDEO = 'video',
+  AUDIO_VIDEO = 'audio, video',
+  SCREEN = 'screen',
+}
+
 export enum HMSSimulcastLayer {
   NONE = 'none',
   LOW = 'low',
@@ -45,6 +90,12 @@ export enum HMSSimulcastLayer {
   HIGH = 'high',
 }
 export type HMSPreferredSimulcastLayer = Exclude<HMSSimulcastLayer, HMSSimulcastLayer.NONE>;
+
+export type RID = 'f' | 'h' | 'q';
+/** The layers by the names they have on the wire. */
+export const simulcastMapping: Record<RID, HMSSimulcastLayer> = {
+  f: HMSSimulcastLayer.HIGH, h: HMSSimulcastLayer.MEDIUM, q: HMSSimulcastLayer.LOW,
+};
 
 export enum HMSPeerType {
   SIP = 'sip',
@@ -94,6 +145,60 @@ export interface HMSRoom {
   joinedAt?: Date;
   peerCount?: number;
   isLargeRoom?: boolean;
+  transcriptions?: HMSTranscriptionInfo[];
+  isEffectsEnabled?: boolean;
+  isVBEnabled?: boolean;
+  effectsKey?: string;
+  isHipaaEnabled?: boolean;
+  isNoiseCancellationEnabled?: boolean;
+  translationConfig?: Record<HMSTranscriptionMode, HMSTranslationConfig>;
+}
+
+export interface HMSTranslationConfig {
+  enabled: boolean;
+  /** The language in which a role reads. */
+  roleLanguages?: Record<HMSRoleName, string>;
+}
+export interface HMSTranscriptionInfo {
+  state?: HMSTranscriptionState;
+  mode?: HMSTranscriptionMode;
+  language?: string;
+  initialised_at?: Date;
+  started_at?: Date;
+  updated_at?: Date;
+  stopped_at?: Date;
+  error?: HMSException;
+  translation?: HMSTranslationConfig;
+}
+export interface TranscriptionConfig {
+  mode: HMSTranscriptionMode;
+  language?: string;
+  translation?: HMSTranslationConfig;
+}
+export type TranscriptionConfigUpdate = Pick<TranscriptionConfig, 'language' | 'translation'>;
+
+export type HMSPermissionType = 'read' | 'write' | 'admin';
+export interface HMSWhiteboard {
+  id: string;
+  open?: boolean;
+  title?: string;
+  owner?: string;
+  permissions?: HMSPermissionType[];
+  presence?: boolean;
+  attributes?: { name: string; value: unknown }[];
+  url?: string;
+  /** Where the drawing is kept, and the key to it: for a whiteboard component. */
+  addr?: string;
+  token?: string;
+}
+export interface HMSWhiteboardCreateOptions {
+  id?: string;
+  title?: string;
+  reader?: HMSRoleName[];
+  writer?: HMSRoleName[];
+  admin?: HMSRoleName[];
+  presence?: boolean;
+  attributes?: { name: string; value: unknown }[];
 }
 
 export interface HMSRecording {
@@ -121,8 +226,8 @@ export interface HMSHLS {
 export interface HLSVariant {
   /** Address of the multivariant playlist; empty until the stream is on the air. */
   url: string;
-  playlist_type?: 'dvr' | 'no-dvr';
-  stream_type?: 'regular' | 'screen' | 'composite';
+  playlist_type?: HLSPlaylistType;
+  stream_type?: HLSStreamType;
   meetingURL?: string;
   metadata?: string;
   startedAt?: Date;
@@ -142,13 +247,14 @@ export interface HMSPeer {
   metadata?: string;
   joinedAt?: Date;
   groups?: HMSGroupName[];
+  isStarred?: boolean;
   isHandRaised: boolean;
   type: HMSPeerType;
 }
 
 interface BaseTrack {
   id: HMSTrackID;
-  source?: HMSTrackSource;
+  source: HMSTrackSource;
   type: HMSTrackType;
   /** Not muted by its owner. */
   enabled: boolean;
@@ -156,6 +262,9 @@ interface BaseTrack {
   displayEnabled?: boolean;
   peerId?: HMSPeerID;
   deviceID?: string;
+  plugins?: string[];
+  /** Something else has the device just now, such as a phone call. */
+  interrupted?: boolean;
   /** Local tracks: false in preview. */
   isPublished?: boolean;
 }
@@ -170,7 +279,7 @@ export interface HMSSimulcastLayerDefinition {
 }
 export interface HMSVideoTrack extends BaseTrack {
   type: 'video';
-  facingMode?: 'user' | 'environment' | 'left' | 'right';
+  facingMode?: HMSTrackFacingMode;
   layer?: HMSSimulcastLayer;
   preferredLayer?: HMSPreferredSimulcastLayer;
   layerDefinitions?: HMSSimulcastLayerDefinition[];
@@ -179,9 +288,11 @@ export interface HMSVideoTrack extends BaseTrack {
   /** The network here is too bad for this track just now. */
   degraded?: boolean;
 }
-export interface HMSScreenVideoTrack extends HMSVideoTrack {
+export type HMSTrackFacingMode = 'user' | 'environment' | 'left' | 'right';
+export type HMSTrackDisplaySurface = 'application' | 'browser' | 'selfBrowser' | 'monitor' | 'window';
+export interface HMSScreenVideoTrack extends Omit<HMSVideoTrack, 'facingMode'> {
   source: 'screen';
-  displaySurface?: string;
+  displaySurface?: HMSTrackDisplaySurface;
 }
 export interface HMSScreenAudioTrack extends HMSAudioTrack {
   source: 'screen';
@@ -212,7 +323,6 @@ export interface HMSMessage {
   time: Date;
   read: boolean;
   type: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in the original
   message: any;
   ignored: boolean;
 }
@@ -221,6 +331,7 @@ export interface HMSMediaSettings {
   audioInputDeviceId: string;
   videoInputDeviceId: string;
   audioOutputDeviceId?: string;
+  audioMode?: HMSAudioMode;
 }
 
 export interface DeviceMap {
@@ -240,6 +351,8 @@ export interface HMSPermissions {
   browserRecording: boolean;
   pollRead: boolean;
   pollWrite: boolean;
+  whiteboard?: HMSPermissionType[];
+  transcriptions?: Record<HMSTranscriptionMode, HMSPermissionType[]>;
 }
 
 export interface HMSVideoParams {
@@ -330,97 +443,15 @@ export interface HMSStore {
   readonly roleChangeRequests: HMSRoleChangeStoreRequest[];
   readonly polls: Record<string, HMSPoll>;
   /** Values that all peers of the session share; those that are observed. */
-  readonly sessionStore: Record<string, unknown>;
+  readonly sessionStore: Record<string, any>;
+  readonly sessionMetadata?: any;
+  readonly whiteboards: Record<string, HMSWhiteboard>;
+  /** The application's own values, see `setAppData`. */
+  readonly appData?: Record<string, any>;
+  /** For `getDebugInfo`. */
+  readonly debug?: DebugInfo;
   readonly preview?: { localPeer?: HMSPeerID; asRole?: HMSRoleName; videoTrack?: HMSTrackID; audioTrack?: HMSTrackID };
   readonly errors: HMSException[];
-}
-
-export type HMSPollState = 'created' | 'started' | 'stopped';
-export type HMSPollUserTrackingMode = 'peerID' | 'customerID' | 'userName';
-export enum HMSPollQuestionType {
-  SINGLE_CHOICE = 'single-choice',
-  MULTIPLE_CHOICE = 'multiple-choice',
-  SHORT_ANSWER = 'short-answer',
-  LONG_ANSWER = 'long-answer',
-}
-export interface HMSPoll {
-  id: string;
-  title: string;
-  state?: HMSPollState;
-  type: 'poll' | 'quiz';
-  /** Seconds; without it the poll runs until it is stopped. */
-  duration?: number;
-  anonymous?: boolean;
-  visibility?: boolean;
-  locked?: boolean;
-  mode?: HMSPollUserTrackingMode;
-  createdBy?: string;
-  startedBy?: string;
-  stoppedBy?: string;
-  createdAt?: Date;
-  startedAt?: Date;
-  stoppedAt?: Date;
-  questions?: HMSPollQuestion[];
-  rolesThatCanVote?: HMSRoleName[];
-  rolesThatCanViewResponses?: HMSRoleName[];
-  result?: { totalUsers?: number; maxUsers?: number; totalResponses?: number };
-}
-export interface HMSPollCreateParams extends Pick<HMSPoll, 'id' | 'title' | 'type' | 'duration' | 'anonymous' | 'visibility'
-  | 'locked' | 'mode' | 'rolesThatCanVote' | 'rolesThatCanViewResponses'> {
-  questions?: HMSPollQuestionCreateParams[];
-}
-export interface HMSPollQuestion {
-  index: number;
-  text: string;
-  type: HMSPollQuestionType;
-  skippable?: boolean;
-  duration?: number;
-  once?: boolean;
-  weight?: number;
-  options?: { index: number; text: string; weight?: number; voteCount?: number }[];
-  answer?: HMSPollQuestionAnswer;
-  responses?: HMSPollQuestionResponse[];
-  result?: { correctResponses?: number; skippedCount?: number; totalResponses?: number };
-}
-export interface HMSPollQuestionCreateParams extends Pick<HMSPollQuestion, 'text' | 'skippable' | 'type' | 'answer'> {
-  index?: number;
-  options?: { text: string; weight?: number; isCorrectAnswer?: boolean }[];
-  weight?: number;
-}
-export interface HMSPollQuestionAnswer {
-  hidden: boolean;
-  option?: number;
-  options?: number[];
-  text?: string;
-  case?: boolean;
-}
-export interface HMSPollQuestionResponse {
-  id?: string;
-  questionIndex: number;
-  peer?: HMSPollResponsePeerInfo;
-  type?: HMSPollQuestionType;
-  skipped?: boolean;
-  option?: number;
-  options?: number[];
-  text?: string;
-  /** Milliseconds that it took. */
-  duration?: number;
-  responseFinal?: boolean;
-}
-export type HMSPollQuestionResponseCreateParams = Omit<HMSPollQuestionResponse, 'type' | 'peer' | 'responseFinal'>;
-export interface HMSPollResponsePeerInfo {
-  userHash?: string;
-  peerid?: string;
-  userid?: string;
-  username?: string;
-}
-export interface HMSQuizLeaderboardResponse {
-  entries: {
-    position: number; score: number; totalResponses: number; correctResponses: number; duration: number;
-    peer: HMSPollResponsePeerInfo;
-  }[];
-  hasNext: boolean;
-  summary?: { avgScore: number; avgTime: number; votedUsers: number; totalUsers: number; correctUsers: number };
 }
 
 export interface HMSPeerListIteratorOptions {
@@ -439,137 +470,15 @@ export interface HMSPeerListIterator {
   next(): Promise<HMSPeer[]>;
 }
 
-export type StoreSelector<T> = (store: HMSStore) => T;
-
-export interface HMSConfigInitialSettings {
-  isAudioMuted?: boolean;
-  isVideoMuted?: boolean;
-  audioInputDeviceId?: string;
-  audioOutputDeviceId?: string;
-  videoDeviceId?: string;
-}
-export interface HMSConfig {
-  userName: string;
-  authToken: string;
-  /** A string, or an object that is made JSON text. */
-  metaData?: string | object;
-  settings?: HMSConfigInitialSettings;
-  /** Let the server send every video without being asked. Default false: video follows what is on the screen. */
-  autoVideoSubscribe?: boolean;
-  /** Origin of the server, http or https. Default: the page's own. */
+export interface DebugInfo {
+  websocketURL?: string;
+  enabledFlags?: string[];
   initEndpoint?: string;
-  /** In place of the server's. */
-  iceServers?: HMSICEServer[];
-  rememberDeviceSelection?: boolean;
-  captureNetworkQualityInPreview?: boolean;
-}
-export interface HMSPreviewConfig extends HMSConfig {
-  asRole?: HMSRoleName;
-}
-export interface HMSICEServer {
-  urls: string[];
-  userName?: string;
-  password?: string;
-}
-export interface HMSAudioTrackSettings {
-  volume?: number;
-  deviceId?: string;
-}
-export interface HMSVideoTrackSettings {
-  width?: number;
-  height?: number;
-  maxFramerate?: number;
-  deviceId?: string;
-  facingMode?: 'user' | 'environment' | 'left' | 'right';
-}
-export interface HMSScreenShareConfig {
-  audioOnly?: boolean;
-  videoOnly?: boolean;
-  displaySurface?: 'browser' | 'monitor' | 'window';
-  preferCurrentTab?: boolean;
-  selfBrowserSurface?: 'include' | 'exclude';
-  surfaceSwitching?: 'include' | 'exclude';
-  systemAudio?: 'include' | 'exclude';
-}
-export interface TokenRequest {
-  roomCode: string;
-  userId?: string;
-}
-export interface TokenRequestOptions {
-  /** Complete address; default `/v2/token` of the page's origin. */
-  endpoint?: string;
-}
-export interface HLSConfig {
-  variants?: { meetingURL: string; metadata?: string }[];
-  recording?: { singleFilePerLayer?: boolean; hlsVod?: boolean };
-}
-export interface StopHLSConfig extends HLSConfig {
-  stop_reason?: string;
 }
 
-export enum HMSNotificationSeverity {
-  INFO = 'info',
-  ERROR = 'error',
+/** What applications declare of their values: `HMSReactiveStore<{ sessionStore: { spotlight: string } }>`. */
+export interface HMSGenericTypes {
+  sessionStore: Record<string, any>;
 }
 
-export enum HMSNotificationTypes {
-  PEER_JOINED = 'PEER_JOINED',
-  PEER_LEFT = 'PEER_LEFT',
-  PEER_LIST = 'PEER_LIST',
-  NEW_MESSAGE = 'NEW_MESSAGE',
-  ERROR = 'ERROR',
-  RECONNECTING = 'RECONNECTING',
-  RECONNECTED = 'RECONNECTED',
-  TRACK_ADDED = 'TRACK_ADDED',
-  TRACK_REMOVED = 'TRACK_REMOVED',
-  TRACK_MUTED = 'TRACK_MUTED',
-  TRACK_UNMUTED = 'TRACK_UNMUTED',
-  TRACK_DEGRADED = 'TRACK_DEGRADED',
-  TRACK_RESTORED = 'TRACK_RESTORED',
-  TRACK_DESCRIPTION_CHANGED = 'TRACK_DESCRIPTION_CHANGED',
-  ROLE_UPDATED = 'ROLE_UPDATED',
-  CHANGE_TRACK_STATE_REQUEST = 'CHANGE_TRACK_STATE_REQUEST',
-  CHANGE_MULTI_TRACK_STATE_REQUEST = 'CHANGE_MULTI_TRACK_STATE_REQUEST',
-  ROOM_ENDED = 'ROOM_ENDED',
-  REMOVED_FROM_ROOM = 'REMOVED_FROM_ROOM',
-  DEVICE_CHANGE_UPDATE = 'DEVICE_CHANGE_UPDATE',
-  NAME_UPDATED = 'NAME_UPDATED',
-  METADATA_UPDATED = 'METADATA_UPDATED',
-  HAND_RAISE_CHANGED = 'HAND_RAISE_CHANGED',
-  POLL_CREATED = 'POLL_CREATED',
-  POLL_STARTED = 'POLL_STARTED',
-  POLL_STOPPED = 'POLL_STOPPED',
-  POLL_VOTES_UPDATED = 'POLL_VOTES_UPDATED',
-  POLLS_LIST = 'POLLS_LIST',
-}
-
-interface Notification<Type extends HMSNotificationTypes, Data> {
-  id: number;
-  type: Type;
-  message: string;
-  severity?: HMSNotificationSeverity;
-  data: Data;
-}
-
-export type HMSNotification =
-  | Notification<
-      | HMSNotificationTypes.PEER_JOINED | HMSNotificationTypes.PEER_LEFT | HMSNotificationTypes.NAME_UPDATED | HMSNotificationTypes.METADATA_UPDATED | HMSNotificationTypes.ROLE_UPDATED
-      | HMSNotificationTypes.HAND_RAISE_CHANGED, HMSPeer>
-  | Notification<HMSNotificationTypes.PEER_LIST, HMSPeer[]>
-  | Notification<
-      | HMSNotificationTypes.TRACK_ADDED | HMSNotificationTypes.TRACK_REMOVED | HMSNotificationTypes.TRACK_MUTED | HMSNotificationTypes.TRACK_UNMUTED | HMSNotificationTypes.TRACK_DEGRADED
-      | HMSNotificationTypes.TRACK_RESTORED | HMSNotificationTypes.TRACK_DESCRIPTION_CHANGED, HMSTrack>
-  | Notification<
-      | HMSNotificationTypes.POLL_CREATED | HMSNotificationTypes.POLL_STARTED | HMSNotificationTypes.POLL_STOPPED
-      | HMSNotificationTypes.POLL_VOTES_UPDATED | HMSNotificationTypes.POLLS_LIST, HMSPoll>
-  | Notification<HMSNotificationTypes.NEW_MESSAGE, HMSMessage>
-  | Notification<HMSNotificationTypes.ERROR, HMSException>
-  | Notification<HMSNotificationTypes.RECONNECTING | HMSNotificationTypes.RECONNECTED, HMSException | null>
-  | Notification<HMSNotificationTypes.CHANGE_TRACK_STATE_REQUEST, HMSChangeTrackStateRequest>
-  | Notification<HMSNotificationTypes.CHANGE_MULTI_TRACK_STATE_REQUEST, HMSChangeMultiTrackStateRequest>
-  | Notification<HMSNotificationTypes.ROOM_ENDED | HMSNotificationTypes.REMOVED_FROM_ROOM, HMSLeaveRoomRequest>
-  | Notification<HMSNotificationTypes.DEVICE_CHANGE_UPDATE, HMSDeviceChangeEvent | undefined>;
-
-/** The notification of a given type, e.g. `HMSNotificationOf<HMSNotificationTypes.NEW_MESSAGE>`. */
-export type HMSNotificationOf<Type extends HMSNotificationTypes> =
-  HMSNotification extends infer U ? (U extends { type: infer T } ? (Type extends T ? U : never) : never) : never;
+export type StoreSelector<T> = (store: HMSStore) => T;

@@ -6,16 +6,13 @@ import { Notifications } from '../notifications.js';
 // A Go program of the test's own: the loader and an empty module, as addresses that need no server.
 const programs = [];
 globalThis.fakeProgram = (program) => programs.push(program);
-globalThis.__AMPHI_ASSETS__ = {
-  exec: `data:text/javascript,globalThis.Go = class {
+globalThis.__AMPHI_EXEC__ = `data:text/javascript,globalThis.Go = class {
     importObject = {};
     run() {
       return new Promise((exit) => globalThis.fakeProgram({ exit, ready: (api) => globalThis.__amphi.ready(api) }));
     }
-  }`,
-  wasm: 'data:application/wasm;base64,AGFzbQEAAAA=',
-  hls: 'data:text/javascript,',
-};
+  }`;
+globalThis.__AMPHI_WASM__ = 'data:application/wasm;base64,AGFzbQEAAAA=';
 const started = async (n) => {
   while (programs.length < n) await new Promise((again) => setTimeout(again, 1));
   return programs[n - 1];
