@@ -75,8 +75,11 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	var lives *live.Manager
 	var boards room.Whiteboards
-	if cfg.Whiteboard.Addr != "" {
-		boards = whiteboards{cfg.Whiteboard}
+	switch w := cfg.Whiteboard; {
+	case w.Addr != "" && w.Secret != "":
+		boards = whiteboards{w}
+	case w.Addr != "":
+		log.Warn("there are no whiteboards: whiteboard.addr is set, but whiteboard.secret is not")
 	}
 	rooms := room.NewRegistry(room.Config{
 		SFU:      media,

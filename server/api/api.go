@@ -61,6 +61,7 @@ type API struct {
 	Reports        Reports // of clients; nil: nobody wants them
 	PublicURL      string  // scheme and host; empty: what each request says
 	ICEServers     []config.ICEServer
+	Whiteboards    bool          // clients may open them
 	TokenLifetime  time.Duration // of the tokens that room codes are exchanged for
 	Limits         config.Limits
 	TrustedProxies []netip.Prefix

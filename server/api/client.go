@@ -118,6 +118,9 @@ func (a *API) init(r *http.Request, in initQuery) (initAnswer, error) {
 	v.RTCConfiguration.ICEServers = append([]config.ICEServer{}, a.ICEServers...)
 	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer", // gallery roles join without peer connections
 		"publishStats", "subscribeStats"} // clients tell how good their media is
+	if a.Whiteboards {
+		v.Config.EnabledFlags = append(v.Config.EnabledFlags, "whiteboardEnabled")
+	}
 	v.Config.PublishStats, v.Config.SubscribeStats = statsWindow{30, 120}, statsWindow{10, 60}
 	return v, nil
 }

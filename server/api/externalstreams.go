@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -13,12 +12,11 @@ import (
 
 // Bounds of a push.
 const (
-	maxRTMPURLs     = 5
-	maxRTMPURLBytes = 1024
+	maxRTMPURLs = 5
 )
 
-// whyNoRTMP is the reason that pushes end with on this server.
-const whyNoRTMP = "this server does not push streams to other services"
+// WhyNoRTMP is the reason that pushes end with on this server.
+const WhyNoRTMP = "this server does not push streams to other services"
 
 func (a *API) externalStreamEndpoints() []endpoint {
 	return described("External streams",
@@ -71,16 +69,11 @@ func (in *pushInput) check() error {
 	if len(in.RTMPURLs) > maxRTMPURLs {
 		return badParam("body", "rtmp_urls has more than %d addresses", maxRTMPURLs)
 	}
-	if slices.ContainsFunc(in.RTMPURLs, func(u string) bool { return !isRTMP(u) }) {
+	if slices.ContainsFunc(in.RTMPURLs, func(u string) bool { return !policy.IsRTMP(u) }) {
 		// Not which: the address ends in a secret.
 		return badParam("body", "rtmp_urls must be of the form rtmp://host/app/STREAM_KEY or rtmps://…")
 	}
 	return cmp.Or(in.Resolution.check(), checkMeetingURL(in.MeetingURL))
-}
-
-func isRTMP(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "rtmp" || u.Scheme == "rtmps") && u.Hostname() != "" && len(u.Path) > 1 && len(text) <= maxRTMPURLBytes
 }
 
 // setup completes what was asked for with what the template says.
@@ -118,7 +111,7 @@ func (a *API) startPush(r *http.Request, workspaceID string, in pushInput) (push
 	if err != nil {
 		return pushObject{}, err
 	}
-	j, err := a.failJob(r, store.Job{Kind: store.ExternalStream, RoomID: room.ID, Setup: setup}, whyNoRTMP)
+	j, err := a.failJob(r, store.Job{Kind: store.ExternalStream, RoomID: room.ID, Setup: setup}, WhyNoRTMP)
 	return showPush(j), err
 }
 

@@ -151,9 +151,9 @@ func (a *API) beam(r *http.Request, workspaceID string, in beamInput) (plainText
 		return "", beamError(http.StatusNotFound, 10, "Error: no active beam found for the passed in identifiers")
 	}
 	var err error
-	why := whyNoRecording
+	why := WhyNoRecording
 	if kind == store.ExternalStream {
-		why = whyNoRTMP
+		why = WhyNoRTMP
 		_, err = a.startPush(r, workspaceID, pushInput{MeetingURL: in.MeetingURL, RTMPURLs: in.RTMPURLs, Recording: &in.Record, Resolution: in.Resolution})
 	} else {
 		_, err = a.startRecording(r, workspaceID, recordingInput{MeetingURL: in.MeetingURL, Resolution: in.Resolution})

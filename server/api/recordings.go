@@ -10,8 +10,8 @@ import (
 	"amphi/server/store"
 )
 
-// whyNoRecording is the reason that recordings of a composed room end with on this server.
-const whyNoRecording = "this server does not record composed rooms"
+// WhyNoRecording is the reason that recordings of a composed room end with on this server.
+const WhyNoRecording = "this server does not record composed rooms"
 
 func (a *API) recordingEndpoints() []endpoint {
 	return described("Recordings",
@@ -103,7 +103,7 @@ func (a *API) startRecording(r *http.Request, workspaceID string, in recordingIn
 	if err != nil {
 		return recordingObject{}, err
 	}
-	j, err := a.failJob(r, store.Job{Kind: store.Recording, RoomID: room.ID, Setup: setup}, whyNoRecording)
+	j, err := a.failJob(r, store.Job{Kind: store.Recording, RoomID: room.ID, Setup: setup}, WhyNoRecording)
 	return showRecording(j), err
 }
 

@@ -77,7 +77,8 @@ type Chat struct {
 	KeepMessages int           // and how many
 }
 
-// Whiteboard is about the store of what is drawn, a server of its own. Without one there are no whiteboards.
+// Whiteboard is about the store of what is drawn, a server of its own. Both must be set, or
+// there are no whiteboards.
 type Whiteboard struct {
 	Addr   string // host and port that clients reach it at, over https
 	Secret string // signs the tokens that it takes
@@ -248,8 +249,8 @@ func (c *Config) Validate() error {
 	if c.Chat.Keep < 0 {
 		bad("chat.keep", "%v is not a duration, such as 720h, nor 0", c.Chat.Keep)
 	}
-	if w := c.Whiteboard; w.Addr != "" && len(w.Secret) < 32 {
-		bad("whiteboard.secret", "is shorter than 32 bytes; the store at whiteboard.addr must know it too")
+	if n := len(c.Whiteboard.Secret); n > 0 && n < 32 {
+		bad("whiteboard.secret", "is shorter than 32 bytes")
 	}
 	atLeast("chat.keep_messages", c.Chat.KeepMessages, 0)
 	if c.Webhook.URL != "" {

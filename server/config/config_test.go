@@ -69,7 +69,8 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"webhook.retry_pauses": "2s,4s", "http.trusted_proxies": "10.0.0.0/8", "http.metrics_from": "10.0.0.7",
 		"http.embed_from":        "https://a.example",
 		"webhook.allow_networks": "10.0.0.0/8",
-		"db":                     "postgres://amphi:secret@db.example/amphi",
+		"whiteboard.addr":        "board.example", "whiteboard.secret": "a secret of thirty-two bytes or more",
+		"db": "postgres://amphi:secret@db.example/amphi",
 	}
 	def := Default()
 	for _, s := range def.table() {

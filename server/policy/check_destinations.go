@@ -143,7 +143,7 @@ func (d *RTMPDestination) check(at string, bad func(string, ...any)) {
 	within := bounds(bad)
 	within(at+"number of rtmpUrls", len(d.RTMPURLs), 0, maxRTMPURLs)
 	for _, u := range d.RTMPURLs {
-		if !isRTMP(u) {
+		if !IsRTMP(u) {
 			bad("%srtmpUrls must be rtmp:// or rtmps:// addresses", at)
 		}
 	}

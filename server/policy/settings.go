@@ -240,8 +240,8 @@ type RecordingMode struct {
 	Height          int  `json:"height,omitempty"`
 }
 
-// isRTMP says whether text is an address to push a stream to.
-func isRTMP(text string) bool {
+// IsRTMP says whether text is an address to push a stream to.
+func IsRTMP(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "rtmp" || u.Scheme == "rtmps") && u.Host != "" && len(u.Path) > 1
+	return err == nil && (u.Scheme == "rtmp" || u.Scheme == "rtmps") && u.Hostname() != "" && len(u.Path) > 1 && len(text) <= 1024
 }

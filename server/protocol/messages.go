@@ -106,6 +106,33 @@ type HLSStart struct {
 	Recording *HLSRecording `json:"hls_recording,omitempty"`
 }
 
+// RTMPStart is the params of rtmp-start: pushes to RTMPURLs, records, or both.
+type RTMPStart struct {
+	MeetingURL string      `json:"meeting_url,omitempty"`
+	Record     bool        `json:"record"`
+	RTMPURLs   []string    `json:"rtmp_urls,omitempty"`
+	Resolution *Resolution `json:"resolution,omitempty"`
+}
+
+// Resolution is the size of a composed picture, in pixels.
+type Resolution struct {
+	Width  int `json:"width"`
+	Height int `json:"height"`
+}
+
+// Kinds of recordings, as clients compare them.
+const (
+	RecordSFU     = "sfu"
+	RecordBrowser = "Browser"
+	RecordHLS     = "HLS"
+)
+
+// RecordUpdate is the params of on-record-update.
+type RecordUpdate struct {
+	Type string `json:"type"`
+	RunState
+}
+
 // HLSRecording asks for recordings of the stream.
 type HLSRecording struct {
 	SingleFilePerLayer bool `json:"single_file_per_layer"`

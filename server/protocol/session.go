@@ -125,11 +125,14 @@ type Streaming struct {
 	HLS     HLSState `json:"hls"`
 }
 
-// RunState is the state of one recording or RTMP push.
+// RunState is the state of one recording or RTMP push, and the params of
+// on-rtmp-update.
 type RunState struct {
-	Enabled   bool   `json:"enabled"`
-	State     string `json:"state,omitempty"`
-	StartedAt int64  `json:"started_at,omitempty"`
+	Enabled       bool   `json:"enabled"`
+	State         string `json:"state,omitempty"`
+	InitialisedAt int64  `json:"initialised_at,omitempty"`
+	StartedAt     int64  `json:"started_at,omitempty"`
+	Error         *Error `json:"error,omitempty"` // with StateFailed
 }
 
 // RoomInfo is the params of room-info.

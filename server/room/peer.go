@@ -125,8 +125,8 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 		r.registry.retain(r)
 		p.sendPolicy()
 		p.notify(protocol.OnRoomInfo, r.info())
-		if role.Permissions.SendRoomState {
-			p.notify(protocol.OnRoomState, protocol.RoomStateEvent{PeerCount: r.countVisible(), Room: r.shown()})
+		if p.hearsState() {
+			r.tellState(p)
 		}
 		return nil
 	})
@@ -173,6 +173,7 @@ func (r *Room) reconnect(p *Peer, id Identity, sink Sink) error {
 	p.notify(protocol.OnSessionInfo, r.sessionInfo())
 	p.tellMetadata(slices.Sorted(maps.Keys(p.observed))) // it may have missed changes, and does not ask again
 	r.tellMissed(p)
+	r.tellWhiteboard(p)
 	if m := p.media.Load(); m != nil {
 		m.Resend() // the answer to the last offer may have died with the old socket
 	}
@@ -278,6 +279,7 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 		p.notify(protocol.OnPeerList, r.peerList(p))
 		r.tellHistory(p)
 		r.tellRunningPolls(p)
+		r.tellWhiteboard(p)
 		p.Heard()
 		r.order = append(r.order, p)
 		r.changed()
@@ -328,6 +330,7 @@ func (r *Room) remove(p *Peer, why Departure) {
 		p.log.Info("peer left", "reason", why.Reason, "stayed", why.At.Sub(p.joinedAt).Round(time.Second))
 	}
 	p.phase = left
+	r.closeWhiteboard(p)
 	p.stop()
 	delete(r.peers, p.ID)
 	if i := slices.Index(r.order, p); i >= 0 {
@@ -428,7 +431,7 @@ func (p *Peer) stay() Stay {
 func (p *Peer) sendPolicy() {
 	p.notify(protocol.OnPolicyChange, protocol.PolicyChange[*policy.Role]{
 		Name: p.role.Name, KnownRoles: p.room.rec.Template.Roles, TemplateID: p.room.rec.TemplateID,
-		Plugins: map[string]any{}, AppData: map[string]string{},
+		Plugins: p.room.rec.Template.ClientPlugins(), AppData: map[string]string{},
 	})
 }
 

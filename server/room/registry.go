@@ -68,8 +68,11 @@ type Config struct {
 	Records  Records
 	Observer Observer        // may be nil
 	Streamer func() Streamer // asked late: the streamer is built on top of the registry
-	NewID    func() string   // object ids (24 hex digits) for sessions
-	NodeID   string          // sfu_node_id; differs after a restart
+	Recorder Recorder        // may be nil
+	// Whiteboard gives somebody access to a whiteboard; nil: there are none.
+	Whiteboard Whiteboards
+	NewID      func() string // object ids (24 hex digits) for sessions
+	NodeID     string        // sfu_node_id; differs after a restart
 	// ChatHistory is how many chat messages somebody who joins is sent, at most.
 	ChatHistory int
 	Limits      Limits

@@ -43,6 +43,10 @@ type Room struct {
 	removed     map[string]time.Time
 	roleTokens  map[string]roleOffer
 	hls         protocol.HLSState
+	rtmp        protocol.RunState
+	recordings  protocol.Recording
+	board       *whiteboard // nil until somebody makes it
+	previews    *time.Timer // runs while somebody in preview is told of the room
 	watchers    map[int]func(*Stage)
 	nextWatcher int
 	stageDirty  bool // tracks, roles or names changed since the last settle
@@ -147,7 +151,7 @@ func (r *Room) shutdown() {
 	r.speakers.stop()
 	r.polls.stop()
 	r.expiry.Stop()
-	for _, t := range []*time.Timer{r.countTimer, r.saving} {
+	for _, t := range []*time.Timer{r.countTimer, r.saving, r.previews} {
 		if t != nil {
 			t.Stop()
 		}
@@ -241,7 +245,8 @@ func (r *Room) shown() protocol.RoomState {
 		Name:           r.rec.Name,
 		SessionID:      r.session.ID,
 		StartedAt:      r.session.Started.UnixMilli(),
-		Streaming:      protocol.Streaming{Enabled: r.hls.Enabled, HLS: r.hls},
+		Recording:      r.recordings,
+		Streaming:      protocol.Streaming{Enabled: r.hls.Enabled || r.rtmp.Enabled, HLS: r.hls, RTMP: r.rtmp},
 		Transcriptions: []any{},
 	}
 }
@@ -324,22 +329,4 @@ func (r *Room) stage() *Stage {
 		s.Peers = append(s.Peers, sp)
 	}
 	return s
-}
-
-// HLS returns the state of the room's live stream.
-func (r *Room) HLS(ctx context.Context) (state protocol.HLSState, err error) {
-	err = r.do(ctx, func() error { state = r.hls; return nil })
-	return state, err
-}
-
-// SetHLS keeps the state of the live stream for late joiners and tells everybody.
-func (r *Room) SetHLS(state protocol.HLSState) {
-	if state.Variants == nil {
-		state.Variants = []protocol.HLSVariant{}
-	}
-	_ = r.do(context.Background(), func() error { // a room that has ended has nobody to tell
-		r.hls = state
-		r.tell(protocol.OnHLSUpdate, state, everybody)
-		return nil
-	})
 }

@@ -62,13 +62,15 @@ var handlers = map[string]handler{
 	protocol.MethodHLSStop:     command((*room.Peer).StopHLS),
 	protocol.MethodHLSMetadata: command((*room.Peer).SendMetadata),
 
-	protocol.MethodRTMPStart:          notEnabled("RTMP and browser recording"),
-	protocol.MethodRTMPStop:           notEnabled("RTMP and browser recording"),
+	protocol.MethodRTMPStart: command((*room.Peer).StartRTMP),
+	protocol.MethodRTMPStop:  command((*room.Peer).StopRTMP),
+
+	protocol.MethodWhiteboardCreate: query((*room.Peer).CreateWhiteboard),
+	protocol.MethodWhiteboardGet:    query((*room.Peer).Whiteboard),
+
 	protocol.MethodTranscriptionStart: notEnabled("transcription"),
 	protocol.MethodTranscriptionStop:  notEnabled("transcription"),
 	protocol.MethodTranscriptionSet:   notEnabled("transcription"),
-	protocol.MethodWhiteboardCreate:   notEnabled("the whiteboard"),
-	protocol.MethodWhiteboardGet:      notEnabled("the whiteboard"),
 }
 
 // notEnabled answers methods of parts that this server does not have.

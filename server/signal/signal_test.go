@@ -289,7 +289,7 @@ func TestLeaveAndClose(t *testing.T) {
 // Parts that do not exist say so.
 func TestNotEnabled(t *testing.T) {
 	for method, what := range map[string]string{
-		protocol.MethodTranscriptionStart: "transcription", protocol.MethodWhiteboardCreate: "whiteboard", protocol.MethodRTMPStart: "RTMP",
+		protocol.MethodTranscriptionStart: "transcription", protocol.MethodTranscriptionStop: "transcription", protocol.MethodTranscriptionSet: "transcription",
 	} {
 		_, err := dispatch(t.Context(), nil, protocol.Frame{ID: "1", Method: method})
 		if e := room.AsProtocol(err); e.Code != protocol.CodeForbidden || !strings.Contains(e.Message, what) || !strings.Contains(e.Message, "not enabled") {
