@@ -24,7 +24,7 @@ func (s *sink) Write([]byte) (int, error) { return 0, nil }
 func BenchmarkForward(b *testing.B) {
 	for _, n := range []int{1, 20, 200} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := &SFU{log: quiet(), cfg: Config{KeyFrameInterval: time.Second}}
+			s := &SFU{log: quiet(), port: &port{}, cfg: Config{KeyFrameInterval: time.Second}}
 			t := newTrack(s, TrackInfo{"v", "s", Video}, VP8)
 			src := &source{pt: 96, cache: newCache(videoCache)}
 			src.track.Store(t)

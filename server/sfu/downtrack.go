@@ -239,6 +239,7 @@ func (d *downTrack) pumpRTCP(sender *webrtc.RTPSender) {
 					for i := range p.Nacks {
 						p.Nacks[i].Range(func(seq uint16) bool { return d.retransmit(b, seq) })
 					}
+					d.track.sfu.port.flush()
 				}
 			}
 		}

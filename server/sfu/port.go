@@ -25,6 +25,7 @@ type port struct {
 	number int
 	addrs  []address
 	mux    *ice.MultiUDPMuxDefault
+	out    []*outlet
 }
 
 // address is one that is listened on.
@@ -142,9 +143,11 @@ func openPort(cfg Config, stats *counters) (*port, error) {
 		// The kernel caps these; a refusal only means smaller bursts.
 		_ = c.SetReadBuffer(socketBuffer)
 		_ = c.SetWriteBuffer(socketBuffer)
+		out := newOutlet(c, stats)
+		p.out = append(p.out, out)
 		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{
 			Logger:            logger{log: cfg.Log, scope: "udp"},
-			UDPConn:           c,
+			UDPConn:           out,
 			OnUnhandledPacket: func([]byte, netip.AddrPort) { stats.droppedGarbage.Add(1) },
 		}))
 	}
@@ -166,6 +169,13 @@ func listen(addrs []address, number int) (conns []*net.UDPConn, err error) {
 		number = c.LocalAddr().(*net.UDPAddr).Port
 	}
 	return conns, nil
+}
+
+// flush sends what was written and waits for company.
+func (p *port) flush() {
+	for _, o := range p.out {
+		o.flush()
+	}
 }
 
 func (p *port) Close() error { return p.mux.Close() }

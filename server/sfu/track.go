@@ -159,6 +159,9 @@ func (t *Track) forward(p *packet) {
 	if sent > 0 {
 		t.sfu.stats.packetsOut.Add(sent)
 		t.sfu.stats.bytesOut.Add(sent * uint64(len(p.payload)))
+		if p.marker || t.info.Kind == Audio { // what was sent of a frame is of use now
+			t.sfu.port.flush()
+		}
 	}
 	for _, tap := range s.taps {
 		tap.push(p)
