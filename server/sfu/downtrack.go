@@ -121,11 +121,29 @@ func (d *downTrack) want(on bool) {
 }
 
 // askKey asks for a key frame to start with, if one could be sent now. Asked
-// for earlier it would be lost, and the next one is throttled.
+// for earlier it would be lost, and the next one is throttled. If one came a
+// moment ago, that is what the subscription starts with.
 func (d *downTrack) askKey() {
-	if d.wanted.Load() && d.out.Load() != nil && d.link.connected.Load() {
+	if !d.wanted.Load() || d.out.Load() == nil || !d.link.connected.Load() {
+		return
+	}
+	d.mu.Lock()
+	src := d.track.current.Load()
+	ask := src == nil || d.recentKey(src, time.Now(), d.track.sfu.cfg.KeyFrameInterval) == nil
+	d.mu.Unlock()
+	if ask {
 		d.track.RequestKeyFrame()
 	}
+}
+
+// recentKey is the newest key frame, if the subscription may start with it: it
+// came at most so long ago, and the subscriber has seen nothing later. The
+// caller holds d.mu.
+func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration) *keyFrame {
+	if k := src.recentKey(now, longest); k != nil && d.munger.newer(src, k.ts) {
+		return k
+	}
+	return nil
 }
 
 // forward sends one packet and reports whether it did.
@@ -140,25 +158,53 @@ func (d *downTrack) forward(p *packet) bool {
 		return false
 	}
 	d.mu.Lock()
-	started := false
-	if src, _, running := d.munger.offset(); !running || src != p.src {
-		if !p.key {
+	src, _, running := d.munger.offset()
+	if running && src == p.src {
+		d.mu.Unlock()
+		return d.send(b, p)
+	}
+	from, ts := p.ext, p.ts
+	if !p.key {
+		// What was asked for a moment ago for another subscriber serves this one too.
+		k := d.recentKey(p.src, p.at, 2*d.track.sfu.cfg.KeyFrameInterval)
+		if k == nil {
 			d.munger.stop()
 			d.mu.Unlock()
 			d.waiting.Store(true)
 			return false
 		}
-		d.munger.start(p.src, p.ext, p.ts, p.at)
-		started = true
+		from, ts = k.ext, k.ts
 	}
+	d.munger.start(p.src, from, ts, p.at)
+	d.mu.Unlock()
+	d.waiting.Store(false)
+	d.link.reportSoon()
+	d.catchUp(b, from, p)
+	return d.send(b, p)
+}
+
+// catchUp sends what came from a key frame on before a packet. It is a second
+// of video at most, and a decoder is quicker than that.
+func (d *downTrack) catchUp(b *binding, from extSeq, to *packet) {
+	if from == to.ext {
+		return
+	}
+	buf := make([]byte, packetSize)
+	for ext := from; ext < to.ext; ext++ {
+		n, ts, marker, ok := to.src.cache.get(ext, buf)
+		if ok {
+			d.send(b, &packet{src: to.src, ext: ext, ts: ts, marker: marker, level: 127, payload: buf[:n], at: to.at})
+		} // else it was lost, and the subscriber can ask for it when it is there
+	}
+}
+
+// send sends a packet of the running segment and reports whether it did.
+func (d *downTrack) send(b *binding, p *packet) bool {
+	d.mu.Lock()
 	seq, ts, ok := d.munger.rewrite(p.src, p.ext, p.ts, p.at)
 	d.mu.Unlock()
 	if !ok {
 		return false
-	}
-	if started {
-		d.waiting.Store(false)
-		d.link.reportSoon()
 	}
 	if d.headerFor != b {
 		d.prepare(b)

@@ -56,6 +56,13 @@ func (m *munger) start(src *source, ext extSeq, ts uint32, now time.Time) {
 	m.running = true
 }
 
+// newer says whether a subscription may start at a source's timestamp: it is
+// later than all that was sent, so nothing is shown twice.
+func (m *munger) newer(src *source, ts uint32) bool {
+	s := &m.segments[m.last]
+	return !m.started || s.src == src && int32(ts+s.ts-m.topTS) > 0
+}
+
 // stop ends the segment: the next packet forwarded starts another one.
 func (m *munger) stop() { m.running = false }
 

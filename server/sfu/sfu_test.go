@@ -155,6 +155,45 @@ func TestLateJoinGetsAKeyFrame(t *testing.T) {
 	}
 }
 
+// Who joins soon after a key frame starts with that one: the next may not be asked for yet.
+func TestJoinAfterAKeyFrame(t *testing.T) {
+	t.Parallel()
+	for _, mime := range []string{webrtc.MimeTypeVP8, webrtc.MimeTypeH264} {
+		t.Run(strings.TrimPrefix(mime, "video/"), func(t *testing.T) {
+			s, err := newSFU(Config{Loopback: true, KeyFrameInterval: time.Minute, Log: quiet()}, testTiming)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			a := joined(t, s, "a", false)
+			o := a.add(mime, "s", "v")
+			o.period = 60 * time.Millisecond // the cache holds ten seconds of it
+			a.negotiate(nil)
+			o.start()
+			for _, id := range []string{"b", "c", "d"} {
+				b := joined(t, s, id, true)
+				b.peer.Subscribe([]*Track{a.peer.Track("v")})
+				in := b.in("v")
+				in.more(t, 10)
+				in.mu.Lock()
+				for i, n := range in.frames {
+					if n != in.frames[0]+i {
+						t.Errorf("%s got the frames %v", id, in.frames)
+						break
+					}
+				}
+				if in.keys == 0 || in.torn > 0 {
+					t.Errorf("%s: %d key frames, %d torn", id, in.keys, in.torn)
+				}
+				in.mu.Unlock()
+			}
+			if n := o.plis.Load(); n > 1 {
+				t.Errorf("the publisher was asked %d times", n)
+			}
+		})
+	}
+}
+
 func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	s := testSFU(t)

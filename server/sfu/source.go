@@ -29,7 +29,8 @@ type source struct {
 	clock *publisherClock
 
 	report atomic.Pointer[senderReport]
-	lastAt atomic.Int64 // arrival of the newest packet, ns since the epoch
+	lastAt atomic.Int64             // arrival of the newest packet, ns since the epoch
+	key    atomic.Pointer[keyFrame] // the newest; nil: none came yet
 	pli    keyFrameRequests
 
 	// cache holds video only, but lends the receive buffer for both kinds.
@@ -39,6 +40,13 @@ type source struct {
 	seq     unwrapper
 	nack    nacker
 	frameTS uint32 // of the newest packet
+}
+
+// keyFrame is where a key frame begins.
+type keyFrame struct {
+	ext extSeq // its first packet
+	ts  uint32
+	at  time.Time // arrival
 }
 
 // packet is one RTP packet on its way through. The payload is only valid
@@ -112,6 +120,9 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 		}
 		first := ext == before+1 && header.Timestamp != src.frameTS || before == 0
 		p.key = t.codec.keyStart(p.payload, first)
+		if last := src.key.Load(); p.key && (last == nil || ext > last.ext && p.ts != last.ts) {
+			src.key.Store(&keyFrame{ext, p.ts, now})
+		}
 		if ext > before {
 			src.frameTS = header.Timestamp
 		}
@@ -148,6 +159,16 @@ func (src *source) recover(ext extSeq, now time.Time) {
 	if (lost || givenUp) && src.track.Load().watched() {
 		src.requestKeyFrame()
 	}
+}
+
+// recentKey is the newest key frame, if it came at most so long ago and it and
+// all that came since are in the cache.
+func (src *source) recentKey(now time.Time, longest time.Duration) *keyFrame {
+	k := src.key.Load()
+	if k == nil || now.Sub(k.at) > longest || !src.cache.has(k.ext) {
+		return nil
+	}
+	return k
 }
 
 // pumpReports reads a stream's RTCP: sender reports are what is wanted.
