@@ -76,6 +76,9 @@ func (p *Peer) LeaveGroup(ctx context.Context, req protocol.GroupChange) (protoc
 
 func (p *Peer) changeGroup(ctx context.Context, req protocol.GroupChange, in bool) (result protocol.GroupResult, err error) {
 	r := p.room
+	if !p.chat.Allow() {
+		return result, errTooFast
+	}
 	err = p.doJoined(ctx, func() error {
 		if req.Name == "" || len(req.Name) > maxGroupBytes {
 			return protocol.Errorf(protocol.CodeBadRequest, "group name must have 1 to %d bytes", maxGroupBytes)

@@ -97,6 +97,9 @@ func (p *Peer) ListenMetadata(ctx context.Context, req protocol.ListenMetadata) 
 	if len(req.Keys) > maxMetadataKeys {
 		return protocol.Errorf(protocol.CodeTooLarge, "more than %d keys", maxMetadataKeys)
 	}
+	if !p.chat.Allow() { // it is answered with all the values
+		return errTooFast
+	}
 	return p.doJoined(ctx, func() error {
 		before := p.observed
 		p.observed = make(map[string]bool, len(req.Keys))

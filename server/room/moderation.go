@@ -114,6 +114,9 @@ func (p *Peer) RequestMute(ctx context.Context, req protocol.TrackUpdateRequest)
 // RequestMuteAll asks every other peer, or those of some roles, to mute or unmute.
 func (p *Peer) RequestMuteAll(ctx context.Context, req protocol.ChangeTrackMute) error {
 	r := p.room
+	if !p.chat.Allow() {
+		return errTooFast
+	}
 	return p.doJoined(ctx, func() error {
 		if !p.mayMute(req.Value) {
 			return errNotAllowed

@@ -357,6 +357,9 @@ func (r *Room) peerList(to *Peer) protocol.PeerList {
 // Update changes the peer's own name or metadata.
 func (p *Peer) Update(ctx context.Context, req protocol.PeerUpdate) error {
 	r := p.room
+	if !p.chat.Allow() {
+		return errTooFast
+	}
 	return p.doJoined(ctx, func() error {
 		if err := r.checkInfo(req.Name, req.Data); err != nil {
 			return err

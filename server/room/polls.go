@@ -143,6 +143,9 @@ func (p *Peer) Poll(ctx context.Context, req protocol.PollRef) (info protocol.Po
 
 // SetPollQuestions replaces the questions of a draft.
 func (p *Peer) SetPollQuestions(ctx context.Context, req protocol.PollQuestions) (set protocol.PollQuestionsSet, err error) {
+	if !p.chat.Allow() {
+		return set, errTooFast
+	}
 	err = p.changePoll(ctx, req.PollID, func(lp *livePoll) error {
 		set = protocol.PollQuestionsSet{PollID: req.PollID, Total: len(req.Questions)}
 		p.room.changed()

@@ -50,8 +50,11 @@ func (p *Peer) CreateWhiteboard(ctx context.Context, req protocol.WhiteboardCrea
 	if r.registry.cfg.Whiteboard == nil {
 		return ref, errNoWhiteboards
 	}
-	if len(req.Title) > maxBoardTitle {
+	switch {
+	case len(req.Title) > maxBoardTitle:
 		return ref, protocol.Errorf(protocol.CodeTooLarge, "title longer than %d bytes", maxBoardTitle)
+	case !p.chat.Allow():
+		return ref, errTooFast
 	}
 	err = p.doJoined(ctx, func() error {
 		rights := r.rec.Template.Whiteboard()

@@ -209,6 +209,7 @@ func (c *conn) deadline() time.Time {
 func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 	pace := rate.NewLimiter(rate.Limit(c.server.FramesPerSecond), c.server.FrameBurst)
 	bad := 0
+	tooFast := false // since a warning
 	for {
 		kind, data, err := c.ws.ReadMessage()
 		if err != nil {
@@ -230,13 +231,19 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 			c.Send(protocol.Notification(protocol.OnWarning, protocol.Errorf(protocol.CodeBadRequest, "%v", err)))
 		case !pace.Allow():
 			c.server.stats.tooFast.Add(1)
-			if frame.ID != "" {
-				c.Send(protocol.Failure(frame.ID, protocol.Errorf(protocol.CodeTooMany, "too many frames, slow down")))
+			refusal := protocol.Errorf(protocol.CodeTooMany, "too many frames, slow down")
+			switch {
+			case frame.ID != "":
+				c.Send(protocol.Failure(frame.ID, refusal))
+			case !tooFast: // once: notifications are not answered
+				c.Send(protocol.Notification(protocol.OnWarning, refusal))
 			}
+			tooFast = true
 		case frame.Method == protocol.MethodLeave:
 			_ = peer.Leave(ctx) // a room that has ended is left already
 			return false
 		case frame.Method != "":
+			tooFast = false
 			c.answer(ctx, peer, frame)
 		} // a response needs nothing: the server sends no requests
 	}
