@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -140,7 +141,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle("/sdk/", files)
 	mux.Handle("/", web.New(web.Config{
 		Log: log.With("part", "web"), Assets: assets(files), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
-		Reference: reference(rest), FrameAncestors: cfg.HTTP.EmbedFrom,
+		Reference: reference(rest), SDK: shownSDK(files, log), FrameAncestors: cfg.HTTP.EmbedFrom,
 	}))
 
 	server := &http.Server{
@@ -275,6 +276,20 @@ func (a admission) check(ctx context.Context, token, peerID string) (signal.Gran
 }
 
 // assets finds built files for pages.
+// shownSDK is what the page about the client SDK shows; nil when the pages are not built.
+func shownSDK(files *static.Files, log *slog.Logger) *web.SDK {
+	data := files.Docs()
+	if data == nil {
+		return nil
+	}
+	var sdk web.SDK
+	if err := json.Unmarshal(data, &sdk); err != nil {
+		log.Error("documentation of the SDK", "err", err) // of another build than the server
+		return nil
+	}
+	return &sdk
+}
+
 func assets(files *static.Files) func(string) (string, string) {
 	return func(name string) (string, string) {
 		asset, _ := files.Asset(name)

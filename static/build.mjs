@@ -10,6 +10,7 @@
 //   site-<hash>.js             the start page, the documentation and error pages (static/app/site.ts)
 //   fonts/<name>-<hash>.woff2  the typefaces
 //   icons/<name>-<hash>.<ext>  static/icons/, as they are
+//   docs.json                  what the documentation page shows of the SDK (docs.mjs)
 //   manifest.json              logical name → {path, integrity, size}
 //
 // Names carry a hash of the content, so that they can be cached forever; the server finds them through
@@ -27,6 +28,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import * as esbuild from 'esbuild';
+import { docs } from './docs.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(here, 'dist');
@@ -37,7 +39,7 @@ const brotli = promisify(zlib.brotliCompress);
 const gzip = promisify(zlib.gzip);
 
 const manifest = {};
-const kept = new Set(['.gitkeep', 'manifest.json']);
+const kept = new Set(['.gitkeep', 'manifest.json', 'docs.json']);
 
 const hashOf = (data) => createHash('sha256').update(data).digest('hex').slice(0, 10);
 const integrityOf = (data) => 'sha384-' + createHash('sha384').update(data).digest('base64');
@@ -200,6 +202,7 @@ if (existsSync(icons)) {
 
 const ofSDK = Object.entries(manifest).filter(([, { path: rel }]) => rel.startsWith('sdk/'));
 await emit(null, 'sdk/manifest.json', JSON.stringify(Object.fromEntries(ofSDK), null, 2) + '\n');
+await write(path.join(dist, 'docs.json'), JSON.stringify(await docs()));
 await write(path.join(dist, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n');
 await sweep(dist, '');
 

@@ -83,6 +83,18 @@ func (f *Files) URL(name string) string {
 	return "/static/" + name
 }
 
+// Docs is what the documentation shows of the SDK, in JSON; nil when unbuilt.
+func (f *Files) Docs() []byte {
+	if f.root == nil {
+		return nil
+	}
+	data, err := fs.ReadFile(f.root, "docs.json")
+	if err != nil {
+		return nil // an unbuilt tree, and no error
+	}
+	return data
+}
+
 // types are set here and not asked of the system, whose table may call .js text/plain. Only these are served.
 var types = map[string]string{
 	".js":    "text/javascript; charset=utf-8",

@@ -275,7 +275,7 @@ func site(page Page) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</main><footer class=\"site-footer\">Amphi runs on this server. Nothing you say or show here goes anywhere else.</footer></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</main><footer class=\"site-footer\"><span>Amphi runs on this server. Nothing you say or show here goes anywhere else.</span><nav aria-label=\"For developers\"><a href=\"/docs/sdk\">Client SDK</a> <a href=\"/docs/api\">Server API</a></nav></footer></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -4,7 +4,13 @@
 // inline script and no style attribute, because the policy it is sent with allows neither.
 package templates
 
-import "strings"
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/a-h/templ"
+)
 
 //go:generate go tool templ generate
 
@@ -71,6 +77,82 @@ type Endpoint struct {
 	Status                int      // of a good answer
 }
 
+// SDK is what the page about the client SDK shows; static/docs.mjs writes it.
+type SDK struct {
+	Examples      []Example  `json:"examples"`
+	Actions       []SDKGroup `json:"actions"`
+	Selectors     []SDKGroup `json:"selectors"`
+	Notifications []SDKEntry `json:"notifications"`
+	Exclusions    []SDKGroup `json:"exclusions"`
+	// Origin of the server, as its visitor knows it.
+	Origin string `json:"-"`
+}
+
+// SDKGroup is entries that belong together.
+type SDKGroup struct {
+	Name    string     `json:"name"`
+	Entries []SDKEntry `json:"entries"`
+}
+
+// SDKEntry is something that applications call or get.
+type SDKEntry struct {
+	Name      string `json:"name"`
+	Signature string `json:"signature"`
+	Text      string `json:"text"`
+}
+
+// Example is code that runs; a test runs it.
+type Example struct {
+	File  string  `json:"file"`
+	Title string  `json:"title"`
+	Code  []Piece `json:"code"`
+}
+
+// Piece is a part of code of one kind: "c"omment, "s"tring, "k"eyword, "t"ag or "" for the rest.
+type Piece struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+// exampleOrigin stands for the server in examples.
+const exampleOrigin = "https://live.example.org"
+
+// named are the examples with these titles.
+func (s SDK) named(titles ...string) (list []Example) {
+	for _, title := range titles {
+		for _, e := range s.Examples {
+			if e.Title == title {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
+}
+
+// here names the visitor's own server.
+func (s SDK) here(code string) string {
+	if s.Origin == "" {
+		return code
+	}
+	return strings.ReplaceAll(code, exampleOrigin, s.Origin)
+}
+
+// colored is the code of an example. It is no templ, since in code every space counts.
+func (s SDK) colored(e Example) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var b strings.Builder
+		for _, p := range e.Code {
+			text := templ.EscapeString(s.here(p.Text))
+			if p.Kind != "" {
+				text = `<span class="code-` + templ.EscapeString(p.Kind) + `">` + text + `</span>`
+			}
+			b.WriteString(text)
+		}
+		_, err := io.WriteString(w, strings.TrimRight(b.String(), "\n"))
+		return err
+	})
+}
+
 // anchor is the section's place on its page.
 func (s Section) anchor() string { return strings.ReplaceAll(strings.ToLower(s.Name), " ", "-") }
 
@@ -106,3 +188,35 @@ func (c Card) abilities() []string {
 }
 
 func (c Card) levelName() string { return strings.ToUpper(c.Level[:1]) + c.Level[1:] }
+
+// summary names the first of a group's entries.
+func (g SDKGroup) summary() string {
+	const few = 4
+	names := make([]string, 0, few)
+	for _, e := range g.Entries[:min(few, len(g.Entries))] {
+		names = append(names, e.Name)
+	}
+	text := strings.Join(names, ", ")
+	if len(g.Entries) > few {
+		text += " …"
+	}
+	return text
+}
+
+// socketOrigin is where the WebSocket of a server is.
+func socketOrigin(origin string) string {
+	if origin == "" {
+		origin = exampleOrigin
+	}
+	return "ws" + strings.TrimPrefix(origin, "http")
+}
+
+// pinned is the element that loads the web components of this build and of no other.
+func pinned(page Page, origin string) string {
+	if origin == "" {
+		origin = exampleOrigin
+	}
+	asset := page.Assets("elements.js")
+	return `<script type="module" crossorigin` + "\n  src=\"" + origin + strings.TrimPrefix(asset.URL, "/static") +
+		"\"\n  integrity=\"" + asset.Integrity + `"></script>`
+}

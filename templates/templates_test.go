@@ -43,6 +43,14 @@ func TestPages(t *testing.T) {
 		"reference": ReferencePage(testPage("Server API"), []Section{{Name: "Live streams", Endpoints: []Endpoint{
 			{Method: "POST", Path: "/v2/things/{id}", Summary: "Change a thing", Token: "management token", Query: []string{"limit", "start"},
 				Body: `{"a": "string"}`, Answer: hostile, Status: 201}}}}),
+		"sdk": SDKPage(testPage("Client SDK"), SDK{
+			Origin:        "http://localhost:8080",
+			Examples:      []Example{{File: "html.html", Title: "Plain HTML", Code: []Piece{{"t", "<script"}, {"", ">\n  "}, {"c", "// " + hostile}, {"s", "'https://live.example.org'"}}}},
+			Actions:       []SDKGroup{{"Room", []SDKEntry{{"join", "(config: HMSConfig): Promise<void>", "Enters. " + hostile}}}},
+			Selectors:     []SDKGroup{{"Peers", []SDKEntry{{"a", "A", ""}, {"b", "B", ""}, {"c", "C", ""}, {"d", "D", ""}, {"e", "E", ""}}}},
+			Notifications: []SDKEntry{{"NEW_MESSAGE", "HMSMessage", ""}},
+			Exclusions:    []SDKGroup{{"Actions", []SDKEntry{{"gone", "", "For a reason."}}}},
+		}),
 		"problem": ProblemPage(testPage("Not found"), Problem{Status: 404, Title: "There is nothing here", Text: hostile}),
 	} {
 		t.Run(name, func(t *testing.T) {

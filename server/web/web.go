@@ -51,6 +51,9 @@ type (
 	Endpoint = templates.Endpoint
 )
 
+// SDK is what the page about the client SDK shows.
+type SDK = templates.SDK
+
 // Config is what pages are made from.
 type Config struct {
 	Log *slog.Logger
@@ -66,6 +69,9 @@ type Config struct {
 
 	// Reference is what the page about the server API lists.
 	Reference []Section
+
+	// SDK is what the page about the client SDK shows; nil when it was not built.
+	SDK *SDK
 
 	// ShowStarterKit says whether a request's sender may see the starter room's links, which let their
 	// holder in. Nil: only browsers that use a localhost address on this machine.
@@ -101,6 +107,8 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/preview/{code}", p.meeting)
 	mux.HandleFunc("GET /docs/api", p.reference)
+	mux.HandleFunc("GET /docs/sdk", p.sdk)
+	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/sdk", http.StatusFound) })
 	mux.HandleFunc("/", p.notFound)
 	return mux
 }
@@ -121,13 +129,7 @@ func (p *pages) start(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) cards(r *http.Request, starter *Starter) templates.Start {
-	origin := strings.TrimSuffix(p.PublicURL, "/")
-	if origin == "" {
-		origin = "http://" + r.Host
-		if r.TLS != nil {
-			origin = "https://" + r.Host
-		}
-	}
+	origin := p.origin(r)
 	start := templates.Start{App: starter.App, Room: starter.Room}
 	for _, door := range starter.Doors {
 		level := door.Role.Level()
@@ -189,7 +191,32 @@ func (p *pages) reference(w http.ResponseWriter, r *http.Request) {
 	p.send(w, r, http.StatusOK, templates.ReferencePage(p.page(r, "Server API · Amphi"), p.Reference))
 }
 
+func (p *pages) sdk(w http.ResponseWriter, r *http.Request) {
+	if p.SDK == nil {
+		p.problem(w, r, unbuilt)
+		return
+	}
+	shown := *p.SDK
+	shown.Origin = p.origin(r)
+	p.send(w, r, http.StatusOK, templates.SDKPage(p.page(r, "Client SDK · Amphi"), shown))
+}
+
+// origin is how the visitor reaches the server.
+func (p *pages) origin(r *http.Request) string {
+	switch {
+	case p.PublicURL != "":
+		return strings.TrimSuffix(p.PublicURL, "/")
+	case r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
 var (
+	unbuilt = templates.Problem{
+		Status: http.StatusNotFound, Title: "The SDK is not in this build",
+		Text: "The server was built without its pages. go tool task build makes both.",
+	}
 	notFound = templates.Problem{
 		Status: http.StatusNotFound, Title: "There is nothing here",
 		Text: "The address may be mistyped, or what was here is gone.",

@@ -197,6 +197,21 @@ func TestTheme(t *testing.T) {
 	}
 }
 
+func TestSDK(t *testing.T) {
+	config := testConfig()
+	if response, body := get(t, config, "/docs/sdk", nil); response.StatusCode != 404 || !strings.Contains(body, "not in this build") {
+		t.Errorf("unbuilt: %d", response.StatusCode)
+	}
+	config.SDK = &SDK{}
+	response, body := get(t, config, "/docs/sdk", nil)
+	if response.StatusCode != 200 || !strings.Contains(body, "http://localhost:8080/elements.js") || !strings.Contains(body, "ws://localhost:8080") {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+	if response, _ := get(t, config, "/docs", nil); response.Header.Get("Location") != "/docs/sdk" {
+		t.Errorf("/docs leads to %q", response.Header.Get("Location"))
+	}
+}
+
 func TestReference(t *testing.T) {
 	config := testConfig()
 	config.Reference = []Section{{Name: "Rooms", Endpoints: []Endpoint{{Method: "GET", Path: "/v2/rooms/{room_id}", Summary: "Get a room", Status: 200}}}}
