@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -26,6 +27,8 @@ type Conn struct {
 	handlers   Handlers
 	queue      *eventQueue
 	candidates candidateBuffer
+	closed     chan struct{}
+	close      sync.Once
 
 	mu      sync.Mutex
 	stops   []func()                 // remove listeners
@@ -44,6 +47,7 @@ func (e *Engine) NewConn(config webrtc.Configuration, handlers Handlers) (*Conn,
 		queue:   newEventQueue(jsbridge.Go),
 		senders: map[*LocalTrack]js.Value{},
 		channel: js.Undefined(),
+		closed:  make(chan struct{}),
 	}
 	// Listeners of our own: Pion's handlers lose IPv6 candidates and the fields
 	// sdpMid and usernameFragment, and run without order or recover.
@@ -204,6 +208,10 @@ func (c *Conn) Unpublish(t *LocalTrack) error {
 
 // Offer makes a new offer the local description and returns it.
 func (c *Conn) Offer(_ context.Context, restartICE bool) (sdp string, err error) {
+	return unlessClosed(c, func() (string, error) { return c.offer(restartICE) })
+}
+
+func (c *Conn) offer(restartICE bool) (sdp string, err error) {
 	c.candidates.hold()
 	options := &webrtc.OfferOptions{ICERestart: restartICE}
 	options.VoiceActivityDetection = true // absent means false to Pion, and that turns comfort noise off
@@ -220,6 +228,11 @@ func (c *Conn) Offer(_ context.Context, restartICE bool) (sdp string, err error)
 
 // SetAnswer completes the last offer.
 func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
+	_, err := unlessClosed(c, func() (struct{}, error) { return struct{}{}, c.setAnswer(sdp) })
+	return err
+}
+
+func (c *Conn) setAnswer(sdp string) error {
 	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}
 	if err := c.pc.SetRemoteDescription(answer); err != nil {
 		return fmt.Errorf("set remote description: %w", err)
@@ -229,6 +242,10 @@ func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
 
 // Answer applies an offer of the other side and returns the answer to it.
 func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) {
+	return unlessClosed(c, func() (string, error) { return c.answer(sdp) })
+}
+
+func (c *Conn) answer(sdp string) (answer string, err error) {
 	c.candidates.hold()
 	offer := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}
 	if err := c.pc.SetRemoteDescription(offer); err != nil {
@@ -245,6 +262,27 @@ func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) 
 		return "", fmt.Errorf("set local description: %w", err)
 	}
 	return local.SDP, nil
+}
+
+// unlessClosed waits for an operation of the browser's, but not beyond Close: what is under way then is never settled
+// (its promise stays pending for ever), and whoever waited would hold its locks for ever.
+func unlessClosed[T any](c *Conn, operation func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	jsbridge.Go(func() {
+		value, err := operation()
+		done <- outcome{value, err}
+	})
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-c.closed:
+		var none T
+		return none, errors.New("the connection was closed")
+	}
 }
 
 // Rollback takes an offer back that will not be answered.
@@ -292,6 +330,7 @@ func (c *Conn) Close() error {
 	c.stops, c.senders, c.channel = nil, map[*LocalTrack]js.Value{}, js.Undefined()
 	c.mu.Unlock()
 	c.queue.close()
+	c.close.Do(func() { close(c.closed) })
 	for _, stop := range stops {
 		stop()
 	}
