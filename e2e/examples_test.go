@@ -113,4 +113,15 @@ func TestExamples(t *testing.T) {
 		page.Close()
 		t.Logf("%s runs", example.Name())
 	}
+
+	// Where there are no Media Source Extensions the element plays, behind the same class.
+	page := l.open("native", testbrowser.PageConfig{Scripts: []string{`delete globalThis.MediaSource; delete globalThis.ManagedMediaSource; delete globalThis.WebKitMediaSource`}})
+	if err := page.Goto(origin + "/6-player-class.html"); err != nil {
+		t.Fatal(err)
+	}
+	plays(`document.querySelector('video')`)(page)
+	if err := page.Wait(`document.querySelector('video').src.endsWith('.m3u8')`, time.Second); err != nil {
+		t.Error("it is not the element that plays")
+	}
+	page.Close()
 }

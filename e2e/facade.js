@@ -272,6 +272,109 @@ globalThis.Facade = (() => {
       await bob.actions.endRoom(false, 'over');
       await ann.heard('ROOM_ENDED', (n) => n.data.roomEnded && n.data.reason === 'over');
       await until('everybody is out', () => [ann, bob].every((c) => c.get(sdk.selectRoomState) === 'Disconnected'));
+      await bob.actions.submitSessionFeedback({ rating: 5, comment: 'fine' });
+    },
+
+    // What few applications use.
+    async rare(host, gallery) {
+      const ann = await client(host, 'Ann');
+      expect('no debug info before a call', (() => { try { ann.actions.getDebugInfo(); } catch { return true; } })());
+      await ann.actions.join(ann.config);
+      const vic = await client(gallery, 'Vic');
+      await vic.actions.join(vic.config);
+      await until('they see each other', () => other(ann, 'Vic') && other(vic, 'Ann'));
+      const debug = ann.actions.getDebugInfo();
+      expect('debug info: ' + JSON.stringify(debug), debug.websocketURL.startsWith('ws') && debug.enabledFlags.length > 0);
+
+      // A track of one's own.
+      const canvas = document.createElement('canvas');
+      canvas.width = 320; canvas.height = 180;
+      const paint = setInterval(() => { const c = canvas.getContext('2d'); c.fillStyle = `hsl(${performance.now() / 10} 80% 50%)`; c.fillRect(0, 0, 320, 180); }, 50);
+      const [own] = canvas.captureStream(20).getVideoTracks();
+      await ann.actions.addTrack(own, 'videoplaylist');
+      expect('it has its id', ann.get(sdk.selectLocalPeer).auxiliaryTracks[0] === own.id);
+      expect('by its source', ann.get(sdk.selectPeerSharingVideoPlaylist)?.name === 'Ann');
+      const bob = await client(host, 'Bob');
+      await bob.actions.join(bob.config);
+      const seen = await until('the own track', () => bob.get(sdk.selectVideoPlaylistVideoTrackByPeerID(other(bob, 'Ann').id)));
+      const tile = video();
+      await bob.actions.attachVideo(seen.id, tile);
+      await plays('the own track', tile);
+
+      // Statistics of both directions.
+      const stats = bob.hms.getStats();
+      expect('nothing yet', !bob.actions.hasActiveElements(stats));
+      const mine = await until('figures', () => stats.getState(sdk.selectHMSStats.localVideoTrackStats));
+      expect('sent: ' + JSON.stringify(mine), mine.bytesSent > 0 && mine.codec);
+      await until('a bitrate received', () => stats.getState(sdk.selectHMSStats.trackStatsByID(seen.id))?.bitrate > 0);
+      await until('both connections', () => stats.getState(sdk.selectHMSStats.publishBitrate) > 0 && stats.getState(sdk.selectHMSStats.subscribeBitrate) > 0);
+      expect('how', stats.getState(sdk.selectHMSStats.publishConnectionType));
+      expect('active', bob.actions.hasActiveElements(stats));
+
+      await ann.actions.removeTrack(own.id);
+      await until('it is gone', () => !bob.get(sdk.selectTrackByID(seen.id)) && ann.get(sdk.selectLocalPeer).auxiliaryTracks.length === 0);
+      clearInterval(paint);
+
+      // The mirror before the stage: what was previewed is what is published.
+      await vic.actions.preview({ asRole: ann.get(sdk.selectLocalPeerRoleName), settings: { isAudioMuted: true } });
+      const preview = vic.get().preview;
+      expect('previewed: ' + JSON.stringify(preview), preview.videoTrack && vic.get(sdk.selectIsAllowedToPreviewMedia).video);
+      await vic.actions.attachVideo(preview.videoTrack, tile);
+      await plays('the mirror', tile, 3);
+      await vic.actions.cancelMidCallPreview();
+      expect('forgotten', !vic.get().preview && !vic.get(sdk.selectLocalPeer).videoTrack);
+      await vic.actions.preview({ asRole: ann.get(sdk.selectLocalPeerRoleName) });
+      const kept = vic.get().preview.videoTrack;
+      await ann.actions.changeRoleOfPeer(other(ann, 'Vic').id, ann.get(sdk.selectLocalPeerRoleName), true);
+      await until('Vic is seen', () => ann.get(sdk.selectVideoTrackByPeerID(other(ann, 'Vic').id))?.id === kept
+        && ann.get(sdk.selectIsPeerVideoEnabled(other(ann, 'Vic').id)));
+
+      // Values, own and shared.
+      ann.actions.initAppData({ theme: 'dark', panels: { chat: true } });
+      ann.actions.setAppData('panels', { people: true }, true);
+      expect('own values', ann.get(sdk.selectAppData('theme')) === 'dark' && ann.get(sdk.selectAppDataByPath('panels', 'people')) === true
+        && ann.get(sdk.selectAppDataByPath('panels', 'chat')) === true);
+      await ann.actions.setSessionMetadata({ topic: 'bees' });
+      await bob.actions.populateSessionMetadata();
+      expect('metadata', bob.get(sdk.selectSessionMetadata).topic === 'bees');
+
+      bob.actions.ignoreMessageTypes(['NOISE']);
+      await ann.actions.sendBroadcastMessage('boom', 'NOISE');
+      await ann.actions.sendBroadcastMessage('kept');
+      await bob.heard('NEW_MESSAGE', (n) => n.data.message === 'boom' && n.data.ignored);
+      await bob.heard('NEW_MESSAGE', (n) => n.data.message === 'kept');
+      expect('told, not kept', bob.get(sdk.selectHMSMessages).length === 1 && bob.get(sdk.selectBroadcastMessagesUnreadCount) === 1);
+
+      // What the server does not have is a clear refusal.
+      for (const refused of [() => ann.actions.startTranscription({ mode: 'caption' }), () => ann.actions.interactivityCenter.whiteboard.open()]) {
+        const error = await refused().then(() => null, (e) => e);
+        expect('no refusal of ' + refused, error instanceof sdk.HMSError);
+      }
+      expect('still there', ann.get(sdk.selectIsConnectedToRoom));
+      for (const c of [ann, bob, vic]) await c.actions.leave();
+    },
+
+    // The Go program panics: the call is over, and the next one has a new program.
+    async panic(host) {
+      let go;
+      let Real;
+      Object.defineProperty(globalThis, 'Go', {
+        configurable: true, set(value) { Real = value; },
+        get: () => Real && class extends Real { constructor() { super(); go = this; } },
+      });
+      const ann = await client(host, 'Ann');
+      await ann.actions.join(ann.config);
+      const before = go;
+      go._pendingEvent = { id: 'no number' }; // syscall/js panics where nobody can recover
+      try { go._resume(); } catch { /* it is gone */ }
+      await ann.heard('ERROR', (n) => n.data.name === 'ClientExited' && n.data.isTerminal);
+      expect('over: ' + ann.get(sdk.selectRoomState), ann.get(sdk.selectRoomState) === 'Failed' && !ann.get(sdk.selectIsConnectedToRoom));
+      await ann.actions.join(ann.config);
+      expect('a new program', go !== before && ann.get(sdk.selectIsConnectedToRoom));
+      const tile = video();
+      await ann.actions.attachVideo(ann.get(sdk.selectLocalPeer).videoTrack, tile);
+      await plays('the own video', tile, 3);
+      await ann.actions.leave();
     },
   };
 })();

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"amphi/e2e/testbrowser"
+	"amphi/e2e/testserver"
 )
 
 //go:embed facade.js
@@ -15,9 +16,12 @@ var facadeScript string
 func TestFacade(t *testing.T) {
 	l := newLab(t)
 	room := l.room()
+	rare := l.another("rare")
 	for name, call := range map[string]string{
 		"watch":   fmt.Sprintf("watch(%q, %q)", room.Codes[broadcaster], room.Codes[viewer]),
 		"trouble": fmt.Sprintf("trouble(%q)", room.Codes[broadcaster]),
+		"rare":    fmt.Sprintf("rare(%q, %q)", rare.Codes[broadcaster], rare.Codes[hlsViewer]),
+		"panic":   fmt.Sprintf("panic(%q)", l.another("panic").Codes[broadcaster]),
 	} {
 		page := l.open(name, testbrowser.PageConfig{Scripts: []string{facadeScript}})
 		if err := page.Goto(l.server.URL + "/"); err != nil {
@@ -28,4 +32,14 @@ func TestFacade(t *testing.T) {
 		}
 		page.Close()
 	}
+}
+
+// another makes a second room for the same test.
+func (l *lab) another(name string) *testserver.Room {
+	l.t.Helper()
+	room, err := l.server.NewRoom(l.t.Context(), "facade-"+name, "")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return room
 }

@@ -116,11 +116,12 @@ func clientFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var manifest map[string]struct{ Brotli float64 }
+	var manifest map[string]struct{ Brotli, Whole float64 }
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		t.Fatal(err)
 	}
 	figure("sdk.wasm_brotli", manifest["client.wasm"].Brotli, "bytes")
+	figure("sdk.facade_brotli", manifest["amphi.js"].Whole, "bytes") // with what it imports
 
 	var cold []float64 // milliseconds from the start of the navigation
 	for range 5 {

@@ -11,7 +11,7 @@
 //   fonts/<name>-<hash>.woff2  the typefaces
 //   icons/<name>-<hash>.<ext>  static/icons/, as they are
 //   docs.json                  what the documentation page shows of the SDK (docs.mjs)
-//   manifest.json              logical name → {path, integrity, size}
+//   manifest.json              logical name → {path, integrity, size, brotli, whole (with what it imports)}
 //
 // Names carry a hash of the content, so that they can be cached forever; the server finds them through
 // the manifest. Usage: node build.mjs [--fast] [--no-wasm]
@@ -73,6 +73,7 @@ async function emit(name, rel, data) {
   }
   if (name) manifest[name] = entry;
   console.log(`${rel}  ${kib(data.length)}${entry.brotli ? `, ${kib(entry.brotli)} br` : ''}`);
+  return entry;
 }
 
 /** The compressed twin of a hashed file never changes, so one made before is good (a --fast one too, until rebuilt whole). */
@@ -115,17 +116,20 @@ async function buildScripts(entries, define) {
     define,
   });
   const names = {};
+  const sizes = {};
   for (const [file, { entryPoint, imports }] of Object.entries(metafile.outputs)) {
     const rel = path.relative('dist', file).replaceAll(path.sep, '/');
     const out = Object.keys(entries).find((name) => entries[name] === entryPoint);
     const logical = out ? path.posix.basename(out) + '.js' : null;
     const { contents } = outputFiles.find((one) => one.path === path.join(here, file));
-    await emit(logical, rel, contents);
-    if (logical) {
-      names[logical] = rel;
-      // What a page may ask for before it has read the script that needs it.
-      manifest[logical].imports = imports.filter(({ kind }) => kind === 'import-statement').map((one) => path.relative('dist', one.path));
-    }
+    sizes[file] = (await emit(logical, rel, contents)).brotli;
+    if (logical) names[logical] = rel;
+  }
+  // What a page that loads a script has to wait for.
+  const needs = (file) => metafile.outputs[file].imports.filter(({ kind }) => kind === 'import-statement')
+    .reduce((all, { path: other }) => new Set([...all, ...needs(other)]), new Set([file]));
+  for (const [logical, rel] of Object.entries(names)) {
+    manifest[logical].whole = [...needs(path.join('dist', rel))].reduce((sum, file) => sum + sizes[file], 0);
   }
   return names;
 }

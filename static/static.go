@@ -29,6 +29,8 @@ type Asset struct {
 	// Size in bytes, uncompressed; Brotli is what goes over the wire.
 	Size   int64 `json:"size"`
 	Brotli int64 `json:"brotli"`
+	// Whole is Brotli of a script and of all that it imports at once.
+	Whole int64 `json:"whole"`
 }
 
 // URL is where the server that mounts a Files at /static/ has it.

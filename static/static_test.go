@@ -103,6 +103,19 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// maxFacadeBytes is how large the SDK's JavaScript may be on the wire.
+const maxFacadeBytes = 15_000
+
+func TestFacadeSize(t *testing.T) {
+	facade, built := Embedded().Asset("amphi.js")
+	if !built {
+		t.Skip("not built: go tool task web")
+	}
+	if facade.Whole < facade.Brotli || facade.Whole > maxFacadeBytes {
+		t.Errorf("the facade has %d bytes on the wire, more than %d", facade.Whole, maxFacadeBytes)
+	}
+}
+
 // The embedded tree, whether built or not, answers without panic; built, each file of its manifest is there.
 func TestEmbedded(t *testing.T) {
 	files := Embedded()

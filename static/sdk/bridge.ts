@@ -67,6 +67,12 @@ export function goProgram(): Promise<GoProgram> {
   return program;
 }
 
+/** The program is over, and with it all its clients. */
+function exited(): void {
+  program = undefined;
+  for (const tell of [...onExit]) tell();
+}
+
 async function boot(): Promise<GoProgram> {
   const page = globalThis as Boot;
   const wasm = fetch(wasmURL());
@@ -79,8 +85,7 @@ async function boot(): Promise<GoProgram> {
     page.__amphi = { ready: resolve };
     void go.run(instance).finally(() => {
       reject(new HMSError({ name: 'ClientExited', description: 'the Go client ended while starting', isTerminal: true }));
-      program = undefined;
-      for (const tell of [...onExit]) tell();
+      exited();
     });
   });
 }
@@ -122,6 +127,8 @@ export class Bridge {
       const result = await client.call(method, JSON.stringify(args), track);
       return (result ? JSON.parse(result) : undefined) as T;
     } catch (error) {
+      // A trap: the instance is beyond help, and does not even end its run.
+      if (error instanceof WebAssembly.RuntimeError) exited();
       throw typeof error === 'string' ? new HMSError(JSON.parse(error) as Partial<HMSException>) : error;
     }
   }

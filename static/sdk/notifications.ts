@@ -14,15 +14,16 @@ export class Notifications implements IHMSNotifications {
   private readonly listeners = new Map<symbol, { callback: Callback; types?: ReadonlySet<string> }>();
   private next = 0;
 
-  onNotification<T extends HMSNotificationTypes>(
-    callback: (notification: HMSNotificationOf<T>) => void, types?: T | readonly T[]): () => void {
+  /** A function of the object itself: React bindings copy it out of it. */
+  readonly onNotification: IHMSNotifications['onNotification'] = (
+    callback: (notification: never) => void, types?: string | readonly string[]): () => void => {
     const key = Symbol('listener');
     this.listeners.set(key, {
       callback: callback as Callback,
       types: types === undefined ? undefined : new Set<string>(typeof types === 'string' ? [types] : types),
     });
     return () => this.listeners.delete(key);
-  }
+  };
 
   /** Hands on one notification as the Go client wrote it. */
   emit(raw: object): void {

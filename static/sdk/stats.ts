@@ -63,13 +63,13 @@ export class HMSStats {
   private state = createDefaultStatsStore();
   private readonly subscriptions = new Set<() => void>();
 
-  getState(): HMSStatsStore;
-  getState<T>(selector: StatsSelector<T>): T;
-  getState<T>(selector?: StatsSelector<T>): T | HMSStatsStore {
-    return selector ? selector(this.state) : this.state;
-  }
+  // Functions of the object itself, as those of the store.
+  readonly getState = (<T>(selector?: StatsSelector<T>): T | HMSStatsStore => (selector ? selector(this.state) : this.state)) as {
+    (): HMSStatsStore;
+    <T>(selector?: StatsSelector<T>): T;
+  };
 
-  subscribe<T = HMSStatsStore>(listener: Listener<T>, selector?: StatsSelector<T>): () => void {
+  readonly subscribe = <T = HMSStatsStore>(listener: Listener<T>, selector?: StatsSelector<T>): (() => void) => {
     const select = selector ?? ((store: HMSStatsStore) => store as T);
     let last = select(this.state);
     const check = () => {
@@ -81,7 +81,7 @@ export class HMSStats {
     };
     this.subscriptions.add(check);
     return () => this.subscriptions.delete(check);
-  }
+  };
 
   replace(state: HMSStatsStore): void {
     this.state = freeze(state);

@@ -45,13 +45,11 @@ export class Store implements IHMSStoreReadOnly {
   private readonly subscriptions = new Set<() => void>();
   private fireAtOnce = false;
 
-  getState(): HMSStore;
-  getState<T>(selector?: StoreSelector<T>): T;
-  getState<T>(selector?: StoreSelector<T>): T | HMSStore {
-    return selector ? selector(this.state) : this.state;
-  }
+  // These are functions of the object itself: React bindings copy them out of it.
+  readonly getState = (<T>(selector?: StoreSelector<T>): T | HMSStore =>
+    selector ? selector(this.state) : this.state) as IHMSStoreReadOnly['getState'];
 
-  subscribe<T>(listener: Listener<T>, selector?: StoreSelector<T>): () => void {
+  readonly subscribe: IHMSStoreReadOnly['subscribe'] = <T>(listener: Listener<T>, selector?: StoreSelector<T>): () => void => {
     const select = selector ?? ((store: HMSStore) => store as unknown as T);
     let last = select(this.state);
     const check = () => {
@@ -64,7 +62,7 @@ export class Store implements IHMSStoreReadOnly {
     this.subscriptions.add(check);
     if (this.fireAtOnce) listener(last, undefined as T);
     return () => this.subscriptions.delete(check);
-  }
+  };
 
   /** From now on subscribers hear the present value at once. */
   triggerOnSubscribe(): void {

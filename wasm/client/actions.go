@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"amphi/server/protocol"
@@ -177,7 +178,7 @@ func (c *Client) Send(ctx context.Context, text, kind string, roles []string, pe
 	if err != nil {
 		return Message{}, err
 	}
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return Message{}, newError(codeValidationFailed, "BROADCAST", "an empty message")
 	}
 	if kind == "" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/wasm/rtc"
 )
@@ -147,5 +148,35 @@ func TestFeedback(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte("{"+text), &body); err != nil || body.Peer.Role != "gallery" || body.Payload.Comment != "fine" {
 		t.Errorf("sent %s: %v", text, err)
+	}
+}
+
+// A role that sees nobody takes the tracks away; one that does brings back what is known of them.
+func TestHideUnseen(t *testing.T) {
+	store := newStore(Sink{})
+	r := newReducer("me")
+	store.update(func(t *tx) {
+		t.setPeer(Peer{ID: "me", RoleName: "viewer", IsLocal: true})
+		t.setPeer(Peer{ID: "bo", RoleName: "host"})
+		r.register(t, "bo", map[string]protocol.Track{"v": {TrackID: "v", Kind: protocol.Video}})
+		r.mediaAdded(t, &rtc.RemoteTrack{ID: "v", Kind: rtc.Video})
+	})
+	policyOf := func(role string) protocol.PolicyChange[policy.Role] {
+		return protocol.PolicyChange[policy.Role]{Name: role, KnownRoles: testRoles()}
+	}
+	seen := func() bool { return store.snapshot().Tracks["v"].ID != "" && store.snapshot().Peers["bo"].VideoTrack == "v" }
+	if !seen() {
+		t.Fatal("no track to begin with")
+	}
+	store.update(func(t *tx) { r.policy(t, policyOf("gallery")) })
+	if seen() || store.snapshot().Peers["bo"].VideoTrack != "" {
+		t.Errorf("the gallery sees %+v", store.snapshot().Peers["bo"])
+	}
+	store.update(func(t *tx) {
+		r.policy(t, policyOf("viewer"))
+		r.mediaAdded(t, &rtc.RemoteTrack{ID: "v", Kind: rtc.Video})
+	})
+	if !seen() {
+		t.Error("the track does not come back")
 	}
 }

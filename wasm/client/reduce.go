@@ -283,6 +283,7 @@ func (r *reducer) policy(t *tx, p protocol.PolicyChange[policy.Role]) (before, n
 	local := t.Peers[r.localID]
 	before, now = local.RoleName, p.Name
 	if before != now {
+		r.hideUnseen(t, t.Roles[now])
 		local.RoleName = now
 		t.setPeer(local)
 	}

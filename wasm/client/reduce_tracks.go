@@ -3,6 +3,7 @@ package client
 import (
 	"slices"
 
+	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/wasm/rtc"
 )
@@ -141,6 +142,19 @@ func (r *reducer) removeTrack(t *tx, id string) {
 	t.notify(info(NotifyTrackRemoved, track))
 	if media != nil {
 		r.hook(t, func() { r.onMedia(id, media.Kind, nil) })
+	}
+}
+
+// hideUnseen takes away the tracks of peers that the role does not see: the
+// server sends no more of them. What is known of them stays, for a role that
+// does.
+func (r *reducer) hideUnseen(t *tx, role policy.Role) {
+	for _, id := range sortedKeys(r.meta) {
+		meta := r.meta[id]
+		if peer, known := t.Peers[meta.peerID]; known && !role.Sees(peer.RoleName) {
+			r.removeTrack(t, id)
+			r.meta[id] = meta
+		}
 	}
 }
 

@@ -268,6 +268,7 @@ func (s *session) join(ctx context.Context) error {
 	if err := s.syncMedia(ctx); err != nil && s.ctx.Err() == nil {
 		s.c.fail(asError(err, "PUBLISH"))
 	}
+	s.c.refreshDevices(ctx) // who publishes nothing chooses a loudspeaker too
 	return nil
 }
 

@@ -46,13 +46,26 @@ test('the life of a bridge', async (t) => {
   await t.test('a program that cannot be loaded is an error of the call', async () => {
     programs[1].exit();
     while (ended === 1) await new Promise((again) => setTimeout(again, 1));
-    const good = globalThis.__AMPHI_ASSETS__.wasm;
-    globalThis.__AMPHI_ASSETS__.wasm = 'data:application/wasm;base64,bm90IHdhc20=';
+    const good = globalThis.__AMPHI_WASM__;
+    globalThis.__AMPHI_WASM__ = 'data:application/wasm;base64,bm90IHdhc20=';
     await assert.rejects(bridge.call('join'), WebAssembly.CompileError);
-    globalThis.__AMPHI_ASSETS__.wasm = good;
+    globalThis.__AMPHI_WASM__ = good;
     const call = bridge.call('join');
     (await started(3)).ready(recorder([]));
     await call; // the next try may succeed
+  });
+
+  await t.test('a trap is the end of a program that cannot tell', async () => {
+    const before = ended;
+    programs[2].exit();
+    while (ended === before) await new Promise((again) => setTimeout(again, 1));
+    const call = bridge.call('trap');
+    (await started(4)).ready(recorder([], async () => { throw new WebAssembly.RuntimeError('unreachable'); }));
+    await assert.rejects(call, WebAssembly.RuntimeError);
+    assert.equal(ended, before + 2);
+    const next = bridge.call('again');
+    (await started(5)).ready(recorder([]));
+    await next;
   });
 });
 
