@@ -164,7 +164,9 @@ func TestHideUnseen(t *testing.T) {
 	policyOf := func(role string) protocol.PolicyChange[policy.Role] {
 		return protocol.PolicyChange[policy.Role]{Name: role, KnownRoles: testRoles()}
 	}
-	seen := func() bool { return store.snapshot().Tracks["v"].ID != "" && store.snapshot().Peers["bo"].VideoTrack == "v" }
+	seen := func() bool {
+		return store.snapshot().Tracks["v"].ID != "" && store.snapshot().Peers["bo"].VideoTrack == "v"
+	}
 	if !seen() {
 		t.Fatal("no track to begin with")
 	}
