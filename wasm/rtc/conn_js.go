@@ -2,7 +2,6 @@ package rtc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -281,7 +280,7 @@ func unlessClosed[T any](c *Conn, operation func() (T, error)) (T, error) {
 		return o.value, o.err
 	case <-c.closed:
 		var none T
-		return none, errors.New("the connection was closed")
+		return none, ErrClosed
 	}
 }
 
