@@ -3,6 +3,7 @@ package sfu
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/pion/webrtc/v4"
 )
@@ -31,6 +32,9 @@ func newChannel(l *session) (*channel, error) {
 	dc.OnMessage(func(m webrtc.DataChannelMessage) { c.serve(m.Data) })
 	return c, nil
 }
+
+// layerNames are the protocol's, by rank.
+var layerNames = [...]string{"high", "medium", "low"}
 
 // request is what clients send.
 type request struct {
@@ -89,15 +93,17 @@ func (c *channel) serve(data []byte) {
 func (l *session) prefer(q *request) *rpcError {
 	var kind Kind
 	var on bool
+	var rank int
 	switch q.Method {
 	case "prefer-video-track-state":
 		kind = Video
 		switch q.Params.MaxLayer {
 		case "none":
-		case "low", "medium", "high":
-			on = true
 		default:
-			return &rpcError{400, "unknown layer"}
+			if rank = slices.Index(layerNames[:], q.Params.MaxLayer); rank < 0 {
+				return &rpcError{400, "unknown layer"}
+			}
+			on = true
 		}
 	case "prefer-audio-track-state":
 		kind = Audio
@@ -112,7 +118,7 @@ func (l *session) prefer(q *request) *rpcError {
 	if d == nil || d.track.info.Kind != kind {
 		return &rpcError{404, "track not found"}
 	}
-	d.want(on)
+	d.want(on, int32(rank))
 	return nil
 }
 

@@ -221,7 +221,8 @@ func (s *SFU) newConnection(api *webrtc.API) (*webrtc.PeerConnection, error) {
 func (c Codec) keyStart(payload []byte, first bool) bool {
 	switch c {
 	case VP8:
-		return vp8KeyStart(payload)
+		d, ok := parseVP8(payload)
+		return ok && d.keyStart(payload)
 	case H264:
 		sps, idr := h264Key(payload)
 		// An IDR picture that is not preceded by its parameter sets in the
@@ -231,38 +232,6 @@ func (c Codec) keyStart(payload []byte, first bool) bool {
 		return true
 	}
 	return false
-}
-
-// vp8KeyStart parses the payload descriptor of RFC 7741 §4.2 and the first
-// octet of the payload header (§4.3): S set, partition 0, P clear.
-func vp8KeyStart(p []byte) bool {
-	if len(p) == 0 || p[0]&0x10 == 0 || p[0]&0x0f != 0 {
-		return false
-	}
-	n := 1
-	if p[0]&0x80 != 0 { // X: extension octet
-		if len(p) < 2 {
-			return false
-		}
-		x := p[1]
-		n = 2
-		if x&0x80 != 0 { // I: picture id of 1 or 2 octets
-			if len(p) <= n {
-				return false
-			}
-			if p[n]&0x80 != 0 {
-				n++
-			}
-			n++
-		}
-		if x&0x40 != 0 { // L: TL0PICIDX
-			n++
-		}
-		if x&0x30 != 0 { // T or K: TID, Y, KEYIDX
-			n++
-		}
-	}
-	return len(p) > n && p[n]&0x01 == 0
 }
 
 // h264Key looks for a sequence parameter set and for the begin of an IDR

@@ -13,6 +13,9 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
+// noLayer is the rank of nothing.
+const noLayer = -1
+
 // maxRetransmit bounds what one subscription is sent again within a second.
 const maxRetransmit = 1000
 
@@ -22,9 +25,12 @@ type downTrack struct {
 	track *Track
 	link  *session
 
-	// wanted is the subscriber's wish: packets or none.
+	// wanted is the subscriber's wish: packets or none, and at best of the layer rank.
 	wanted  atomic.Bool
+	rank    atomic.Int32
 	waiting atomic.Bool // wanted, but no key frame came yet
+	// sent is the rank of the layer being sent, noLayer while it is none.
+	sent atomic.Int32
 	// unsupported: the client's answer left the codec out.
 	unsupported atomic.Bool
 
@@ -42,6 +48,7 @@ type downTrack struct {
 	headerFor  *binding
 	twcc       [2]byte
 	levelOctet [1]byte
+	scratch    []byte // a payload with other counters; nil until one is needed
 
 	// The RTCP reader's own.
 	again again
@@ -61,6 +68,7 @@ func newDownTrack(t *Track, link *session, wanted bool) *downTrack {
 	d := &downTrack{track: t, link: link}
 	d.munger.clockRate = t.codec.ClockRate()
 	d.wanted.Store(wanted)
+	d.sent.Store(noLayer)
 	d.again.seq = uint16(rand.Uint32())
 	return d
 }
@@ -113,9 +121,10 @@ func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
 	return nil
 }
 
-// want turns forwarding on or off.
-func (d *downTrack) want(on bool) {
-	if d.wanted.Swap(on) != on {
+// want turns forwarding on or off. rank is that of the best layer wanted.
+func (d *downTrack) want(on bool, rank int32) {
+	other := d.rank.Swap(rank) != rank
+	if d.wanted.Swap(on) != on || on && other {
 		d.askKey()
 	}
 }
@@ -127,13 +136,23 @@ func (d *downTrack) askKey() {
 	if !d.wanted.Load() || d.out.Load() == nil || !d.link.connected.Load() {
 		return
 	}
+	src := d.track.layer(d.rank.Load())
 	d.mu.Lock()
-	src := d.track.current.Load()
-	ask := src == nil || d.recentKey(src, time.Now(), d.track.sfu.cfg.KeyFrameInterval) == nil
+	cur, _, running := d.munger.offset()
+	ask := src == nil || !(running && cur == src) && d.recentKey(src, time.Now(), d.track.sfu.cfg.KeyFrameInterval) == nil
 	d.mu.Unlock()
 	if ask {
-		d.track.RequestKeyFrame()
+		d.requestKey()
 	}
+}
+
+// requestKey asks for a key frame of the layer that is wanted.
+func (d *downTrack) requestKey() {
+	if src := d.track.layer(d.rank.Load()); src != nil {
+		src.requestKeyFrame()
+		return
+	}
+	d.track.RequestKeyFrame()
 }
 
 // recentKey is the newest key frame, if the subscription may start with it: it
@@ -154,33 +173,50 @@ func (d *downTrack) forward(p *packet) bool {
 			d.mu.Lock()
 			d.munger.stop()
 			d.mu.Unlock()
+			d.sent.Store(noLayer)
 		}
 		return false
 	}
+	want := d.track.layer(d.rank.Load())
 	d.mu.Lock()
-	src, _, running := d.munger.offset()
-	if running && src == p.src {
+	cur, _, running := d.munger.offset()
+	if running && cur == p.src {
 		d.mu.Unlock()
+		if cur != want {
+			d.wait(want)
+		}
 		return d.send(b, p)
 	}
-	from, ts := p.ext, p.ts
+	if p.src != want {
+		d.mu.Unlock()
+		return false
+	}
+	from := keyFrame{ext: p.ext, ts: p.ts, vp8: p.vp8.vp8Counters}
 	if !p.key {
 		// What was asked for a moment ago for another subscriber serves this one too.
 		k := d.recentKey(p.src, p.at, 2*d.track.sfu.cfg.KeyFrameInterval)
 		if k == nil {
-			d.munger.stop()
 			d.mu.Unlock()
-			d.waiting.Store(true)
+			d.wait(want)
 			return false
 		}
-		from, ts = k.ext, k.ts
+		from = *k
 	}
-	d.munger.start(p.src, from, ts, p.at)
+	d.munger.start(p.src, from.ext, from.ts, from.vp8, p.at)
 	d.mu.Unlock()
 	d.waiting.Store(false)
+	d.sent.Store(int32(p.src.rank))
 	d.link.reportSoon()
-	d.catchUp(b, from, p)
+	d.catchUp(b, from.ext, p)
 	return d.send(b, p)
+}
+
+// wait notes that a key frame of a source is missing. It is asked for at once,
+// and by sendReports as long as none comes.
+func (d *downTrack) wait(src *source) {
+	if !d.waiting.Swap(true) && src != nil {
+		src.requestKeyFrame()
+	}
 }
 
 // catchUp sends what came from a key frame on before a packet. It is a second
@@ -192,28 +228,39 @@ func (d *downTrack) catchUp(b *binding, from extSeq, to *packet) {
 	buf := make([]byte, packetSize)
 	for ext := from; ext < to.ext; ext++ {
 		n, ts, marker, ok := to.src.cache.get(ext, buf)
-		if ok {
-			d.send(b, &packet{src: to.src, ext: ext, ts: ts, marker: marker, level: 127, payload: buf[:n], at: to.at})
-		} // else it was lost, and the subscriber can ask for it when it is there
+		if !ok {
+			continue // it was lost, and the subscriber can ask for it when it is there
+		}
+		p := packet{src: to.src, ext: ext, ts: ts, marker: marker, level: 127, payload: buf[:n], at: to.at}
+		if d.track.codec == VP8 {
+			p.vp8, _ = parseVP8(p.payload)
+		}
+		d.send(b, &p)
 	}
 }
 
 // send sends a packet of the running segment and reports whether it did.
 func (d *downTrack) send(b *binding, p *packet) bool {
 	d.mu.Lock()
-	seq, ts, ok := d.munger.rewrite(p.src, p.ext, p.ts, p.at)
+	seq, by, ok := d.munger.rewrite(p.src, p.ext, p.ts, p.vp8.vp8Counters, p.at)
 	d.mu.Unlock()
 	if !ok {
 		return false
+	}
+	payload := p.payload
+	if by.vp8 != (vp8Counters{}) && p.vp8.counts() {
+		d.scratch = append(d.scratch[:0], payload...)
+		payload = d.scratch
+		p.vp8.shift(payload, by.vp8)
 	}
 	if d.headerFor != b {
 		d.prepare(b)
 	}
 	h := &d.header
-	h.Marker, h.SequenceNumber, h.Timestamp = p.marker, seq, ts
+	h.Marker, h.SequenceNumber, h.Timestamp = p.marker, seq, p.ts+by.ts
 	d.number(&d.twcc)
 	d.levelOctet[0] = p.level
-	if _, err := b.w.WriteRTP(h, p.payload); err != nil {
+	if _, err := b.w.WriteRTP(h, payload); err != nil {
 		d.track.sfu.stats.droppedWrite.Add(1)
 		return false
 	}
@@ -294,8 +341,16 @@ func (d *downTrack) pumpRTCP(sender *webrtc.RTPSender) {
 
 func (d *downTrack) pictureLost() {
 	d.track.sfu.stats.plisIn.Add(1)
-	if d.wanted.Load() {
-		d.track.RequestKeyFrame()
+	if !d.wanted.Load() {
+		return
+	}
+	d.mu.Lock()
+	src, _, running := d.munger.offset()
+	d.mu.Unlock()
+	if running {
+		src.requestKeyFrame() // of what it sees
+	} else {
+		d.requestKey()
 	}
 }
 
@@ -313,7 +368,7 @@ func (d *downTrack) retransmit(b *binding, seq uint16) bool {
 		return false
 	}
 	d.mu.Lock()
-	src, ext, offset, ok := d.munger.lookup(seq)
+	src, ext, by, ok := d.munger.lookup(seq)
 	d.mu.Unlock()
 	if !ok {
 		return true
@@ -323,10 +378,14 @@ func (d *downTrack) retransmit(b *binding, seq uint16) bool {
 	if !ok {
 		return true // too old, or lost on its way to us as well
 	}
+	if d.track.codec == VP8 {
+		vp8, _ := parseVP8(a.buf[2 : 2+n])
+		vp8.shift(a.buf[2:2+n], by.vp8)
+	}
 	a.budget--
 	var twcc [2]byte
 	d.number(&twcc)
-	h := rtp.Header{Version: 2, Marker: marker, Timestamp: ts + offset, PayloadType: b.pt, SSRC: b.ssrc, SequenceNumber: seq}
+	h := rtp.Header{Version: 2, Marker: marker, Timestamp: ts + by.ts, PayloadType: b.pt, SSRC: b.ssrc, SequenceNumber: seq}
 	payload := a.buf[2 : 2+n]
 	if b.rtxSSRC != 0 && b.rtxPT != 0 {
 		a.seq++

@@ -19,6 +19,7 @@ type munger struct {
 
 	highest extSeq // outgoing
 	topTS   uint32 // outgoing timestamp of highest
+	topVP8  vp8Counters
 	topAt   time.Time
 }
 
@@ -27,11 +28,17 @@ type segment struct {
 	src *source
 	in  extSeq // first incoming
 	out extSeq // its outgoing number
-	ts  uint32 // outgoing minus incoming timestamp
+	shift
+}
+
+// shift is outgoing minus incoming.
+type shift struct {
+	ts  uint32
+	vp8 vp8Counters
 }
 
 // start begins a segment at a packet that arrived now.
-func (m *munger) start(src *source, ext extSeq, ts uint32, now time.Time) {
+func (m *munger) start(src *source, ext extSeq, ts uint32, vp8 vp8Counters, now time.Time) {
 	s := segment{src: src, in: ext}
 	if !m.started {
 		m.started = true
@@ -43,12 +50,13 @@ func (m *munger) start(src *source, ext extSeq, ts uint32, now time.Time) {
 		s.out = m.highest + 1
 		old := m.segments[m.last]
 		if old.src == src {
-			s.ts = old.ts
+			s.shift = old.shift
 		} else {
 			// Another clock: continue where real time is, and never stand
 			// still, which would make two frames one.
 			elapsed := uint32(now.Sub(m.topAt).Seconds() * float64(m.clockRate))
 			s.ts = m.topTS + max(elapsed, 1) - ts
+			s.vp8 = vp8.after(m.topVP8)
 		}
 		m.last = (m.last + 1) % len(m.segments)
 	}
@@ -68,23 +76,22 @@ func (m *munger) stop() { m.running = false }
 
 // rewrite maps a packet of the running segment. Packets older than its start
 // are not mapped: their place is taken.
-func (m *munger) rewrite(src *source, ext extSeq, ts uint32, now time.Time) (seq uint16, outTS uint32, ok bool) {
+func (m *munger) rewrite(src *source, ext extSeq, ts uint32, vp8 vp8Counters, now time.Time) (seq uint16, by shift, ok bool) {
 	s := &m.segments[m.last]
 	if !m.running || src != s.src || ext < s.in {
-		return 0, 0, false
+		return 0, by, false
 	}
 	out := s.out + (ext - s.in)
-	outTS = ts + s.ts
 	if out > m.highest {
-		m.highest, m.topTS, m.topAt = out, outTS, now
+		m.highest, m.topTS, m.topVP8, m.topAt = out, ts+s.ts, vp8.plus(s.vp8), now
 	}
-	return uint16(out), outTS, true
+	return uint16(out), s.shift, true
 }
 
 // lookup finds what was sent, or would have been, under an outgoing number.
-func (m *munger) lookup(seq uint16) (src *source, ext extSeq, ts uint32, ok bool) {
+func (m *munger) lookup(seq uint16) (src *source, ext extSeq, by shift, ok bool) {
 	if !m.started {
-		return nil, 0, 0, false
+		return nil, 0, by, false
 	}
 	out := m.highest - extSeq(uint16(m.highest)-seq)
 	for i := range m.segments {
@@ -93,10 +100,10 @@ func (m *munger) lookup(seq uint16) (src *source, ext extSeq, ts uint32, ok bool
 			break
 		}
 		if out >= s.out {
-			return s.src, s.in + (out - s.out), s.ts, true
+			return s.src, s.in + (out - s.out), s.shift, true
 		}
 	}
-	return nil, 0, 0, false
+	return nil, 0, by, false
 }
 
 // offset is the running segment's source and timestamp offset.

@@ -337,7 +337,7 @@ func (l *session) sendReports(now time.Time) {
 			reports = append(reports, r)
 		}
 		if sub.down.waiting.Load() && sub.down.wanted.Load() {
-			sub.down.track.RequestKeyFrame()
+			sub.down.requestKey()
 		}
 	}
 	// 28 bytes each: 40 fit into a datagram with SRTCP's trailer.

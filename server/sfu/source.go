@@ -46,6 +46,7 @@ type source struct {
 type keyFrame struct {
 	ext extSeq // its first packet
 	ts  uint32
+	vp8 vp8Counters
 	at  time.Time // arrival
 }
 
@@ -58,6 +59,7 @@ type packet struct {
 	marker  bool
 	key     bool  // may begin a key frame
 	level   uint8 // audio level as in RFC 6464: V bit and -dBov
+	vp8     vp8Descriptor
 	payload []byte
 	at      time.Time
 }
@@ -120,8 +122,11 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 		}
 		first := ext == before+1 && header.Timestamp != src.frameTS || before == 0
 		p.key = t.codec.keyStart(p.payload, first)
+		if t.codec == VP8 {
+			p.vp8, _ = parseVP8(p.payload)
+		}
 		if last := src.key.Load(); p.key && (last == nil || ext > last.ext && p.ts != last.ts) {
-			src.key.Store(&keyFrame{ext, p.ts, now})
+			src.key.Store(&keyFrame{ext, p.ts, p.vp8.vp8Counters, now})
 		}
 		if ext > before {
 			src.frameTS = header.Timestamp

@@ -1,13 +1,11 @@
 package sfu
 
 import (
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/pion/rtp"
-	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -147,78 +145,4 @@ func FuzzAssembler(f *testing.F) {
 			}
 		}
 	})
-}
-
-// A simulcast offer must work; the best layer that comes is forwarded.
-func TestSimulcastForwardsTheBestLayer(t *testing.T) {
-	t.Parallel()
-	s := testSFU(t)
-	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
-	var layers []*webrtc.TrackLocalStaticRTP
-	var tr *webrtc.RTPTransceiver
-	for _, rid := range []string{"q", "h", "f"} {
-		l, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "v", "s", webrtc.WithRTPStreamID(rid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if tr == nil {
-			tr, err = a.pub.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
-		} else {
-			err = tr.Sender().AddEncoding(l)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		layers = append(layers, l)
-	}
-	a.infos = append(a.infos, TrackInfo{"v", "s", Video})
-	answer := a.negotiate(nil)
-	if !strings.Contains(answer, "a=simulcast:recv q;h;f") {
-		t.Fatalf("the answer lacks simulcast:\n%s", answer)
-	}
-	b.peer.Subscribe([]*Track{a.peer.Track("v")})
-
-	stop, done := make(chan struct{}), make(chan struct{})
-	best := make(chan int, 1) // layers above it fall silent
-	go func() {
-		defer close(done)
-		ids := map[string]uint8{}
-		for _, e := range tr.Sender().GetParameters().HeaderExtensions {
-			ids[e.URI] = uint8(e.ID)
-		}
-		var ps []rtp.Packetizer
-		for range layers {
-			ps = append(ps, rtp.NewPacketizer(1200, 0, 0, &codecs.VP8Payloader{}, rtp.NewRandomSequencer(), 90000))
-		}
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		top := 2
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				return
-			case top = <-best:
-			case <-tick.C:
-			}
-			for i, l := range layers[:top+1] {
-				for _, p := range ps[i].Packetize(makeFrame(webrtc.MimeTypeVP8, 10*n+i, 300, n%20 == 0), 900) {
-					_ = p.SetExtension(ids[extMid], []byte(tr.Mid()))
-					_ = p.SetExtension(ids[extRID], []byte(l.RID()))
-					_ = l.WriteRTP(p)
-				}
-			}
-		}
-	}()
-	defer func() { close(stop); <-done }()
-	in := b.in("v")
-	for _, layer := range []int{2, 1, 2} {
-		best <- layer
-		eventually(t, "frames of that layer", func() bool { return in.count() > 0 && in.last()%10 == layer })
-		in.more(t, 20)
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.torn > 0 || in.holes() > fewHoles {
-		t.Errorf("%d torn, %d holes", in.torn, in.holes())
-	}
 }

@@ -23,7 +23,8 @@ type Track struct {
 
 	sources   atomic.Pointer[[]*source] // replaced whole under sourcesMu
 	sourcesMu sync.Mutex
-	current   atomic.Pointer[source] // the one forwarded
+	current   atomic.Pointer[source] // the one that taps get
+	layers    atomic.Pointer[layers] // what subscribers get
 
 	// forwarding is single-file when there are several sources: only their
 	// reading goroutines hold it.
@@ -135,19 +136,16 @@ func (t *Track) replaceSources(gone func(*source) bool, add ...*source) (old []*
 	}
 	kept = append(kept, add...)
 	t.sources.Store(&kept)
+	t.layers.Store(nil)
 	return old
 }
-
-// sourceTimeout is for how long the forwarded layer may be silent until a
-// lesser one takes over.
-const sourceTimeout = time.Second
 
 // forward hands a packet to everybody. It runs on the goroutine that read it.
 func (t *Track) forward(p *packet) {
 	t.forwarding.Lock()
 	defer t.forwarding.Unlock()
-	if t.current.Load() != p.src && !t.promote(p) {
-		return
+	if l := t.layers.Load(); l == nil || p.at.Sub(l.at) > chooseAgain {
+		t.choose(p.at)
 	}
 	s := t.sinks.Load()
 	sent := uint64(0)
@@ -163,28 +161,11 @@ func (t *Track) forward(p *packet) {
 			t.sfu.port.flush()
 		}
 	}
-	for _, tap := range s.taps {
-		tap.push(p)
-	}
-}
-
-// promote decides whether a packet of another source than the current one
-// makes its source the current one. That needs a key frame.
-func (t *Track) promote(p *packet) bool {
-	if !slices.Contains(*t.sources.Load(), p.src) {
-		return false // its last packets, after its successor came
-	}
-	if cur := t.current.Load(); cur != nil && cur.rank <= p.src.rank && p.at.Sub(time.Unix(0, cur.lastAt.Load())) < sourceTimeout {
-		return false
-	}
-	if !p.key {
-		if t.watched() {
-			p.src.requestKeyFrame()
+	if t.current.Load() == p.src || t.promote(p) {
+		for _, tap := range s.taps {
+			tap.push(p)
 		}
-		return false
 	}
-	t.current.Store(p.src)
-	return true
 }
 
 // replaceSinks changes who gets the packets.

@@ -31,10 +31,11 @@ func TestMungerOverPausesAndSources(t *testing.T) {
 	a, b := &source{}, &source{}
 	now := time.Unix(1000, 0)
 	m := munger{clockRate: 90000}
-	m.start(a, 1<<16+100, 5000, now)
+	m.start(a, 1<<16+100, 5000, vp8Counters{}, now)
 	check := func(src *source, ext extSeq, ts uint32, wantSeq uint16, wantTS uint32) {
 		t.Helper()
-		seq, out, ok := m.rewrite(src, ext, ts, now)
+		seq, by, ok := m.rewrite(src, ext, ts, vp8Counters{}, now)
+		out := ts + by.ts
 		if !ok || seq != wantSeq || out != wantTS {
 			t.Errorf("%d/%d: %d/%d %v, want %d/%d", ext, ts, seq, out, ok, wantSeq, wantTS)
 		}
@@ -42,22 +43,22 @@ func TestMungerOverPausesAndSources(t *testing.T) {
 	check(a, 1<<16+100, 5000, 100, 5000)
 	check(a, 1<<16+102, 8000, 102, 8000)
 	check(a, 1<<16+101, 5000, 101, 5000) // late, but its place is free
-	if _, _, ok := m.rewrite(a, 1<<16+99, 0, now); ok {
+	if _, _, ok := m.rewrite(a, 1<<16+99, 0, vp8Counters{}, now); ok {
 		t.Error("a packet from before the start was mapped")
 	}
 	// A pause: numbers go on without a hole, the clock of the source as well.
 	m.stop()
-	if _, _, ok := m.rewrite(a, 1<<16+150, 0, now); ok {
+	if _, _, ok := m.rewrite(a, 1<<16+150, 0, vp8Counters{}, now); ok {
 		t.Error("mapped while stopped")
 	}
-	m.start(a, 1<<16+200, 98000, now)
+	m.start(a, 1<<16+200, 98000, vp8Counters{}, now)
 	check(a, 1<<16+200, 98000, 103, 98000)
 	// Another source: its clock is fitted to real time.
 	now = now.Add(time.Second)
-	m.start(b, 1<<16+7, 1, now)
+	m.start(b, 1<<16+7, 1, vp8Counters{}, now)
 	check(b, 1<<16+7, 1, 104, 98000+90000)
 	check(b, 1<<16+8, 3001, 105, 98000+93000)
-	if _, _, ok := m.rewrite(a, 1<<16+201, 0, now); ok {
+	if _, _, ok := m.rewrite(a, 1<<16+201, 0, vp8Counters{}, now); ok {
 		t.Error("the old source is still mapped")
 	}
 	for _, want := range []struct {
@@ -110,9 +111,9 @@ func FuzzMunger(f *testing.F) {
 			before := m.highest
 			resumed := !m.running
 			if resumed {
-				m.start(sources[cur], ext, uint32(ext)*3000, now)
+				m.start(sources[cur], ext, uint32(ext)*3000, vp8Counters{}, now)
 			}
-			seq, _, ok := m.rewrite(sources[cur], ext, uint32(ext)*3000, now)
+			seq, _, ok := m.rewrite(sources[cur], ext, uint32(ext)*3000, vp8Counters{}, now)
 			if !ok {
 				if resumed {
 					t.Fatal("the first packet after a start was not mapped")
@@ -131,6 +132,84 @@ func FuzzMunger(f *testing.F) {
 			if !ok || src != sources[cur] || e != ext {
 				t.Fatalf("lookup of %d: %d, want %d", seq, e, ext)
 			}
+		}
+	})
+}
+
+// Over a change of the source VP8's counters go on by one, whatever their length.
+func TestVP8Counters(t *testing.T) {
+	descriptor := func(picture int, long bool, tl0 int) []byte {
+		if long {
+			return []byte{0x90, 0xe0, 0x80 | byte(picture>>8), byte(picture), byte(tl0), 0x20, 0x00, 1, 2}
+		}
+		return []byte{0x90, 0xe0, byte(picture), byte(tl0), 0x20, 0x00, 1, 2}
+	}
+	for _, long := range []bool{true, false} {
+		limit := 1 << 7
+		if long {
+			limit = 1 << 15
+		}
+		a, b := &source{}, &source{}
+		m := munger{clockRate: 90000}
+		now := time.Unix(1000, 0)
+		feed := func(src *source, start bool, ext extSeq, picture, tl0 int) (outPicture, outTL0 int) {
+			t.Helper()
+			p := descriptor(picture%limit, long, tl0%256)
+			d, ok := parseVP8(p)
+			if !ok || int(d.picture) != picture%limit || int(d.tl0) != tl0%256 || !d.start || !d.counts() || d.keyStart(p) != true {
+				t.Fatalf("%x is parsed as %+v", p, d)
+			}
+			if start {
+				m.start(src, ext, uint32(ext)*3000, d.vp8Counters, now)
+			}
+			_, by, ok := m.rewrite(src, ext, uint32(ext)*3000, d.vp8Counters, now)
+			if !ok {
+				t.Fatal("not mapped")
+			}
+			rest := string(p[d.size:])
+			d.shift(p, by.vp8)
+			out, ok := parseVP8(p)
+			if !ok || out.size != d.size || out.long != d.long || string(p[d.size:]) != rest {
+				t.Fatalf("%x became another descriptor", p)
+			}
+			return int(out.picture), int(out.tl0)
+		}
+		picture, tl0 := feed(a, true, 1<<16, limit-3, 254)
+		if picture != limit-3 || tl0 != 254 {
+			t.Errorf("the first source is changed: %d, %d", picture, tl0)
+		}
+		feed(a, false, 1<<16+1, limit-2, 255)
+		for i, src := range []*source{b, a, b} {
+			for k := range 5 {
+				first := 17 + 1000*i
+				picture, tl0 = feed(src, k == 0, extSeq(1<<16+100*i+k), first+k, 40+k)
+				if want := (limit - 1 + 5*i + k) % limit; picture != want || tl0 != (5*i+k)%256 {
+					t.Errorf("source %d, picture %d: %d and %d, want %d", i, k, picture, tl0, want)
+				}
+			}
+		}
+	}
+}
+
+// FuzzVP8: whatever comes, what is parsed can be shifted there and back.
+func FuzzVP8(f *testing.F) {
+	f.Add([]byte{0x90, 0xe0, 0x80, 7, 9, 0x20, 0, 1}, uint16(5), uint8(7))
+	f.Add([]byte{0x80, 0x80, 0x01, 0xff}, uint16(1<<15-1), uint8(255))
+	f.Fuzz(func(t *testing.T, p []byte, picture uint16, tl0 uint8) {
+		d, ok := parseVP8(p)
+		if !ok {
+			return
+		}
+		before := string(p)
+		by := vp8Counters{picture & 0x7fff, tl0}
+		d.shift(p, by)
+		moved, ok := parseVP8(p)
+		if !ok || moved.size != d.size || moved.long != d.long {
+			t.Fatalf("%x became %x", before, p)
+		}
+		moved.shift(p, vp8Counters{-by.picture & 0x7fff, -by.tl0})
+		if string(p) != before {
+			t.Fatalf("%x came back as %x", before, p)
 		}
 	})
 }

@@ -1,0 +1,75 @@
+package sfu
+
+import (
+	"slices"
+	"time"
+)
+
+// layers are the sources for subscribers by the rank that they want, and when
+// they were chosen.
+type layers struct {
+	byRank [3]*source
+	at     time.Time
+}
+
+const (
+	// sourceTimeout is for how long the forwarded layer may be silent until a
+	// lesser one takes over.
+	sourceTimeout = time.Second
+	// chooseAgain is how often it is looked at which layers come.
+	chooseAgain = sourceTimeout / 5
+)
+
+// layer is the source for those who want a rank at best, nil as long as
+// nothing comes.
+func (t *Track) layer(rank int32) *source {
+	l := t.layers.Load()
+	if l == nil {
+		return nil
+	}
+	return l.byRank[rank]
+}
+
+// choose finds what comes for each rank: no better layer, if there is a lesser
+// one. Browsers stop layers to fit their network, and do not begin those that a
+// small camera picture has no use for.
+func (t *Track) choose(now time.Time) {
+	l := &layers{at: now}
+	for rank := range l.byRank {
+		for _, src := range *t.sources.Load() {
+			best := l.byRank[rank]
+			if now.Sub(time.Unix(0, src.lastAt.Load())) < sourceTimeout && (best == nil || src.fits(rank) > best.fits(rank)) {
+				l.byRank[rank] = src
+			}
+		}
+	}
+	t.layers.Store(l)
+}
+
+// fits compares sources for a wanted rank: those that are not better than that
+// come first, the best of them first, then the least of the better ones.
+func (src *source) fits(rank int) int {
+	if src.rank >= rank {
+		return 100 - src.rank
+	}
+	return src.rank
+}
+
+// promote decides whether a packet of another source than the current one
+// makes its source the current one, which taps get. That needs a key frame.
+func (t *Track) promote(p *packet) bool {
+	if !slices.Contains(*t.sources.Load(), p.src) {
+		return false // its last packets, after its successor came
+	}
+	if cur := t.current.Load(); cur != nil && cur.rank <= p.src.rank && p.at.Sub(time.Unix(0, cur.lastAt.Load())) < sourceTimeout {
+		return false
+	}
+	if !p.key {
+		if len(t.sinks.Load().taps) > 0 {
+			p.src.requestKeyFrame()
+		}
+		return false
+	}
+	t.current.Store(p.src)
+	return true
+}

@@ -1,0 +1,162 @@
+package sfu
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+)
+
+// simulcast publishes the track v in three layers. Each frame carries ten times its number plus
+// its layer: 0, 1, 2 for q, h, f. Layers above what is sent on the channel fall silent.
+func (c *client) simulcast() (top chan<- int) {
+	t := c.t
+	t.Helper()
+	var layers []*webrtc.TrackLocalStaticRTP
+	var tr *webrtc.RTPTransceiver
+	for _, rid := range []string{"q", "h", "f"} {
+		l, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "v", "s", webrtc.WithRTPStreamID(rid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tr == nil {
+			tr, err = c.pub.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+		} else {
+			err = tr.Sender().AddEncoding(l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers = append(layers, l)
+	}
+	c.infos = append(c.infos, TrackInfo{"v", "s", Video})
+	answer := c.negotiate(nil)
+	if !strings.Contains(answer, "a=simulcast:recv q;h;f") {
+		t.Fatalf("the answer lacks simulcast:\n%s", answer)
+	}
+	stop, done, best := make(chan struct{}), make(chan struct{}), make(chan int)
+	t.Cleanup(func() { close(stop); <-done })
+	go func() {
+		defer close(done)
+		ids := map[string]uint8{}
+		for _, e := range tr.Sender().GetParameters().HeaderExtensions {
+			ids[e.URI] = uint8(e.ID)
+		}
+		var ps []rtp.Packetizer
+		for range layers {
+			ps = append(ps, rtp.NewPacketizer(1200, 0, 0, &codecs.VP8Payloader{EnablePictureID: true}, rtp.NewRandomSequencer(), 90000))
+		}
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		top := 2
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			case top = <-best:
+			case <-tick.C:
+			}
+			for i, l := range layers[:top+1] {
+				for _, p := range ps[i].Packetize(makeFrame(webrtc.MimeTypeVP8, 10*n+i, 300, n%20 == 0), 900) {
+					_ = p.SetExtension(ids[extMid], []byte(tr.Mid()))
+					_ = p.SetExtension(ids[extRID], []byte(l.RID()))
+					_ = l.WriteRTP(p)
+				}
+			}
+		}
+	}()
+	return best
+}
+
+// A simulcast offer must work; the best layer that comes is forwarded.
+func TestSimulcastForwardsTheBestLayer(t *testing.T) {
+	t.Parallel()
+	s := testSFU(t)
+	a, b := joined(t, s, "a", false), joined(t, s, "b", true)
+	best := a.simulcast()
+	b.peer.Subscribe([]*Track{a.peer.Track("v")})
+	in := b.in("v")
+	for _, layer := range []int{2, 1, 2} {
+		best <- layer
+		eventually(t, "frames of that layer", func() bool { return in.count() > 0 && in.last()%10 == layer })
+		in.more(t, 20)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.torn > 0 || in.holes() > fewHoles {
+		t.Errorf("%d torn, %d holes", in.torn, in.holes())
+	}
+}
+
+// Each subscriber gets the layer that it asks for, or the next lesser one, without a hole.
+func TestSimulcastLayers(t *testing.T) {
+	t.Parallel()
+	s := testSFU(t)
+	a, b, c := joined(t, s, "a", false), joined(t, s, "b", false), joined(t, s, "c", false)
+	top := a.simulcast()
+	tap := a.peer.Track("v").Tap(TapConfig{})
+	defer tap.Close()
+	go func() {
+		for range tap.Frames() {
+		}
+	}()
+	for _, x := range []*client{b, c} {
+		x.peer.Subscribe([]*Track{a.peer.Track("v")})
+	}
+	see := func(x *client, layer int) {
+		t.Helper()
+		in := x.in("v")
+		eventually(t, "frames of that layer", func() bool { return in.count() > 0 && in.last()%10 == layer })
+		before := in.count()
+		in.more(t, 20)
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		for _, n := range in.frames[before:] {
+			if n%10 != layer {
+				t.Errorf("frame %d came of another layer than %d", n, layer)
+				return
+			}
+		}
+	}
+	ask := func(x *client, layer string) {
+		t.Helper()
+		if r := x.prefer("v", layer); r["error"] != nil {
+			t.Fatalf("%s: %v", layer, r)
+		}
+	}
+	ask(b, "low")
+	ask(c, "high")
+	see(b, 0)
+	see(c, 2)
+	ask(b, "medium")
+	see(b, 1)
+	see(c, 2)
+	ask(b, "high")
+	ask(c, "low")
+	see(b, 2)
+	see(c, 0)
+	top <- 0 // no better layer comes any more
+	see(b, 0)
+	ask(b, "none")
+	ask(b, "medium")
+	see(b, 0)
+	top <- 2
+	see(b, 1)
+	for _, x := range []*client{b, c} {
+		in := x.in("v")
+		in.mu.Lock()
+		if in.torn > 0 || in.holes() > fewHoles {
+			t.Errorf("%d torn, %d holes", in.torn, in.holes())
+		}
+		for i, n := range in.frames[1:] {
+			const apart = 10 // so far the layers, which are read one by one, may be from each other
+			if n/10 < in.frames[i]/10-apart {
+				t.Errorf("frame %d after %d", n, in.frames[i])
+			}
+		}
+		in.mu.Unlock()
+	}
+}
