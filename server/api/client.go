@@ -117,6 +117,7 @@ func (a *API) init(r *http.Request, in initQuery) (initAnswer, error) {
 	v.Endpoint = a.socketURL(r)
 	v.RTCConfiguration.ICEServers = append([]config.ICEServer{}, a.ICEServers...)
 	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer", // gallery roles join without peer connections
+		"simulcast",                      // clients send the layers of their role
 		"publishStats", "subscribeStats"} // clients tell how good their media is
 	if a.Whiteboards {
 		v.Config.EnabledFlags = append(v.Config.EnabledFlags, "whiteboardEnabled")

@@ -268,7 +268,7 @@ func (b *bench) tokenFor(body string) string {
 }
 
 func initJSON(endpoint, ice string) string {
-	return `{"endpoint":"` + endpoint + `","rtcConfiguration":{"ice_servers":` + ice + `},"config":{"enabledFlags":["nonWebRTCDisableOffer","publishStats","subscribeStats"],` +
+	return `{"endpoint":"` + endpoint + `","rtcConfiguration":{"ice_servers":` + ice + `},"config":{"enabledFlags":["nonWebRTCDisableOffer","simulcast","publishStats","subscribeStats"],` +
 		`"publishStats":{"maxSampleWindowSize":30,"maxSamplePushInterval":120},"subscribeStats":{"maxSampleWindowSize":10,"maxSamplePushInterval":60}}}`
 }
 

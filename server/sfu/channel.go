@@ -36,6 +36,16 @@ func newChannel(l *session) (*channel, error) {
 // layerNames are the protocol's, by rank.
 var layerNames = [...]string{"high", "medium", "low"}
 
+// layerUpdate tells which layer a client gets, and which it would get if nothing
+// were in the way. Nothing is held back from slow subscribers so far.
+type layerUpdate struct {
+	TrackID    string `json:"track_id"`
+	Current    string `json:"current_layer"`
+	Expected   string `json:"expected_layer"`
+	Subscriber bool   `json:"subscriber_degraded"`
+	Publisher  bool   `json:"publisher_degraded"`
+}
+
 // request is what clients send.
 type request struct {
 	ID     string `json:"id"`
@@ -120,6 +130,15 @@ func (l *session) prefer(q *request) *rpcError {
 	}
 	d.want(on, int32(rank))
 	return nil
+}
+
+// tell sends a notification.
+func (c *channel) tell(method string, params any) {
+	text, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "method": method, "params": params})
+	if err != nil {
+		return // of our own types: cannot be
+	}
+	c.send(text)
 }
 
 // send puts a text message on the channel unless too much waits there.

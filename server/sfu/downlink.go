@@ -134,6 +134,7 @@ func (d *downlink) run() {
 		d.take(box)
 		if d.reports.Swap(false) && d.link != nil {
 			d.link.sendReports(time.Now())
+			d.link.tellLayers()
 		}
 	}
 }
@@ -333,6 +334,7 @@ func (d *downlink) housekeep(now time.Time) {
 	}
 	tm := d.peer.sfu.timing
 	l.sendReports(now)
+	l.tellLayers()
 	if l.offer != "" && !l.unanswered && now.Sub(l.offeredAt) > tm.answer {
 		// On a live socket answers do not get lost, and a second offer
 		// before the answer would end the call. Resend does it when the

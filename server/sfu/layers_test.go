@@ -127,7 +127,17 @@ func TestSimulcastLayers(t *testing.T) {
 			t.Fatalf("%s: %v", layer, r)
 		}
 	}
+	told := func(x *client, current, expected string) {
+		t.Helper()
+		x.event(func(m map[string]any) bool {
+			params, _ := m["params"].(map[string]any)
+			tracks, _ := params["tracks"].(map[string]any)
+			v, _ := tracks["v"].(map[string]any)
+			return m["method"] == "on-track-layer-update" && v["current_layer"] == current && v["expected_layer"] == expected
+		})
+	}
 	ask(b, "low")
+	told(b, "low", "low")
 	ask(c, "high")
 	see(b, 0)
 	see(c, 2)
@@ -139,6 +149,7 @@ func TestSimulcastLayers(t *testing.T) {
 	see(b, 2)
 	see(c, 0)
 	top <- 0 // no better layer comes any more
+	told(b, "low", "high")
 	see(b, 0)
 	ask(b, "none")
 	ask(b, "medium")

@@ -48,6 +48,7 @@ type subscription struct {
 	down   *downTrack
 	sender *webrtc.RTPSender // nil: the client cannot decode it, there is no section
 	line   *line
+	told   layerUpdate // what the client knows of the layer
 }
 
 // line is a media section of a session, kept for reuse.
@@ -347,6 +348,28 @@ func (l *session) sendReports(now time.Time) {
 			return
 		}
 		reports = reports[n:]
+	}
+}
+
+// tellLayers tells the client which layers it gets where that has changed.
+func (l *session) tellLayers() {
+	tracks := map[string]layerUpdate{}
+	for _, sub := range l.subs {
+		d := sub.down
+		rank := d.sent.Load()
+		if !d.track.simulcast.Load() || !d.wanted.Load() || rank == noLayer {
+			continue
+		}
+		now := layerUpdate{
+			TrackID: d.track.info.ID, Current: layerNames[min(int(rank), len(layerNames)-1)], Expected: layerNames[d.rank.Load()],
+		}
+		if sub.told != now {
+			sub.told = now
+			tracks[now.TrackID] = now
+		}
+	}
+	if len(tracks) > 0 {
+		l.channel.tell("on-track-layer-update", map[string]any{"tracks": tracks})
 	}
 }
 

@@ -25,6 +25,7 @@ type Track struct {
 	sourcesMu sync.Mutex
 	current   atomic.Pointer[source] // the one that taps get
 	layers    atomic.Pointer[layers] // what subscribers get
+	simulcast atomic.Bool            // it is, or was, sent in layers
 
 	// forwarding is single-file when there are several sources: only their
 	// reading goroutines hold it.

@@ -154,6 +154,9 @@ func (u *uplink) onTrack(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 		level: pub.sec.exts[extLevel],
 		cache: newCache(size),
 	}
+	if remote.RID() != "" {
+		pub.track.simulcast.Store(true)
+	}
 	src.track.Store(pub.track)
 	u.sources[src] = tr.Mid()
 	u.mu.Unlock()
