@@ -35,7 +35,7 @@ type reducer struct {
 
 	// Hooks; nil in tests that do not look at them. They run after the update.
 	onMedia   func(id string, kind rtc.Kind, track *rtc.RemoteTrack) // nil track: gone
-	onVisible func(id string)                                        // added, muted or unmuted
+	onVisible func(id string)                                        // added, muted, unmuted or gone
 }
 
 // trackMeta is what signalling says about a remote track.

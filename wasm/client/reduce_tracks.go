@@ -143,6 +143,7 @@ func (r *reducer) removeTrack(t *tx, id string) {
 	if media != nil {
 		r.hook(t, func() { r.onMedia(id, media.Kind, nil) })
 	}
+	r.visible(t, id)
 }
 
 // hideUnseen takes away the tracks of peers that the role does not see: the

@@ -187,8 +187,8 @@ func (u *subscriber) refresh(trackID string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !visible {
+		// Its view stays: it may come back to the element that shows it.
 		delete(u.wanted, trackID)
-		delete(u.views, trackID)
 		return
 	}
 	if !u.open || track.PeerID == u.s.peerID {
