@@ -147,7 +147,7 @@ func TestOutletIsBounded(t *testing.T) {
 	var senders sync.WaitGroup
 	for range 4 {
 		senders.Go(func() {
-			for seq := range 100 {
+			for seq := range 30 {
 				for _, to := range crowd {
 					_, _ = o.WriteToAddrPort(rtpOf(seq, 1200), to)
 				}
