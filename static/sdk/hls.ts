@@ -62,7 +62,7 @@ export class Hls extends Base {
     super(withDefaults(config));
     this.hasPolicy = !config.disableLivePolicy && !this.native;
     this.on(Events.MEDIA_ATTACHED, (_, { media }) => this.follow(media));
-    this.on(Events.MEDIA_DETACHING, () => this.unfollow());
+    this.on(Events.MEDIA_DETACHING, () => this.edge?.rest());
     this.on(Events.LEVEL_UPDATED, (_, { details }) => this.metadata.add(details.dateRanges));
   }
 
@@ -117,6 +117,10 @@ export class Hls extends Base {
   }
 
   private follow(media: HTMLMediaElement): void {
+    if (this.edge?.media === media) {
+      this.edge.resume(); // after an error of the media, for one
+      return;
+    }
     this.unfollow();
     if (!this.hasPolicy) return;
     const playingDate = () => this.playingDate;

@@ -31,16 +31,17 @@ export class LiveEdge {
   private policy?: GoPlayer;
   private timer = 0;
   private stopped = false;
+  private resting = false;
 
   constructor(
-    private readonly media: HTMLMediaElement,
+    readonly media: HTMLMediaElement,
     private readonly source: LiveSource,
     private readonly tell: (state: LiveState) => void,
   ) {
     goProgram().then((go) => {
       if (this.stopped) return;
       this.policy = go.player();
-      this.tick();
+      if (!this.resting) this.tick();
     }, () => {}); // who uses the client hears of it there
   }
 
@@ -49,6 +50,19 @@ export class LiveEdge {
     this.policy?.seekToLive();
     const edge = liveEdge(this.media);
     if (!Number.isNaN(edge)) this.media.currentTime = Math.max(0, edge - 1);
+  }
+
+  /** Until resume: the element has no stream for a moment. What the policy learnt of the network is kept. */
+  rest(): void {
+    this.resting = true;
+    clearTimeout(this.timer);
+    this.media.playbackRate = 1;
+  }
+
+  resume(): void {
+    if (!this.resting) return;
+    this.resting = false;
+    if (this.policy) this.tick();
   }
 
   stop(): void {
