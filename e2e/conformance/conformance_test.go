@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,12 +17,17 @@ import (
 const caseTimeout = 3 * time.Minute
 
 // sdks that the suite is run with, by the key of their exclusions.
-var sdks = []string{"100ms"}
+var sdks = []string{"100ms", "amphi"}
+
+// whiteboard lets the server name a service that keeps boards. No client speaks to it here.
+var whiteboard = []string{"--whiteboard-addr", "board.example", "--whiteboard-secret", "0123456789abcdef0123456789abcdef"}
 
 // suite is what the page says of itself.
 type suite struct {
 	Rows       []string
 	Groups     []group
+	Faults     []group                      // of TestFaults
+	Browsers   []group                      // of TestFirefox
 	Exclusions map[string]map[string]string // by SDK and row: the reason
 }
 
@@ -95,24 +99,14 @@ func (tb *table) String() string {
 }
 
 func TestConformance(t *testing.T) {
-	server := testserver.Run(t)
-	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{Width: 1280, Height: 1600})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := browser.Close(); err != nil {
-			t.Errorf("close the browser: %v", err)
-		}
-	})
-	s := &stage{server: server, pages: serve(t, server.URL)}
-	s.template = s.makeTemplate(t)
+	s := newStage(t, testserver.Run(t, whiteboard...))
+	browser := startBrowser(t)
 	results := &table{cell: map[string]map[string]string{}}
 	t.Run("with", func(t *testing.T) {
 		for _, sdk := range sdks {
 			t.Run(sdk, func(t *testing.T) {
 				t.Parallel()
-				page := s.page(t, browser, sdk)
+				page := s.page(t, browser, sdk, sdk)
 				suite := describe(t, page)
 				suite.check(t, sdk)
 				if sdk == sdks[0] {
@@ -130,18 +124,18 @@ func TestConformance(t *testing.T) {
 	fmt.Print(results)
 }
 
-func describe(t *testing.T, page *testbrowser.Page) (s suite) {
+func describe(t *testing.T, page tab) (s suite) {
 	t.Helper()
 	if err := page.Eval("Suite.describe()", &s); err != nil {
-		t.Fatalf("%v\n%s", err, page.Console())
+		t.Fatal(err)
 	}
 	return s
 }
 
 // run goes through the cases of a group.
 func (s *stage) run(t *testing.T, browser *testbrowser.Browser, sdk string, g group, excluded map[string]string, results *table) {
-	page := s.page(t, browser, sdk)
-	env := s.enter(t, g)
+	page := s.page(t, browser, sdk, g.Name+"-"+sdk)
+	env := s.enter(t, g, g.Name+"-"+sdk)
 	if _, err := do(page, fmt.Sprintf("Suite.open(%q, %s)", g.Name, env), caseTimeout); err != nil {
 		for _, row := range g.Cases {
 			results.set(row, sdk, "FAIL")
@@ -171,8 +165,14 @@ func (s *stage) run(t *testing.T, browser *testbrowser.Browser, sdk string, g gr
 	}
 }
 
+// tab is a page in any browser.
+type tab interface {
+	Eval(expression string, out any) error
+	Wait(expression string, atMost time.Duration) error
+}
+
 // do waits for a promise, for longer than one question to the browser may take, and returns what it is of.
-func do(page *testbrowser.Page, promise string, atMost time.Duration) (note string, err error) {
+func do(page tab, promise string, atMost time.Duration) (note string, err error) {
 	start := fmt.Sprintf(`(globalThis.Doing = { over: false }, %s.then((note) => ({ note: note ?? '' }), (error) => ({ error: String(error.message || error) }))
 		.then((end) => Object.assign(Doing, end, { over: true })), null)`, promise)
 	if err := page.Eval(start, nil); err != nil {

@@ -7,7 +7,8 @@ import (
 	"amphi/e2e/relay"
 )
 
-// lanes are the relays that pages cut and mend: POST /lanes/NAME/cut/socket, cut/media, cut/all, strand or mend.
+// lanes are the relays that pages cut and mend: POST /lanes/NAME/cut/socket, cut/media, cut/all, unplug,
+// strand or mend.
 type lanes struct {
 	mu     sync.Mutex
 	relays map[string]*relay.Relay
@@ -34,6 +35,8 @@ func (l *lanes) serve(w http.ResponseWriter, req *http.Request) {
 		r.CutMedia()
 	case "cut/all":
 		r.Cut()
+	case "unplug":
+		r.Unplug()
 	case "strand":
 		r.Strand()
 	case "mend":

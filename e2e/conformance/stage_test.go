@@ -1,10 +1,12 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,14 +24,37 @@ type stage struct {
 	template string // id of the template of all rooms
 }
 
+func newStage(t *testing.T, server *testserver.Server) *stage {
+	t.Helper()
+	s := &stage{server: server, pages: serve(t)}
+	s.template = s.makeTemplate(t)
+	return s
+}
+
+func startBrowser(t *testing.T) *testbrowser.Browser {
+	t.Helper()
+	// not the test's context, which ends before the pages are closed
+	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{Width: 1280, Height: 1600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := browser.Close(); err != nil {
+			t.Errorf("close the browser: %v", err)
+		}
+	})
+	return browser
+}
+
 // pages serves the suite, on another origin than the server's.
 type pages struct {
-	URL   string
-	lanes lanes
+	URL     string
+	lanes   lanes
+	restart func() error // of the server that may be restarted; set before a page asks for it
 }
 
 // serve builds the suite and the npm packages.
-func serve(t *testing.T, server string) *pages {
+func serve(t *testing.T) *pages {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "node", "web/build.mjs", dir)
@@ -50,7 +75,7 @@ func serve(t *testing.T, server string) *pages {
 		}
 		if r.PathValue("sdk") == "amphi" {
 			for name := range imports {
-				imports[name] = server + "/sdk/amphi.js"
+				imports[name] = r.FormValue("server") + "/sdk/amphi.js"
 			}
 		}
 		packages, _ := json.Marshal(map[string]any{"imports": imports})
@@ -59,14 +84,15 @@ func serve(t *testing.T, server string) *pages {
 			r.PathValue("sdk"), wire, packages)
 	})
 	mux.HandleFunc("POST /lanes/{name}/{do...}", p.lanes.serve)
+	mux.HandleFunc("POST /server/restart", p.restarts)
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	p.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 	return p
 }
 
-// page opens the suite with an SDK.
-func (s *stage) page(t *testing.T, browser *testbrowser.Browser, sdk string) *testbrowser.Page {
+// page opens the suite with an SDK. What its console says is kept under the name after a failure.
+func (s *stage) page(t *testing.T, browser *testbrowser.Browser, sdk, name string) *testbrowser.Page {
 	t.Helper()
 	page, err := browser.Open(testbrowser.PageConfig{})
 	if err != nil {
@@ -74,11 +100,11 @@ func (s *stage) page(t *testing.T, browser *testbrowser.Browser, sdk string) *te
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			testserver.Keep(t, "console.log", []byte(page.Console()))
+			testserver.Keep(t, name+".log", []byte(page.Console()))
 		}
 		page.Close()
 	})
-	if err := page.Goto(s.pages.URL + "/with/" + sdk); err != nil {
+	if err := page.Goto(s.address(sdk)); err != nil {
 		t.Fatal(err)
 	}
 	if err := page.Wait("globalThis.Suite", caseTimeout); err != nil {
@@ -87,10 +113,14 @@ func (s *stage) page(t *testing.T, browser *testbrowser.Browser, sdk string) *te
 	return page
 }
 
+// address is where the suite is with an SDK.
+func (s *stage) address(sdk string) string {
+	return s.pages.URL + "/with/" + sdk + "?server=" + url.QueryEscape(s.server.URL)
+}
+
 // enter makes a room for a group and returns what its page is told of it, as JSON.
-func (s *stage) enter(t *testing.T, g group) string {
+func (s *stage) enter(t *testing.T, g group, name string) string {
 	t.Helper()
-	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
 	room, err := s.server.NewRoom(t.Context(), name, s.template)
 	if err != nil {
 		t.Fatal(err)

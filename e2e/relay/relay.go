@@ -36,6 +36,7 @@ type Relay struct {
 
 	sockets gate
 	media   atomic.Bool // cut
+	refuse  atomic.Bool // new connections
 
 	mu       sync.Mutex
 	stranded context.Context // ends when the sockets that are open now are to be silent for ever
@@ -62,6 +63,8 @@ func Start(target string) (*Relay, error) {
 	}}
 	r.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
+		case r.refuse.Load():
+			panic(http.ErrAbortHandler) // ends the connection without an answer
 		case r.sockets.wait(req.Context()) != nil:
 		case websocket.IsWebSocketUpgrade(req):
 			r.socket(w, req)
@@ -98,8 +101,15 @@ func (r *Relay) CutSockets() { r.sockets.shut() }
 // CutMedia stops UDP.
 func (r *Relay) CutMedia() { r.media.Store(true) }
 
+// Unplug is Cut for a client that learns that there is no network: its new connections fail at once.
+func (r *Relay) Unplug() {
+	r.refuse.Store(true)
+	r.Cut()
+}
+
 // Mend lets everything through again.
 func (r *Relay) Mend() {
+	r.refuse.Store(false)
 	r.media.Store(false)
 	r.sockets.open()
 }

@@ -136,6 +136,14 @@ func TestSockets(t *testing.T) {
 		t.Errorf("got %q, %q", a, b)
 	}
 
+	// Unplugged, nothing new begins.
+	r.Unplug()
+	if resp, err := http.Get(r.URL); err == nil {
+		resp.Body.Close()
+		t.Error("an unplugged relay answered")
+	}
+	r.Mend()
+
 	// A stranded socket is silent, another is not.
 	r.Strand()
 	write(t, ws, "four")

@@ -13,10 +13,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -104,6 +108,37 @@ func (b *Browser) Close() error {
 		return nil
 	}
 	return err
+}
+
+// Freeze stops all processes of the browser, as when a machine falls asleep, and returns what wakes them up.
+func (b *Browser) Freeze() (thaw func(), err error) {
+	main := chromedp.FromContext(b.ctx).Browser.Process()
+	if main == nil {
+		return nil, errors.New("the browser has no process of its own")
+	}
+	processes := descendants(main.Pid)
+	signal := func(s syscall.Signal) {
+		for _, pid := range processes {
+			_ = syscall.Kill(pid, s) // one that ended meanwhile
+		}
+	}
+	signal(syscall.SIGSTOP)
+	return func() { signal(syscall.SIGCONT) }, nil
+}
+
+// descendants returns a process and all that it started, and so on.
+func descendants(pid int) []int {
+	all := []int{pid}
+	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, path := range children {
+		data, _ := os.ReadFile(path)
+		for _, field := range strings.Fields(string(data)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				all = append(all, descendants(child)...)
+			}
+		}
+	}
+	return all
 }
 
 // PageConfig says what a page is before it loads its first document.
@@ -203,15 +238,19 @@ func (p *Page) Eval(expression string, out any) error {
 // Wait asks until a JavaScript expression, or the promise that it is, is truthy. An exception counts as not yet:
 // the page may be between two documents.
 func (p *Page) Wait(expression string, atMost time.Duration) error {
+	return wait(p.ctx, p.Eval, expression, atMost)
+}
+
+func wait(ctx context.Context, eval func(expression string, out any) error, expression string, atMost time.Duration) error {
 	deadline := time.Now().Add(atMost)
 	for {
 		var ok bool
-		err := p.Eval("Promise.resolve("+expression+").then(Boolean)", &ok)
+		err := eval("Promise.resolve("+expression+").then(Boolean)", &ok)
 		if ok {
 			return nil
 		}
-		if p.ctx.Err() != nil {
-			return p.ctx.Err()
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if time.Now().After(deadline) {
 			if err != nil {

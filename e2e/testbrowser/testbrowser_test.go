@@ -106,3 +106,46 @@ func TestPage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestFirefox(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Firefox, left out by -short")
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Write([]byte(document))
+	}))
+	defer server.Close()
+	firefox, err := testbrowser.StartFirefox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := firefox.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := page.Goto(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Title  string
+		Tracks []string
+	}
+	const camera = `navigator.mediaDevices.getUserMedia({ audio: true, video: true })
+		.then((stream) => ({ title: document.title, tracks: stream.getTracks().map(({ kind }) => kind).sort() }))`
+	if err := page.Eval(camera, &got); err != nil || got.Title != "a page" || strings.Join(got.Tracks, " ") != "audio video" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := page.Eval("Promise.reject(Error('not today'))", nil); err == nil || !strings.Contains(err.Error(), "not today") {
+		t.Errorf("a rejected promise: %v", err)
+	}
+	if err := page.Wait("setTimeout(() => { globalThis.later = true }, 100), globalThis.later", 20*time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := firefox.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := page.Eval("1", nil); err == nil {
+		t.Error("a closed browser answers")
+	}
+}

@@ -135,6 +135,15 @@ func (s *Server) Stop() error {
 	}
 }
 
+// Kill ends the process as a crash would, and waits for its end.
+func (s *Server) Kill() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-s.exited
+	return nil
+}
+
 // Exited reports whether the process has ended by itself.
 func (s *Server) Exited() bool {
 	select {

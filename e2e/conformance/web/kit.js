@@ -89,11 +89,11 @@ export class Person {
   }
 
   /** Shows a track, and waits until its pictures move. */
-  async shows(trackId, frames = 5) {
+  async shows(trackId, frames = 5, atMost = patience) {
     const video = this.element();
     await this.actions.attachVideo(trackId, video);
     try {
-      await this.moves(video, frames);
+      await this.moves(video, frames, atMost);
     } catch (error) {
       const { framesDecoded, bytesReceived } = this.receiver(trackId).receiver ? await this.inbound(trackId) : {};
       const asked = this.channel(trackId)?.sent.filter(({ params }) => params.track_id === trackId).map(({ params }) => params.max_spatial_layer);
@@ -107,11 +107,17 @@ export class Person {
     video.style.cssText = 'width:240px;height:135px';
     document.body.append(video);
     this.videos.push(video);
+    // Firefox does not count the pictures of a stream as those of a file.
+    const count = (_, { presentedFrames }) => {
+      video.presented = presentedFrames;
+      video.requestVideoFrameCallback(count);
+    };
+    video.requestVideoFrameCallback(count);
     return video;
   }
-  async moves(video, frames = 5) {
+  async moves(video, frames = 5, atMost = patience) {
     const before = pictures(video);
-    await this.until('pictures move', () => pictures(video) >= before + frames && video.videoWidth > 0);
+    await this.until('pictures move', () => pictures(video) >= before + frames && video.videoWidth > 0, atMost);
   }
   /** The connection that brings a track, and its receiver. */
   receiver(trackId) {
@@ -137,7 +143,7 @@ export class Person {
   socketURL() { return Wire.url(this.id); }
 }
 
-const pictures = (video) => video.getVideoPlaybackQuality().totalVideoFrames;
+const pictures = (video) => Math.max(video.getVideoPlaybackQuality().totalVideoFrames, video.presented ?? 0);
 
 /** A client of the protocol without an SDK: for what an SDK does not let one do. */
 export class Raw {

@@ -2,22 +2,24 @@
 import { Person } from './kit.js';
 import { actions, checklist, packages } from './rows.js';
 import { exclusions } from './exclusions.js';
-import { groups } from './groups.js';
+import { browsers, faults, groups } from './groups.js';
 
 const rows = [...Object.keys(actions), ...checklist, ...packages];
+
+const outline = ({ name, cases, people = {}, lanes = [] }) => ({ name, people: Object.keys(people), lanes, cases: cases.map(([row]) => row) });
+const byName = (name) => [...groups, ...faults, ...browsers].find((group) => group.name === name);
 
 let world, people, guests;
 
 globalThis.Suite = {
-  /** { rows, groups: [{ name, cases: [row], … }], exclusions } */
+  /** { rows, groups: [{ name, cases: [row], … }], faults, browsers, exclusions } */
   describe: () => ({
-    rows, exclusions,
-    groups: groups.map(({ name, cases, people = {}, lanes = [] }) => ({ name, people: Object.keys(people), lanes, cases: cases.map(([row]) => row) })),
+    rows, exclusions, groups: groups.map(outline), faults: faults.map(outline), browsers: browsers.map(outline),
   }),
 
   /** Brings the people of a group together. env is { server, codes, lanes: { name: origin } }. */
   async open(name, env) {
-    const group = groups.find((group) => group.name === name);
+    const group = byName(name);
     const full = { ...env, origin: (person) => env.lanes?.[person.toLowerCase()] ?? env.server };
     people = {};
     guests = [];
@@ -37,7 +39,7 @@ globalThis.Suite = {
 
   /** Runs one case; throws what is wrong, and returns what could not be shown of the row, if anything. */
   async run(name, index) {
-    const { cases } = groups.find((group) => group.name === name);
+    const { cases } = byName(name);
     for (const person of Object.values(people)) person.forget();
     try {
       return (await cases[index][1]({ ...people, ...world })) || '';

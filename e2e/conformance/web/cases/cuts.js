@@ -1,5 +1,6 @@
 // A network that goes away and comes back. Each of the people here reaches the server over a lane of their own, which
 // the test cuts: nothing arrives, and nothing is closed.
+import { parts } from '../exclusions.js';
 import { expect, same, sdk, sleep } from '../kit.js';
 
 /** Cuts somebody's lane for so long. */
@@ -62,7 +63,8 @@ export const cuts = {
     }],
 
     ['node-info: migration to another node', async ({ ann }) => {
-      expect('shown by the restart of the server in the tests of faults', ann.wire.some(({ frame }) => frame?.result?.sfu_node_id));
+      expect('a node is named', ann.wire.some(({ frame }) => frame?.result?.sfu_node_id));
+      return parts.migration;
     }],
   ],
 };

@@ -41,7 +41,7 @@ export const doors = {
       await cid.until('is in preview', () => cid.get(sdk.selectIsInPreview));
       await cid.until('has a picture', () => cid.get(sdk.selectLocalVideoTrackID) && cid.get(sdk.selectLocalAudioTrackID));
       same('role', cid.get(sdk.selectLocalPeerRoleName), 'guest');
-      same('roles are known', cid.get(sdk.selectAvailableRoleNames).sort(), ['gallery', 'guest', 'host', 'watcher']);
+      same('roles are known', cid.get(sdk.selectAvailableRoleNames).sort(), ['gallery', 'guest', 'host', 'small', 'voice', 'watcher']);
       expect('a picture before joining', await cid.shows(cid.get(sdk.selectLocalVideoTrackID), 2));
       expect('not announced', ann.get(sdk.selectRemotePeers).every(({ name }) => name !== 'Cid'));
       const id = cid.get(sdk.selectLocalPeerID);

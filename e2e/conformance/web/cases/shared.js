@@ -92,7 +92,7 @@ export const shared = {
 
     ['interactivityCenter.stopPoll', async ({ ann, bob, gil }) => {
       await ann.actions.interactivityCenter.stopPoll('quiz');
-      for (const one of [ann, bob, gil]) {
+      for (const one of [ann, bob, gil]) { // who stopped it too
         await one.heard('POLL_STOPPED', ({ id }) => id === 'quiz');
         await one.until('it is over', () => poll(one, 'quiz').state === 'stopped');
       }
@@ -133,6 +133,7 @@ export const shared = {
       await cid.actions.interactivityCenter.addResponsesToPoll('short', [{ questionIndex: 1, option: 1 }]);
       await ann.until('both', () => poll(ann, 'short').result?.totalUsers === 2);
       await center.stopPoll('short');
+      await ann.until('it is over', () => poll(ann, 'short').state === 'stopped');
       await bob.until('the result', () => poll(bob, 'short').state === 'stopped' && poll(bob, 'short').questions[0].options[0].voteCount === 1);
       const { entries } = await center.fetchLeaderboard('short', 0, 10);
       same('leaderboard', entries.map(({ score, peer }) => [peer.username, score]), [['Bob', 10], ['Cid', 0]]);
