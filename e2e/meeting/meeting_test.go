@@ -1,0 +1,345 @@
+package meeting
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"amphi/e2e/testserver"
+	"amphi/wasm/client"
+	"amphi/wasm/rtc"
+)
+
+var (
+	soak   = flag.Duration("soak", 20*time.Second, "how long the meeting lasts")
+	seed   = flag.Uint64("seed", 1, "what chance begins with")
+	people = flag.Int("people", 30, "how many meet")
+	sound  = flag.Bool("sound", false, "whether all must hear all, too")
+	binary = flag.String("binary", "", "the server; empty: bin/amphi")
+)
+
+// settle is how long what was sent may take to be everywhere, on a machine that does other things too.
+const settle = 60 * time.Second
+
+// meeting is a room on a server of its own with its people.
+type meeting struct {
+	t      *testing.T
+	server *testserver.Server
+	room   string
+	seed   uint64
+	still  sync.RWMutex // held while all hold still
+
+	mu    sync.Mutex
+	times map[string]int // how often what was done
+}
+
+func isLoopback(ip net.IP) bool { return ip.IsLoopback() }
+
+// pause is the time to the next thing that somebody does: so long that thirty clients and a server fit on a machine.
+func (m *meeting) pause(random *rand.Rand) time.Duration {
+	return time.Duration(100+random.IntN(1400)) * time.Millisecond
+}
+
+func (m *meeting) count(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.times[what]++
+}
+
+func newMeeting(t *testing.T, data string, args ...string) *meeting {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("tests the whole system, left out by -short")
+	}
+	server, err := testserver.Start(context.Background(), testserver.Config{Binary: *binary, DataDir: data, Args: args})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &meeting{t: t, server: server, seed: *seed, times: map[string]int{}}
+	t.Cleanup(func() { testserver.End(t, m.server) })
+	room, err := server.NewRoom(t.Context(), "meeting", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.room = room.ID
+	return m
+}
+
+// TestMeeting: whatever people do, they see the same room, and nothing grows.
+func TestMeeting(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Logf("seed %d", *seed)
+	m := newMeeting(t, t.TempDir())
+	idle := m.figures()
+	var all []*person
+	for i := range *people {
+		role := gallery
+		switch {
+		case i < 3:
+			role = stage
+		case i < *people/3:
+			role = floor
+		}
+		all = append(all, m.newPerson(i, role))
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	group, running := errgroup.WithContext(ctx)
+	for _, p := range all {
+		group.Go(func() error { return p.live(running) })
+	}
+	var memory []float64
+	end := time.Now().Add(*soak)
+	for every := min(*soak/2, 30*time.Second); time.Now().Before(end) && running.Err() == nil; {
+		select {
+		case <-time.After(every):
+		case <-running.Done():
+			continue
+		}
+		m.check(all)
+		f := m.figures()
+		memory = append(memory, f["process_resident_memory_bytes"])
+		t.Logf("%s left: %.0f MiB, %.0f goroutines of the server, %d of the clients", time.Until(end).Round(time.Second),
+			memory[len(memory)-1]/(1<<20), f["go_goroutines"], runtime.NumGoroutine())
+	}
+	cancel()
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	for _, p := range all {
+		p.client.Close()
+	}
+	for _, what := range slices.Sorted(maps.Keys(m.times)) {
+		t.Logf("%-16s %d", what, m.times[what])
+	}
+
+	// What began with the meeting ends with it.
+	m.eventually("the server is idle again", func() error {
+		f := m.figures()
+		if f["amphi_signal_sockets"] != 0 || f["amphi_sfu_peers"] != 0 || f["go_goroutines"] > idle["go_goroutines"]+10 {
+			return fmt.Errorf("%.0f sockets, %.0f peers, %.0f goroutines of %.0f", f["amphi_signal_sockets"], f["amphi_sfu_peers"], f["go_goroutines"], idle["go_goroutines"])
+		}
+		return nil
+	})
+	if n := len(memory); n >= 8 { // the first half warms up: caches, pools, the heap's own pace
+		early, late := slices.Min(memory[n/2:n*3/4]), slices.Min(memory[n*3/4:])
+		t.Logf("memory: %.1f MiB in the third quarter, %.1f MiB in the last", early/(1<<20), late/(1<<20))
+		if late > early*1.15+8<<20 {
+			t.Errorf("memory grows: %.0f MiB", memory)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(before, goleak.IgnoreAnyFunction("os/exec.(*Cmd).watchCtx"), goleak.IgnoreAnyFunction("amphi/e2e/testserver.Start.func1"),
+		goleak.IgnoreAnyFunction("os/exec.(*Cmd).Start.func2"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1")); err != nil {
+		t.Errorf("the clients leave something behind: %v", err)
+	}
+}
+
+// check has everybody hold still until all see what is.
+func (m *meeting) check(all []*person) {
+	m.t.Helper()
+	m.still.Lock()
+	defer m.still.Unlock()
+	m.eventually("everybody sees the same", func() error { return m.compare(all) })
+	if *sound {
+		m.listen(all)
+	}
+	if m.t.Failed() {
+		for _, p := range all {
+			if s := p.client.State(); s.Peers[s.Room.LocalPeer].RoleName == stage {
+				m.t.Logf("%s (%s) did %s", p.name, s.Room.LocalPeer, strings.Join(p.did, "; "))
+			}
+		}
+	}
+}
+
+// attendee is a peer as the server API has it.
+type attendee struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Metadata string `json:"metadata"`
+	Tracks   map[string]struct {
+		Type rtc.Kind `json:"type"`
+		Mute bool     `json:"mute"`
+	} `json:"tracks"`
+}
+
+// attendees are those who are in the room, with their tracks.
+func (m *meeting) attendees() (map[string]attendee, error) {
+	var list struct {
+		Peers map[string]attendee `json:"peers"`
+	}
+	base := "/v2/active-rooms/" + m.room + "/peers"
+	err := m.server.API(m.t.Context(), http.MethodGet, base, nil, &list)
+	var status *testserver.StatusError
+	if errors.As(err, &status) && status.Status == http.StatusNotFound {
+		return nil, nil // nobody is there
+	}
+	for id, a := range list.Peers {
+		if a.Role == stage && err == nil {
+			err = m.server.API(m.t.Context(), http.MethodGet, base+"/"+id, nil, &a)
+			list.Peers[id] = a
+		}
+	}
+	return list.Peers, err
+}
+
+// compare says what somebody sees that is not so.
+func (m *meeting) compare(all []*person) error {
+	truth, err := m.attendees()
+	if err != nil {
+		return err
+	}
+	in := map[string]bool{}
+	var wrong []error
+	for _, p := range all {
+		s := p.client.State()
+		switch s.Room.RoomState {
+		case client.Disconnected, client.Failed:
+			continue
+		case client.Connected:
+		default:
+			wrong = append(wrong, fmt.Errorf("%s is %s", p.name, s.Room.RoomState))
+			continue
+		}
+		in[s.Room.LocalPeer] = true
+		if err := see(s, truth); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s (%s, %s) %w", p.name, s.Peers[s.Room.LocalPeer].RoleName, s.Room.LocalPeer, err))
+		}
+	}
+	for id := range truth {
+		if !in[id] {
+			wrong = append(wrong, fmt.Errorf("%s is in the room and nobody's", id))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func see(s client.State, truth map[string]attendee) error {
+	self, there := truth[s.Room.LocalPeer]
+	if !there {
+		return errors.New("is in no room")
+	}
+	if len(s.Peers) != len(truth) {
+		return fmt.Errorf("sees %d people, there are %d", len(s.Peers), len(truth))
+	}
+	for id, a := range truth {
+		seen, known := s.Peers[id]
+		switch {
+		case !known:
+			return fmt.Errorf("does not see %s", id)
+		case seen.RoleName != a.Role || seen.Name != a.Name:
+			return fmt.Errorf("sees %s as %s %q, not %s %q", id, seen.RoleName, seen.Name, a.Role, a.Name)
+		case seen.Metadata != a.Metadata:
+			return fmt.Errorf("sees %s with %.40q, not %.40q", id, seen.Metadata, a.Metadata)
+		}
+	}
+	// Tracks are seen once a packet of theirs is there.
+	for id, t := range s.Tracks {
+		a, known := truth[t.PeerID]
+		if !known {
+			continue // a local one that is not published yet
+		}
+		if real, published := a.Tracks[id]; published && real.Mute == t.Enabled {
+			return fmt.Errorf("sees track %s of %s with enabled %v", id, t.PeerID, t.Enabled)
+		} else if !published && t.PeerID != self.ID {
+			return fmt.Errorf("sees track %s that %s does not publish", id, t.PeerID)
+		}
+	}
+	if self.Role == gallery || !*sound {
+		return nil
+	}
+	for _, a := range truth {
+		for id, real := range a.Tracks {
+			if _, seen := s.Tracks[id]; !seen && real.Type == rtc.Audio && !real.Mute {
+				return fmt.Errorf("does not see the sound %s of %s", id, a.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// listen makes sure that sound which is on arrives.
+func (m *meeting) listen(all []*person) {
+	m.t.Helper()
+	before := map[*rtc.RemoteTrack]uint64{}
+	m.eventually("sound arrives", func() error {
+		for _, p := range all {
+			s := p.client.State()
+			if s.Room.RoomState != client.Connected || s.Peers[s.Room.LocalPeer].RoleName == gallery {
+				continue
+			}
+			for id, t := range s.Tracks {
+				if t.Type != rtc.Audio || !t.Enabled || s.Peers[t.PeerID].IsLocal || t.PeerID == "" {
+					continue
+				}
+				p.mu.Lock()
+				track := p.heard[id]
+				p.mu.Unlock()
+				if track == nil {
+					return fmt.Errorf("%s has no media of track %s", p.name, id)
+				}
+				packets, _ := track.Received()
+				if first, seen := before[track]; !seen {
+					before[track] = packets
+				} else if packets > first {
+					continue
+				}
+				return fmt.Errorf("%s hears nothing of %s", p.name, t.PeerID)
+			}
+		}
+		return nil
+	})
+}
+
+// eventually waits until what returns nil.
+func (m *meeting) eventually(what string, ok func() error) {
+	m.t.Helper()
+	var err error
+	for deadline := time.Now().Add(settle); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err = ok(); err == nil {
+			return
+		}
+	}
+	m.t.Errorf("%s: %v", what, err)
+}
+
+// figures are the server's, by name.
+func (m *meeting) figures() map[string]float64 {
+	m.t.Helper()
+	resp, err := http.Get(m.server.URL + "/metrics")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	f := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			f[name] = v
+		}
+	}
+	return f
+}
