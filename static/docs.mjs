@@ -23,7 +23,7 @@ const actionGroups = {
     + 'startTranscription stopTranscription updateTranscriptionConfig',
   'Shared and own values': 'sessionStore setSessionMetadata populateSessionMetadata initAppData setAppData',
   'Polls and whiteboard': 'interactivityCenter',
-  Settings: 'setLogLevel setFrameworkInfo',
+  Settings: 'setLogLevel setFrameworkInfo enableBeamSpeakerLabelsLogging',
 };
 
 const exampleTitles = {

@@ -366,6 +366,9 @@ export class HMSActions<T extends HMSGenericTypes = HMSGenericTypes> {
   /** Taken for compatibility; the server is told of this client itself. */
   setFrameworkInfo(_info: HMSFrameworkInfo): void {}
 
+  /** Taken for compatibility: it tells a recording browser who speaks, and here no browser records. */
+  async enableBeamSpeakerLabelsLogging(): Promise<void> {}
+
   setLogLevel(level: HMSLogLevel): void {
     void this.bridge.call('setLogLevel', { level });
   }
