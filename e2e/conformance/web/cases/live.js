@@ -74,8 +74,8 @@ export const live = {
       await refused('by who may not', gil.actions.startRTMPOrRecording({ meetingURL: 'https://meet.example/x', record: true }), 403);
       const state = () => gil.get(sdk.selectRecordingState).browser;
       await ann.actions.startRTMPOrRecording({ record: true });
-      await gil.until('it is recorded, or why not', () => state()?.running || state()?.error?.code);
-      const { running } = state();
+      await gil.until('it is recorded, or why not', () => state()?.error?.code || state()?.startedAt);
+      const running = !state().error?.code;
       if (running) {
         await ann.actions.stopRTMPAndRecording();
         await gil.until('it is over', () => !state().running);
