@@ -79,14 +79,20 @@ func (t *Template) Complete() {
 		if a := p.Audio; a != nil {
 			a.BitRate, a.Codec = cmp.Or(a.BitRate, 32), cmp.Or(a.Codec, "opus")
 		}
-		p.Video.complete(VideoParams{Codec: "vp8", FrameRate: 25, Width: 320, Height: 180})
-		p.Screen.complete(VideoParams{Codec: "vp8", FrameRate: 10, Width: 1280, Height: 720})
+		p.Video.complete(defaultVideo)
+		p.Screen.complete(defaultScreen)
 	}
 	t.Destinations.complete()
 	if t.Settings.Region == "" {
 		t.Settings.Region = "auto"
 	}
 }
+
+// Cameras and screens of roles that say nothing of them.
+var (
+	defaultVideo  = VideoParams{Codec: "vp8", FrameRate: 25, Width: 320, Height: 180}
+	defaultScreen = VideoParams{Codec: "vp8", FrameRate: 10, Width: 1280, Height: 720}
+)
 
 // complete fills what is zero. The bit rate may stay so: clients then choose.
 func (v *VideoParams) complete(def VideoParams) {

@@ -7,6 +7,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -182,6 +183,21 @@ func (t *Template) HLS(name string) *HLSDestination {
 		}
 	}
 	return nil
+}
+
+// ClientRoles returns the roles as clients want them: with the size of a camera's picture where
+// none may be published, too. Once it knows of simulcast, the web client of 100ms reads it for each
+// camera that it opens or sees, and a preview as another role opens one.
+func (t *Template) ClientRoles() map[string]*Role {
+	roles := maps.Clone(t.Roles)
+	for name, r := range roles {
+		if r.PublishParams.Video == nil {
+			whole, video := *r, defaultVideo
+			whole.PublishParams.Video = &video
+			roles[name] = &whole
+		}
+	}
+	return roles
 }
 
 // RenameRole gives a role another name wherever the template refers to it; an empty one takes the references out.

@@ -92,3 +92,22 @@ func TestCheckFindsEverything(t *testing.T) {
 		t.Error("a template without roles passed")
 	}
 }
+
+// Clients are told the size of a camera in each role, and nothing else is changed by it.
+func TestClientRoles(t *testing.T) {
+	camera := &VideoParams{Codec: "vp8", FrameRate: 30, Width: 640, Height: 360}
+	tmpl := Template{Roles: map[string]*Role{
+		"host":  {Name: "host", PublishParams: PublishParams{Allowed: []Publishable{PublishVideo}, Video: camera}},
+		"guest": {Name: "guest", Priority: 3},
+	}}
+	roles := tmpl.ClientRoles()
+	if roles["host"] != tmpl.Roles["host"] {
+		t.Error("a whole role is changed")
+	}
+	if g := roles["guest"]; g.Priority != 3 || g.PublishParams.Video == nil || g.PublishParams.Video.Width == 0 || len(g.PublishParams.Allowed) > 0 {
+		t.Errorf("guest: %+v", g)
+	}
+	if tmpl.Roles["guest"].PublishParams.Video != nil {
+		t.Error("the template is changed")
+	}
+}

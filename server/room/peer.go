@@ -433,7 +433,7 @@ func (p *Peer) stay() Stay {
 // sendPolicy tells the peer its current role and all roles.
 func (p *Peer) sendPolicy() {
 	p.notify(protocol.OnPolicyChange, protocol.PolicyChange[*policy.Role]{
-		Name: p.role.Name, KnownRoles: p.room.rec.Template.Roles, TemplateID: p.room.rec.TemplateID,
+		Name: p.role.Name, KnownRoles: p.room.rec.Template.ClientRoles(), TemplateID: p.room.rec.TemplateID,
 		Plugins: p.room.rec.Template.ClientPlugins(), AppData: map[string]string{},
 	})
 }

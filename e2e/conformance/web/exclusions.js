@@ -15,7 +15,6 @@ export const exclusions = {
 
 /** Parts of rows that are left out for both. The cases find out themselves whether the server can do them, and show them if so. */
 export const parts = {
-  simulcast: 'but for simulcast: the server does not offer it, there is one layer',
   vod: 'but for on-record-update: the server does not record live streams',
   recording: 'failure states only: the server does not record the room or push it',
   migration: 'the migration itself: in TestFaults, when the server is started again',
