@@ -38,8 +38,8 @@ type downTrack struct {
 	packets atomic.Uint32 // for sender reports
 	octets  atomic.Uint32
 
-	// mu is held by the packet path, for the rewriting of one header, and by
-	// the handler of retransmission requests.
+	// mu is held by the packet path when it changes the munger, and by others
+	// when they read it: the packet path alone changes it, so it reads without.
 	mu     sync.Mutex
 	munger munger
 
@@ -157,7 +157,7 @@ func (d *downTrack) requestKey() {
 
 // recentKey is the newest key frame, if the subscription may start with it: it
 // came at most so long ago, and the subscriber has seen nothing later. The
-// caller holds d.mu.
+// caller holds d.mu or is the packet path.
 func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration) *keyFrame {
 	if k := src.recentKey(now, longest); k != nil && d.munger.newer(src, k.ts) {
 		return k
@@ -169,7 +169,7 @@ func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration)
 func (d *downTrack) forward(p *packet) bool {
 	b := d.out.Load()
 	if b == nil || !d.wanted.Load() || !d.link.connected.Load() {
-		if d.munger.running { // written by this path only
+		if d.munger.running {
 			d.mu.Lock()
 			d.munger.stop()
 			d.mu.Unlock()
@@ -178,17 +178,14 @@ func (d *downTrack) forward(p *packet) bool {
 		return false
 	}
 	want := d.track.layer(d.rank.Load())
-	d.mu.Lock()
 	cur, _, running := d.munger.offset()
 	if running && cur == p.src {
-		d.mu.Unlock()
 		if cur != want {
 			d.wait(want)
 		}
 		return d.send(b, p)
 	}
 	if p.src != want {
-		d.mu.Unlock()
 		return false
 	}
 	from := keyFrame{ext: p.ext, ts: p.ts, vp8: p.vp8.vp8Counters}
@@ -196,12 +193,12 @@ func (d *downTrack) forward(p *packet) bool {
 		// What was asked for a moment ago for another subscriber serves this one too.
 		k := d.recentKey(p.src, p.at, 2*d.track.sfu.cfg.KeyFrameInterval)
 		if k == nil {
-			d.mu.Unlock()
 			d.wait(want)
 			return false
 		}
 		from = *k
 	}
+	d.mu.Lock()
 	d.munger.start(p.src, from.ext, from.ts, from.vp8, p.at)
 	d.mu.Unlock()
 	d.waiting.Store(false)
