@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/url"
 	"slices"
 	"time"
 
@@ -19,11 +18,6 @@ import (
 type recorder struct{ db *store.Store }
 
 var _ room.Recorder = recorder{}
-
-const (
-	maxPushes          = 5
-	maxMeetingURLBytes = 2048
-)
 
 // StartRTMP implements room.Recorder.
 func (c recorder) StartRTMP(ctx context.Context, r *room.Room, req protocol.RTMPStart, by string) error {
@@ -65,17 +59,14 @@ func (c recorder) StartRTMP(ctx context.Context, r *room.Room, req protocol.RTMP
 
 func checkRTMPStart(req protocol.RTMPStart) error {
 	size := req.Resolution
-	meeting, err := url.Parse(req.MeetingURL)
 	switch {
-	case len(req.RTMPURLs) > maxPushes:
-		return protocol.Errorf(protocol.CodeBadRequest, "more than %d rtmp_urls", maxPushes)
+	case len(req.RTMPURLs) > policy.MaxPushes:
+		return protocol.Errorf(protocol.CodeBadRequest, "more than %d rtmp_urls", policy.MaxPushes)
 	case slices.ContainsFunc(req.RTMPURLs, func(u string) bool { return !policy.IsRTMP(u) }):
 		return protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls must be of the form rtmp://host/app/STREAM_KEY or rtmps://…")
 	case size != nil && !policy.ValidComposition(size.Width, size.Height):
 		return protocol.Errorf(protocol.CodeBadRequest, "resolution: width is 500 to 1920, height 480 to 1920, and only one of them above 1080")
-	case req.MeetingURL == "":
-		return nil
-	case err != nil || meeting.Scheme != "http" && meeting.Scheme != "https" || meeting.Host == "" || len(req.MeetingURL) > maxMeetingURLBytes:
+	case req.MeetingURL != "" && !policy.IsMeetingURL(req.MeetingURL):
 		return protocol.Errorf(protocol.CodeBadRequest, "meeting_url must be an http or https URL")
 	}
 	return nil

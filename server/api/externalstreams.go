@@ -10,11 +10,6 @@ import (
 	"amphi/server/store"
 )
 
-// Bounds of a push.
-const (
-	maxRTMPURLs = 5
-)
-
 // WhyNoRTMP is the reason that pushes end with on this server.
 const WhyNoRTMP = "this server does not push streams to other services"
 
@@ -66,8 +61,8 @@ type pushInput struct {
 }
 
 func (in *pushInput) check() error {
-	if len(in.RTMPURLs) > maxRTMPURLs {
-		return badParam("body", "rtmp_urls has more than %d addresses", maxRTMPURLs)
+	if len(in.RTMPURLs) > policy.MaxPushes {
+		return badParam("body", "rtmp_urls has more than %d addresses", policy.MaxPushes)
 	}
 	if slices.ContainsFunc(in.RTMPURLs, func(u string) bool { return !policy.IsRTMP(u) }) {
 		// Not which: the address ends in a secret.

@@ -3,16 +3,13 @@ package api
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
+	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/store"
 )
-
-// maxMeetingURLBytes bounds a text that is only kept.
-const maxMeetingURLBytes = 2048
 
 // streamObject is a live stream as it is answered.
 type streamObject struct {
@@ -55,11 +52,7 @@ func (in *startInput) check() error { return checkMeetingURL(in.MeetingURL) }
 
 // checkMeetingURL checks the address of a page that joins a meeting. It may be absent.
 func checkMeetingURL(text string) error {
-	if text == "" {
-		return nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(text) > maxMeetingURLBytes {
+	if text != "" && !policy.IsMeetingURL(text) {
 		return badParam("body", "meeting_url must be an http or https URL")
 	}
 	return nil

@@ -240,6 +240,15 @@ type RecordingMode struct {
 	Height          int  `json:"height,omitempty"`
 }
 
+// MaxPushes is how many addresses one start may push a stream to.
+const MaxPushes = 5
+
+// IsMeetingURL says whether text is the address of a page that joins a meeting.
+func IsMeetingURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && len(text) <= 2048
+}
+
 // IsRTMP says whether text is an address to push a stream to.
 func IsRTMP(text string) bool {
 	u, err := url.Parse(text)
