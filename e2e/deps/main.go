@@ -41,6 +41,7 @@ var dependencies = []dependency{
 	{Package: "chromium", Program: "chromium", Why: "the browser of the end-to-end tests", Tests: true},
 	{Package: "firefox-esr", Program: "firefox-esr", Why: "the other browser of the end-to-end tests", Tests: true},
 	{Package: "ffmpeg", Program: "ffmpeg", Why: "judges the live stream, and plays files to the tests", Tests: true},
+	{Package: "iproute2", Program: "ip", Why: "gives the hosts of the network tests their addresses", Tests: true},
 	{Package: "postgresql", Why: "the other database, which the tests start for themselves", Tests: true},
 }
 
