@@ -5,18 +5,19 @@ import "fmt"
 // Codes that the server sends in Error.Code and on-error (§7.11). The client
 // retries 429 and 500–599, treats 410 on join as final and swallows 421 on offer.
 const (
-	CodeBadRequest   = 400
-	CodeUnauthorized = 401
-	CodeForbidden    = 403
-	CodeNotFound     = 404
-	CodeUnknown      = 405 // the method does not exist
-	CodeConflict     = 409
-	CodeGone         = 410
-	CodeTooLarge     = 413
-	CodeStaleNode    = 421
-	CodeTooMany      = 429
-	CodeInternal     = 500
-	CodeUnavailable  = 503
+	CodeBadRequest    = 400
+	CodeUnauthorized  = 401
+	CodeForbidden     = 403
+	CodeNotFound      = 404
+	CodeUnknown       = 405 // the method does not exist
+	CodeConflict      = 409
+	CodeGone          = 410
+	CodeTooLarge      = 413
+	CodeStaleNode     = 421
+	CodeUnprocessable = 422
+	CodeTooMany       = 429
+	CodeInternal      = 500
+	CodeUnavailable   = 503
 )
 
 // Error is a refusal that the other side may see: a code and a reason. It is

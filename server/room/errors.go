@@ -12,6 +12,9 @@ var (
 	ErrClosed   = errors.New("room is closed")
 	ErrNotFound = errors.New("room not found")
 	ErrDisabled = errors.New("room is disabled")
+	// These two go to clients as they are; over HTTP they have another status.
+	ErrRoleFull = &protocol.Error{Code: protocol.CodeForbidden, Message: "role limit reached"}
+	ErrRoomFull = &protocol.Error{Code: protocol.CodeForbidden, Message: "the room is full"}
 )
 
 // Refusals that go to clients as they are.
@@ -22,8 +25,6 @@ var (
 	errNotAllowed   = &protocol.Error{Code: protocol.CodeForbidden, Message: "your role does not permit this"}
 	errNoPeer       = &protocol.Error{Code: protocol.CodeNotFound, Message: "no such peer in the room"}
 	errNoRole       = &protocol.Error{Code: protocol.CodeBadRequest, Message: "no such role in the room's template"}
-	errRoleFull     = &protocol.Error{Code: protocol.CodeForbidden, Message: "role limit reached"}
-	errRoomFull     = &protocol.Error{Code: protocol.CodeForbidden, Message: "the room is full"}
 	errTooFast      = &protocol.Error{Code: protocol.CodeTooMany, Message: "too many messages, slow down"}
 	errPeerIDTaken  = &protocol.Error{Code: protocol.CodeForbidden, Message: "this peer id belongs to another token"}
 	errRoomDisabled = &protocol.Error{Code: protocol.CodeForbidden, Message: "the room is disabled"}

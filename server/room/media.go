@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,6 +29,20 @@ func (p *Peer) openMedia() *connections {
 	m.Peer = p.room.registry.cfg.SFU.NewPeer(p.ID, mediaSignals{p, m})
 	p.media.Store(m)
 	return m
+}
+
+// publishAll answers an offer that has to bring all of the tracks, or none.
+func (m *connections) publishAll(ctx context.Context, offer string, tracks map[string]protocol.Track) (string, error) {
+	answer, err := m.Publish(ctx, offer, trackInfos(tracks))
+	if err != nil {
+		return "", err
+	}
+	for id, t := range tracks {
+		if m.Track(id) == nil {
+			return "", protocol.Errorf(protocol.CodeUnprocessable, "the offered %s has no codec that this server forwards", t.Kind)
+		}
+	}
+	return answer, nil
 }
 
 // moveMedia lets go of connections that cannot be mended and has the client make
@@ -155,6 +170,14 @@ func (s mediaSignals) Offer(sdp string) {
 func (s mediaSignals) Disconnected(target sfu.Target) {
 	p := s.peer
 	p.log.Info("media connection lost", "target", int(target))
+	if p.silent {
+		p.room.after(0, func() {
+			if !s.stale() {
+				p.room.remove(p, Departure{Reason: LeftSocket})
+			}
+		})
+		return
+	}
 	if target == sfu.Publish || s.on.State(target) == webrtc.PeerConnectionStateClosed {
 		return
 	}

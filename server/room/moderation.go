@@ -104,6 +104,10 @@ func (p *Peer) RequestMute(ctx context.Context, req protocol.TrackUpdateRequest)
 		if i < 0 {
 			return protocol.Errorf(protocol.CodeNotFound, "no such track")
 		}
+		if target.silent {
+			target.muteTracks(req.Mute, target.tracks[i])
+			return nil
+		}
 		target.notify(protocol.OnTrackUpdateRequest, protocol.TrackUpdateRequest{
 			RequestedBy: p.ID, TrackID: req.TrackID, StreamID: target.tracks[i].StreamID, Mute: req.Mute,
 		})
@@ -122,9 +126,11 @@ func (p *Peer) RequestMuteAll(ctx context.Context, req protocol.ChangeTrackMute)
 			return errNotAllowed
 		}
 		req.RequestedBy = p.ID
-		r.tell(protocol.OnChangeTrackMute, req, func(o *Peer) bool {
+		meant := func(o *Peer) bool {
 			return o != p && (len(req.Roles) == 0 || slices.Contains(req.Roles, o.role.Name))
-		})
+		}
+		r.tell(protocol.OnChangeTrackMute, req, meant)
+		r.muteSilent(req, meant)
 		return nil
 	})
 }

@@ -25,6 +25,8 @@ type Identity struct {
 	TokenHash [32]byte
 	// Agent is what the client says of its software; only analytics read it.
 	Agent string
+	// Silent clients do not speak the client protocol, see silent.go.
+	Silent bool
 }
 
 // Sink takes a peer's outgoing frames: one socket's bounded queue.
@@ -55,6 +57,7 @@ type Peer struct {
 	moving       bool   // the client was told of a new node and has forgotten all tracks
 	tokenHash    [32]byte
 	agent        string
+	silent       bool // see silent.go; never changes
 	phase        phase
 	role         *policy.Role
 	groups       []string // never nil
@@ -117,7 +120,7 @@ func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, erro
 			r.refused(stranger, Refusal{Of: JoinRefused, Message: refusedRole})
 			return errNoRole
 		case len(r.peers) >= r.limits.Peers:
-			return errRoomFull
+			return ErrRoomFull
 		}
 		p = newPeer(r, id, role)
 		p.sink.Store(&sinkRef{sink})
@@ -142,7 +145,7 @@ func newPeer(r *Room, id Identity, role *policy.Role) *Peer {
 		ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
 		chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
 		reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
-		node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, role: role, groups: []string{}, withdrawn: map[string]bool{},
+		node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, silent: id.Silent, role: role, groups: []string{}, withdrawn: map[string]bool{},
 		info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 	}
 }
@@ -226,6 +229,11 @@ func (r *Room) await(p *Peer, hide time.Duration) {
 // Join makes the peer visible to the others. The result holds the answer to the
 // publish connection's first offer for roles with WebRTC (§3.6.1).
 func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResult, error) {
+	return p.join(ctx, req, nil)
+}
+
+// join is Join with the tracks that a silent client's offer brings along.
+func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]protocol.Track) (protocol.AnswerResult, error) {
 	r := p.room
 	var result protocol.AnswerResult
 	var media *connections
@@ -241,10 +249,13 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 		if err := r.checkInfo(&req.Name, &req.Data); err != nil {
 			return err
 		}
+		if err := p.checkTracks(tracks); err != nil {
+			return err
+		}
 		if err := r.roleHasPlace(p.role); err != nil {
 			stay := p.stay()
 			stay.Name, stay.Data = req.Name, req.Data
-			r.refused(stay, Refusal{Of: JoinRefused, Message: errRoleFull.Message})
+			r.refused(stay, Refusal{Of: JoinRefused, Message: ErrRoleFull.Message})
 			return err
 		}
 		p.phase = joining
@@ -260,7 +271,7 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 
 	if media != nil {
 		result.Type = "answer"
-		result.SDP, err = media.Publish(ctx, req.Offer.SDP, nil)
+		result.SDP, err = media.publishAll(ctx, req.Offer.SDP, tracks)
 	}
 
 	if commit := r.do(ctx, func() error {
@@ -290,7 +301,11 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 			return r.registry.cfg.Records.PeerJoined(ctx, r.session, stay)
 		})
 		p.log.Info("peer joined", "name", p.info.Name, "role", p.role.Name)
-		if media != nil {
+		if len(tracks) > 0 {
+			p.setTracks(tracks, media)
+			r.stageDirty = true
+		}
+		if media != nil && !p.silent {
 			media.StartSubscribe(p.autoVideo)
 		}
 		return nil

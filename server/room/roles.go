@@ -79,7 +79,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 		return nil
 	}
 	if err := r.roleHasPlace(role); err != nil {
-		r.refused(p.stay(), Refusal{Of: RoleChangeRefused, By: by, Role: role.Name, Message: errRoleFull.Message})
+		r.refused(p.stay(), Refusal{Of: RoleChangeRefused, By: by, Role: role.Name, Message: ErrRoleFull.Message})
 		return err
 	}
 	p.log.Info("role changed", "from", p.role.Name, "to", role.Name)
@@ -106,6 +106,7 @@ func (r *Room) setRole(p *Peer, role *policy.Role, by string) error {
 	r.announceChange(p, false)
 	r.stageDirty = true
 	r.changed()
+	p.dropIfIdle()
 	return nil
 }
 
@@ -121,7 +122,7 @@ func (r *Room) roleHasPlace(role *policy.Role) error {
 		}
 	}
 	if n >= role.MaxPeerCount {
-		return errRoleFull
+		return ErrRoleFull
 	}
 	return nil
 }

@@ -20,7 +20,6 @@ const (
 func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerResult, error) {
 	r := p.room
 	result := protocol.AnswerResult{Type: "answer"}
-	var infos []sfu.TrackInfo
 	var media *connections
 	err := r.do(ctx, func() error {
 		switch p.phase {
@@ -44,13 +43,6 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 			return err
 		}
 		p.forgetWithdrawn(req.Tracks)
-		for _, t := range req.Tracks {
-			kind := sfu.Audio
-			if t.Kind == protocol.Video {
-				kind = sfu.Video
-			}
-			infos = append(infos, sfu.TrackInfo{ID: t.TrackID, StreamID: t.StreamID, Kind: kind})
-		}
 		media = p.openMedia()
 		return nil
 	})
@@ -58,7 +50,7 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 		return result, err
 	}
 
-	result.SDP, err = media.Publish(ctx, req.Desc.SDP, infos)
+	result.SDP, err = media.Publish(ctx, req.Desc.SDP, trackInfos(req.Tracks))
 	if p.media.Load() != media && !errors.Is(err, sfu.ErrBadSDP) {
 		return result, errStaleNode // moved meanwhile, or gone
 	}
@@ -82,12 +74,25 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 			}
 		}
 		p.setTracks(req.Tracks, media)
-		if p.role.WebRTC() {
+		if p.role.WebRTC() && !p.silent {
 			media.StartSubscribe(p.autoVideo)
 		}
 		r.stageDirty = true
 		return nil
 	})
+}
+
+// trackInfos is what the SFU needs to know of tracks.
+func trackInfos(tracks map[string]protocol.Track) []sfu.TrackInfo {
+	var infos []sfu.TrackInfo
+	for _, t := range tracks {
+		kind := sfu.Audio
+		if t.Kind == protocol.Video {
+			kind = sfu.Video
+		}
+		infos = append(infos, sfu.TrackInfo{ID: t.TrackID, StreamID: t.StreamID, Kind: kind})
+	}
+	return infos
 }
 
 // forgetWithdrawn keeps in mind only those of the tracks which a role change

@@ -168,7 +168,7 @@ func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration)
 // forward sends one packet and reports whether it did.
 func (d *downTrack) forward(p *packet) bool {
 	b := d.out.Load()
-	if b == nil || !d.wanted.Load() || !d.link.connected.Load() {
+	if b == nil || !d.wanted.Load() || d.track.muted.Load() || !d.link.connected.Load() {
 		if d.munger.running {
 			d.mu.Lock()
 			d.munger.stop()

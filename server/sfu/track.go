@@ -19,6 +19,7 @@ type Track struct {
 	sinksMu  sync.Mutex // held by those who replace it
 	level    atomic.Int64
 	closed   atomic.Bool
+	muted    atomic.Bool // see Mute
 	keyAsked atomic.Bool // asked for a key frame before there was a source
 
 	sources   atomic.Pointer[[]*source] // replaced whole under sourcesMu
@@ -77,6 +78,14 @@ func (t *Track) RequestKeyFrame() {
 	}
 }
 
+// Mute stops forwarding, or has it go on with the next key frame: for publishers
+// who cannot be asked to stop sending.
+func (t *Track) Mute(on bool) {
+	if t.muted.Swap(on) && !on {
+		t.RequestKeyFrame()
+	}
+}
+
 // levelTimeout is after how much silence on the wire (DTX) a level is old.
 const levelTimeout = 500 * time.Millisecond
 
@@ -89,7 +98,7 @@ func (t *Track) setLevel(v uint8, now time.Time) { t.level.Store(now.UnixMilli()
 // takes it for voice. A track that sends nothing is silent.
 func (t *Track) Level() (level uint8, active bool) {
 	v := t.level.Load()
-	if time.Since(time.UnixMilli(v>>8)) > levelTimeout {
+	if t.muted.Load() || time.Since(time.UnixMilli(v>>8)) > levelTimeout {
 		return 127, false
 	}
 	return uint8(v) & 0x7f, v&0x80 != 0
@@ -162,7 +171,7 @@ func (t *Track) forward(p *packet) {
 			t.sfu.port.flush()
 		}
 	}
-	if t.current.Load() == p.src || t.promote(p) {
+	if (t.current.Load() == p.src || t.promote(p)) && !t.muted.Load() {
 		for _, tap := range s.taps {
 			tap.push(p)
 		}
