@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/pion/logging"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
@@ -190,7 +192,7 @@ func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
 // Answer applies an offer of the other side and returns the answer to it.
 func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) {
 	c.candidates.hold()
-	offer := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}
+	offer := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: keepReceivers(sdp, c.knows)}
 	if err := c.pc.SetRemoteDescription(offer); err != nil {
 		return "", fmt.Errorf("set remote description: %w", err)
 	}
@@ -205,6 +207,11 @@ func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) 
 		return "", fmt.Errorf("set local description: %w", err)
 	}
 	return local.SDP, nil
+}
+
+// knows says whether there is a media section with that mid already.
+func (c *Conn) knows(mid string) bool {
+	return slices.ContainsFunc(c.pc.GetTransceivers(), func(t *webrtc.RTPTransceiver) bool { return t.Mid() == mid })
 }
 
 // Rollback takes an offer back that will not be answered.
@@ -302,6 +309,11 @@ func (t *RemoteTrack) Received() (packets, bytes uint64) { return t.packets.Load
 
 // Codec is what the track's packets carry, e.g. "video/VP8".
 func (t *RemoteTrack) Codec() string { return t.track.Codec().MimeType }
+
+// RequestKeyFrame tells the other side that the picture is lost.
+func (t *RemoteTrack) RequestKeyFrame() error {
+	return t.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.track.SSRC())}})
+}
 
 // Discard reads the track to its end in a goroutine, counting.
 func (t *RemoteTrack) Discard() {

@@ -134,6 +134,45 @@ func TestPublishAndReceive(t *testing.T) {
 	}
 }
 
+// TestReusedSection: a track is heard of that gets the section of another one, however many offers later.
+func TestReusedSection(t *testing.T) {
+	a, b := pair(t)
+	if err := a.CreateChannel("ion-sfu"); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	capture := &Capture{Audio: File("testdata/tone.ogg")}
+	for i := range 3 {
+		track := capture.Microphone(NewStream(), AudioConstraints{})
+		defer track.Close()
+		if err := track.SetEnabled(ctx, true); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if i == 0 {
+			err = a.Publish(ctx, track, nil)
+		} else {
+			_, err = a.pc.AddTrack(track.out) // which takes the section that is free
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		negotiate(t, a, b, false)
+		if remote := receive(t, b.tracks); remote.ID != track.ID {
+			t.Errorf("%s came instead of %s", remote, track.ID)
+		}
+		if err := a.pc.RemoveTrack(a.pc.GetSenders()[0]); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			negotiate(t, a, b, false)
+		}
+	}
+	if n := len(b.pc.GetTransceivers()); n != 1 {
+		t.Errorf("%d sections", n)
+	}
+}
+
 func TestMuteStopsSamples(t *testing.T) {
 	capture := &Capture{Audio: Silence}
 	track := capture.Microphone(NewStream(), AudioConstraints{})

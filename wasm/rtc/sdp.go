@@ -33,3 +33,22 @@ func trackOf(sdp, mid string) (streamID, trackID string, ok bool) {
 	}
 	return streamID, trackID, isMid && ok
 }
+
+// keepReceivers makes the idle sections of an offer that are known already
+// ones in which the other side receives. For a client that only receives that
+// is the same, and the answer is: inactive. Pion, however, stops a section's
+// receiver each time it is offered inactive, but makes a new one only the first
+// time: a track that gets the section after the second such offer would never
+// be heard of.
+func keepReceivers(offer string, known func(mid string) bool) string {
+	const media, idle = "\nm=", "\na=inactive"
+	sections := strings.Split(offer, media)
+	for i, section := range sections[1:] {
+		_, mid, ok := strings.Cut(section, "\na=mid:")
+		mid, _, _ = strings.Cut(mid, "\n")
+		if ok && known(strings.TrimRight(mid, "\r")) {
+			sections[i+1] = strings.Replace(section, idle, "\na=recvonly", 1)
+		}
+	}
+	return strings.Join(sections, media)
+}

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -38,6 +39,18 @@ func TestWithDTX(t *testing.T) {
 	}
 	if got := withDTX(want); got != want {
 		t.Errorf("twice: got %q", got)
+	}
+}
+
+func TestKeepReceivers(t *testing.T) {
+	const offer = "v=0\r\na=inactive\r\n" +
+		"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=%s\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=mid:2\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=mid:3\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\n"
+	got := keepReceivers(fmt.Sprintf(offer, "inactive"), func(mid string) bool { return mid == "1" || mid == "2" })
+	if got != fmt.Sprintf(offer, "recvonly") {
+		t.Errorf("got %q", got)
 	}
 }
 
