@@ -30,7 +30,6 @@ var (
 	soak   = flag.Duration("soak", 20*time.Second, "how long the meeting lasts")
 	seed   = flag.Uint64("seed", 1, "what chance begins with")
 	people = flag.Int("people", 30, "how many meet")
-	sound  = flag.Bool("sound", false, "whether all must hear all, too")
 	binary = flag.String("binary", "", "the server; empty: bin/amphi")
 )
 
@@ -158,9 +157,7 @@ func (m *meeting) check(all []*person) {
 	m.still.Lock()
 	defer m.still.Unlock()
 	m.eventually("everybody sees the same", func() error { return m.compare(all) })
-	if *sound {
-		m.listen(all)
-	}
+	m.listen(all)
 	if m.t.Failed() {
 		for _, p := range all {
 			if s := p.client.State(); s.Peers[s.Room.LocalPeer].RoleName == stage {
@@ -264,7 +261,7 @@ func see(s client.State, truth map[string]attendee) error {
 			return fmt.Errorf("sees track %s that %s does not publish", id, t.PeerID)
 		}
 	}
-	if self.Role == gallery || !*sound {
+	if self.Role == gallery {
 		return nil
 	}
 	for _, a := range truth {

@@ -32,7 +32,6 @@ func TestRestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			m.check(all)
-			m.listen(all)
 			was := make([]client.State, len(all))
 			for i, p := range all {
 				was[i] = p.client.State()
