@@ -1,0 +1,107 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// socket is one of the port's. pion's mux reads it, and gets what is none of ours.
+type socket struct {
+	*net.UDPConn
+	port   *Port
+	single atomic.Bool // the kernel or the device does not take several packets at once
+
+	// The reading goroutine's own.
+	check, reply stun.Message
+	plain        []byte // decrypted RTCP
+}
+
+func newSocket(p *Port, c *net.UDPConn) *socket { return &socket{UDPConn: c, port: p} }
+
+// ReadFromAddrPort is part of ice.AddrPortReaderWriter.
+func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	for {
+		n, from, err := s.ReadFromUDPAddrPort(b)
+		if err != nil || !s.take(b[:n], from, time.Now()) {
+			return n, from, err
+		}
+	}
+}
+
+// WriteToAddrPort is part of ice.AddrPortReaderWriter.
+func (s *socket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	return s.WriteToUDPAddrPort(b, to)
+}
+
+// take handles a datagram if it is one of ours, and reports whether it is (RFC 7983, 7). Whatever it
+// holds, it is used up when take returns.
+func (s *socket) take(b []byte, from netip.AddrPort, now time.Time) (ours bool) {
+	if len(b) == 0 {
+		return false
+	}
+	if b[0] < 4 { // STUN
+		return s.takeSTUN(b, from, now)
+	}
+	s.port.mu.RLock()
+	t := s.port.byAddr[source{s, from}]
+	s.port.mu.RUnlock()
+	switch {
+	case t == nil:
+		return false
+	case b[0] >= 20 && b[0] < 64: // DTLS
+		if !t.pipe.push(b) {
+			s.port.stats.overflow.Add(1)
+		}
+	case b[0]>>6 == 2 && len(b) > 1 && b[1] >= 192 && b[1] < 224: // SRTCP (RFC 5761, 4)
+		t.takeRTCP(b, path{s, from}, now)
+	default:
+		s.port.stats.garbage.Add(1)
+	}
+	return true
+}
+
+// send sends packets that lie one behind the other, which end where ends says, with as few calls as
+// their sizes allow: in one they must be equal, but for the last, which may be smaller (UDP GSO, udp(7)).
+// The system call is most of what a forwarded packet costs. It returns how many were not sent.
+func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, control segmentSize) (failed int) {
+	start := 0
+	for i := 0; i < len(ends); {
+		size := ends[i] - start
+		end, last, n := ends[i], size, 1
+		for i++; i < len(ends) && last == size && ends[i]-end <= size; i++ {
+			end, last, n = ends[i], ends[i]-end, n+1
+		}
+		failed += s.write(packets[start:end], size, n, to, control)
+		start = end
+	}
+	if failed > 0 {
+		s.port.stats.unsent.Add(uint64(failed))
+	}
+	return failed
+}
+
+// write sends n packets of a size, the last of which may be smaller.
+func (s *socket) write(b []byte, size, n int, to netip.AddrPort, control segmentSize) (failed int) {
+	if n > 1 && control != nil && !s.single.Load() {
+		_, _, err := s.WriteMsgUDPAddrPort(b, control.of(size), to)
+		switch {
+		case err == nil:
+			return 0
+		case !cannotCut(err):
+			return n // it would be refused again: the way there is closed
+		}
+		s.single.Store(true)
+	}
+	for len(b) > 0 {
+		k := min(size, len(b))
+		if _, err := s.WriteToUDPAddrPort(b[:k], to); err != nil {
+			failed++
+		}
+		b = b[k:]
+	}
+	return failed
+}
