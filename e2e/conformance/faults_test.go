@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,66 +21,67 @@ const (
 	restartTime = 2 * time.Second  // for which nothing listens
 )
 
-// TestFaults lets all troubles happen at once, each in a room of its own: they last a minute. Both SDKs at once would be
-// more than a small machine can do.
+// TestFaults lets all troubles happen at about the same time, each in a room of its own: they last a minute. Each begins
+// when its people are together, and their page is closed when it is over, so that a small machine can do it.
 func TestFaults(t *testing.T) {
 	s := newStage(t, testserver.Run(t))
-	browser, sleeper := startBrowser(t), startBrowser(t)
+	browser := startBrowser(t)
 	results := &table{cell: map[string]map[string]string{}}
-	for _, sdk := range sdks {
-		t.Run(sdk, func(t *testing.T) { s.suffer(t, browser, sleeper, sdk, results) })
-	}
+	t.Run("with", func(t *testing.T) {
+		for _, sdk := range sdks {
+			t.Run(sdk, func(t *testing.T) {
+				t.Parallel()
+				s.suffer(t, browser, sdk, results)
+			})
+		}
+	})
 	fmt.Print(results)
 }
 
 // suffer goes through the faults with one SDK.
-func (s *stage) suffer(t *testing.T, browser, sleeper *testbrowser.Browser, sdk string, results *table) {
-	mortal := newMortal(t, s.pages)
-	rooms := map[string]string{}
-	pages := map[string]*testbrowser.Page{}
-	var todo []func()
+func (s *stage) suffer(t *testing.T, browser *testbrowser.Browser, sdk string, results *table) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	begin := func(row string, fault func() error, pages ...*testbrowser.Page) {
+		wg.Go(func() {
+			began := time.Now()
+			err := fault()
+			results.judge(t, row, sdk, time.Since(began), err)
+			for _, page := range pages {
+				page.Close()
+			}
+		})
+	}
+	var awake *testbrowser.Page
+	var env string
 	for _, g := range describe(t, s.page(t, browser, sdk, sdk)).Faults {
 		in, on := s, browser
 		switch g.Name {
 		case "restart":
-			in = mortal
+			in = s.mortal(t, g.Name+"-"+sdk)
 		case "asleep":
-			on = sleeper
+			on = startBrowser(t)
 		}
 		page := in.page(t, on, sdk, g.Name+"-"+sdk)
-		pages[g.Name] = page
-		env := rooms["awake"]
-		if g.Name != "asleep" {
+		if g.Name != "asleep" { // in the room of who is awake
 			env = in.enter(t, g, g.Name+"-"+sdk)
-			rooms[g.Name] = env
 		}
 		if _, err := do(page, fmt.Sprintf("Suite.open(%q, %s)", g.Name, env), caseTimeout); err != nil {
 			t.Fatalf("the people of %s do not come together with %s: %v", g.Name, sdk, err)
 		}
-		if g.Name == "awake" || g.Name == "asleep" {
-			continue
+		switch g.Name {
+		case "awake":
+			awake = page
+		case "asleep":
+			begin("laptop sleeps", func() error { return sleep(awake, page, on.Freeze) }, awake, page)
+		default:
+			begin(g.Cases[0], func() error {
+				_, err := do(page, fmt.Sprintf("Suite.run(%q, 0)", g.Name), caseTimeout)
+				return err
+			}, page)
 		}
-		results.add(g.Cases[0])
-		todo = append(todo, func() {
-			began := time.Now()
-			_, err := do(page, fmt.Sprintf("Suite.run(%q, 0)", g.Name), caseTimeout)
-			results.judge(t, g.Cases[0], sdk, time.Since(began), err)
-		})
 	}
-	results.add(sleepRow)
-	todo = append(todo, func() {
-		began := time.Now()
-		err := sleep(pages["awake"], pages["asleep"], sleeper.Freeze)
-		results.judge(t, sleepRow, sdk, time.Since(began), err)
-	})
-	var wg sync.WaitGroup
-	for _, fault := range todo {
-		wg.Go(fault)
-	}
-	wg.Wait()
 }
-
-const sleepRow = "laptop sleeps"
 
 // sleep lets the machine of the second page sleep while the first one talks.
 func sleep(awake, asleep tab, freeze func() (thaw func(), err error)) error {
@@ -102,8 +103,9 @@ func sleep(awake, asleep tab, freeze func() (thaw func(), err error)) error {
 	return errors.Join(err, run(asleep, "asleep", 1), run(awake, "awake", 2))
 }
 
-// newMortal starts a server that is killed and started again, on the same data and ports, when a page asks for it.
-func newMortal(t *testing.T, pages *pages) *stage {
+// mortal starts a server that is killed and started again, on the same data and ports, when the page of that name asks
+// for it.
+func (s *stage) mortal(t *testing.T, name string) *stage {
 	t.Helper()
 	data := t.TempDir()
 	http, rtc := freePort(t, "tcp"), freePort(t, "udp")
@@ -116,9 +118,9 @@ func newMortal(t *testing.T, pages *pages) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { testserver.End(t, server) })
-	s := &stage{server: server, pages: pages}
-	s.template = s.makeTemplate(t)
-	pages.restart = func() error {
+	in := &stage{server: server, pages: s.pages}
+	in.template = in.makeTemplate(t)
+	s.pages.restart.Store(name, func() error {
 		if err := server.Kill(); err != nil {
 			return err
 		}
@@ -128,8 +130,8 @@ func newMortal(t *testing.T, pages *pages) *stage {
 			server = again
 		}
 		return err
-	}
-	return s
+	})
+	return in
 }
 
 // freePort returns a port that nobody uses at the moment.
@@ -152,8 +154,13 @@ func freePort(t *testing.T, network string) string {
 }
 
 // restarts is what a page posts to.
-func (p *pages) restarts(w http.ResponseWriter, _ *http.Request) {
-	if err := p.restart(); err != nil {
+func (p *pages) restarts(w http.ResponseWriter, r *http.Request) {
+	restart, ok := p.restart.Load(r.PathValue("name"))
+	if !ok {
+		http.Error(w, "no such server", http.StatusNotFound)
+		return
+	}
+	if err := restart.(func() error)(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -162,6 +169,7 @@ func (p *pages) restarts(w http.ResponseWriter, _ *http.Request) {
 
 // judge writes down how a fault ended.
 func (tb *table) judge(t *testing.T, row, sdk string, took time.Duration, err error) {
+	tb.add(row)
 	if err != nil {
 		tb.set(row, sdk, "FAIL")
 		t.Errorf("%s with %s, after %v: %v", row, sdk, took.Round(time.Second), err)
@@ -172,7 +180,9 @@ func (tb *table) judge(t *testing.T, row, sdk string, took time.Duration, err er
 
 // add makes a row, unless it is there.
 func (tb *table) add(row string) {
-	if !strings.Contains("\n"+strings.Join(tb.rows, "\n")+"\n", "\n"+row+"\n") {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if !slices.Contains(tb.rows, row) {
 		tb.rows = append(tb.rows, row)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"amphi/e2e/relay"
@@ -50,7 +51,7 @@ func startBrowser(t *testing.T) *testbrowser.Browser {
 type pages struct {
 	URL     string
 	lanes   lanes
-	restart func() error // of the server that may be restarted; set before a page asks for it
+	restart sync.Map // by the page's name: func() error, of a server that may be restarted
 }
 
 // serve builds the suite and the npm packages.
@@ -84,7 +85,7 @@ func serve(t *testing.T) *pages {
 			r.PathValue("sdk"), wire, packages)
 	})
 	mux.HandleFunc("POST /lanes/{name}/{do...}", p.lanes.serve)
-	mux.HandleFunc("POST /server/restart", p.restarts)
+	mux.HandleFunc("POST /server/restart/{name}", p.restarts)
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	p.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)

@@ -51,6 +51,14 @@
     }
   };
 
+  // Voices are left as they are captured: to cancel the echo of a dozen people is most of what these pages would cost.
+  const media = navigator.mediaDevices;
+  const capture = media.getUserMedia.bind(media);
+  media.getUserMedia = ({ audio, ...rest }) => capture(audio ? {
+    ...rest,
+    audio: { deviceId: audio.deviceId, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+  } : rest);
+
   globalThis.Wire = {
     frames: (peer) => logs.get(peer) ?? [],
     url: (peer) => sockets.get(peer).url,
