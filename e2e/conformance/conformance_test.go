@@ -98,8 +98,8 @@ func (tb *table) String() string {
 	return b.String()
 }
 
-// TestConformance runs two groups at once, and beside them those that mostly wait for a network to come back (task
-// test:e2e lets four tests run at once).
+// TestConformance runs two groups at once, and beside them those that mostly wait for a network to come back: task
+// test:e2e lets all of them begin.
 func TestConformance(t *testing.T) {
 	busy := make(chan struct{}, 2)
 	s := newStage(t, testserver.Run(t, whiteboard...))
