@@ -36,6 +36,7 @@ import (
 	"amphi/server/store"
 	"amphi/server/web"
 	"amphi/server/webhook"
+	"amphi/server/whip"
 	"amphi/static"
 )
 
@@ -114,6 +115,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	signals := signal.New(admission{db, verifier, rooms}.check, rooms, log.With("part", "signal"))
 	signals.FrameBytes = cfg.Limits.MessageBytes
 
+	encoders := whip.New(rooms, log.With("part", "whip"))
+	encoders.ICEServers = func() []config.ICEServer { return cfg.RTC.ICEServers }
+
 	hooks := &webhook.Sender{
 		Store: db, AllowNetworks: cfg.Webhook.AllowNetworks, Timeout: cfg.Webhook.Timeout,
 		RetryPauses: cfg.Webhook.RetryPauses, RetryFor: cfg.Webhook.RetryFor, Keep: cfg.Webhook.Keep, KeepEvents: cfg.Webhook.KeepEvents,
@@ -123,10 +127,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats),
-		newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
+		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats))
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers, Whiteboards: boards != nil,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
@@ -169,8 +173,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		bound, cancel := context.WithTimeout(context.Background(), cfg.ShutdownTimeout)
 		defer cancel()
 		rest.Drain()
-		// Streams end while there are rooms to tell; then sockets, then what is left of HTTP.
+		// Streams end while there are rooms to tell; then encoders and sockets, then what is left of HTTP.
 		err := lives.Close(bound)
+		encoders.Close()
 		signals.Close()
 		return errors.Join(err, server.Shutdown(bound))
 	})

@@ -11,7 +11,7 @@ import (
 var floors = [][]string{
 	{"server"},
 	{"server/signal", "server/api", "server/web", "server/client"},
-	{"server/live", "server/webhook", "server/analytics", "server/records", "server/auth"},
+	{"server/live", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
 	{"server/room", "server/store"},
 	{"server/poll"},
 	{"server/protocol", "server/policy", "server/sfu", "server/hls", "server/bus", "server/config"},

@@ -26,6 +26,7 @@ import (
 	"amphi/server/protocol"
 	"amphi/server/room"
 	"amphi/server/store"
+	"amphi/server/whip"
 )
 
 // Live is what the API needs of the rooms that are live. Its errors are a *protocol.Error when the caller may see them.
@@ -59,7 +60,8 @@ type API struct {
 	Rooms          *room.Registry
 	Live           Live
 	Reports        Reports // of clients; nil: nobody wants them
-	PublicURL      string  // scheme and host; empty: what each request says
+	WHIP           *whip.Server
+	PublicURL      string // scheme and host; empty: what each request says
 	ICEServers     []config.ICEServer
 	Whiteboards    bool          // clients may open them
 	TokenLifetime  time.Duration // of the tokens that room codes are exchanged for
@@ -117,7 +119,7 @@ func (a *API) Register(mux *http.ServeMux) {
 }
 
 // prefixes are the paths below which everything is the API's.
-var prefixes = []string{"/v2/", "/api/v2/", "/islb/", "/policy/v1/", "/hmsapi/", "/init", "/init/", "/healthz", "/readyz", "/metrics"}
+var prefixes = []string{"/v2/", "/api/v2/", "/islb/", "/policy/v1/", "/hmsapi/", "/init", "/init/", "/whip", "/whip/", "/healthz", "/readyz", "/metrics"}
 
 // Drain makes /readyz fail, so that load balancers send nobody new.
 func (a *API) Drain() { a.draining.Store(true) }
@@ -141,6 +143,7 @@ func (a *API) endpoints() []endpoint {
 		a.webhookEndpoints(),
 		a.sipEndpoints(),
 		a.clientEndpoints(),
+		a.whipEndpoints(),
 		a.legacyEndpoints(),
 		a.descriptionEndpoints(),
 		a.probeEndpoints(),

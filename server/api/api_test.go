@@ -27,6 +27,7 @@ import (
 	"amphi/server/room"
 	"amphi/server/sfu"
 	"amphi/server/store"
+	"amphi/server/whip"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,7 +132,7 @@ func newBenchOn(t *testing.T, path string, change func(*API)) *bench {
 	live := &fakeLive{store: s, known: make(map[string]bool)}
 	def := config.Default()
 	rooms := liveRooms(t, s)
-	a := &API{Store: s, Rooms: rooms, Live: live, TokenLifetime: time.Hour, Limits: def.Limits, TrustedProxies: def.HTTP.TrustedProxies,
+	a := &API{Store: s, Rooms: rooms, Live: live, WHIP: whip.New(rooms, slog.New(slog.DiscardHandler)), TokenLifetime: time.Hour, Limits: def.Limits, TrustedProxies: def.HTTP.TrustedProxies,
 		MetricsFrom: def.HTTP.MetricsFrom, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(a)

@@ -54,31 +54,43 @@ type tokenObject struct {
 // token exchanges a room code for an auth token.
 func (a *API) token(r *http.Request, in tokenInput) (tokenObject, error) {
 	var none tokenObject
-	code, room, template, err := a.roomOfCode(r, in.Code)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return none, errNoCode
-	case err != nil:
+	g, err := a.grantOf(r, in.Code)
+	if err != nil {
 		return none, err
-	case !room.Enabled:
-		return none, errRoomOff
-	case !code.Enabled:
-		return none, refuse(http.StatusForbidden, "room code is disabled")
-	case template.Policy.Roles[code.Role] == nil:
-		return none, refuse(http.StatusForbidden, "the room has no role %q any more", code.Role)
 	}
-	keys, err := a.Store.AccessKeys(r.Context(), room.WorkspaceID)
+	keys, err := a.Store.AccessKeys(r.Context(), g.WorkspaceID)
 	if err != nil {
 		return none, err
 	}
 	if len(keys) == 0 {
 		return none, errors.New("workspace has no access key")
 	}
-	token, err := auth.MintApp(keys[0], auth.Grant{RoomID: room.ID, Role: code.Role, UserID: cmp.Or(in.UserID, uuid.NewString())}, a.TokenLifetime)
+	g.UserID = cmp.Or(in.UserID, g.UserID)
+	token, err := auth.MintApp(keys[0], g, a.TokenLifetime)
 	if err != nil {
 		return none, err
 	}
 	return tokenObject{token}, nil
+}
+
+// grantOf is what a room code lets somebody do, whom nobody has named.
+func (a *API) grantOf(r *http.Request, text string) (auth.Grant, error) {
+	code, room, template, err := a.roomOfCode(r, text)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		err = errNoCode
+	case err != nil:
+	case !room.Enabled:
+		err = errRoomOff
+	case !code.Enabled:
+		err = refuse(http.StatusForbidden, "room code is disabled")
+	case template.Policy.Roles[code.Role] == nil:
+		err = refuse(http.StatusForbidden, "the room has no role %q any more", code.Role)
+	}
+	if err != nil {
+		return auth.Grant{}, err
+	}
+	return auth.Grant{WorkspaceID: room.WorkspaceID, RoomID: room.ID, Role: code.Role, UserID: uuid.NewString()}, nil
 }
 
 // initQuery is what clients tell when they connect.

@@ -13,6 +13,8 @@ const (
 	byServer access = iota
 	// byClient: web pages of any origin (CORS). The handler checks the auth token if it wants one.
 	byClient
+	// byEncoder: programs and web pages that publish over HTTP (CORS). The handler checks the token or room code.
+	byEncoder
 	// byProbe: the operator's tools. No token, no rate limit.
 	byProbe
 )
@@ -28,6 +30,8 @@ type endpoint struct {
 	in     reflect.Type // of the query (GET, DELETE) or the body (POST)
 	out    reflect.Type // of the answer's body; nothing for 204
 	status int          // of the answer, 0: 200, or 204 when out is nothing
+
+	takesType, givesType string // media types of bodies that are read and written by the handler
 
 	handle func(w http.ResponseWriter, r *http.Request, c caller) (any, error)
 }

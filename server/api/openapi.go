@@ -25,6 +25,7 @@ type object = map[string]any
 func describe(endpoints []endpoint) object {
 	d := description{schemas: object{}, names: make(map[string]reflect.Type)}
 	d.schema(reflect.TypeFor[Error](), true)
+	d.schema(reflect.TypeFor[problem](), true)
 	paths := make(map[string]object)
 	var tags []object
 	for _, e := range endpoints {
@@ -52,7 +53,11 @@ func describe(endpoints []endpoint) object {
 				"auth": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
 					"description": "An auth token, which lets one user into one room in one role: type app, with room_id, role and user_id too. Room codes are exchanged for one."},
 			},
-			"responses": object{"Refusal": object{"description": "Refused; the body says why", "content": jsonContent(ref("Error"))}},
+			"responses": object{
+				"Refusal": object{"description": "Refused; the body says why", "content": jsonContent(ref("Error"))},
+				"Problem": object{"description": "Refused; the body says why, in the form of RFC 9457 too",
+					"content": object{"application/problem+json": object{"schema": ref("Problem")}}},
+			},
 		},
 	}
 }
@@ -60,6 +65,10 @@ func describe(endpoints []endpoint) object {
 func ref(name string) object { return object{"$ref": "#/components/schemas/" + name} }
 
 func jsonContent(schema object) object { return object{"application/json": object{"schema": schema}} }
+
+func textContent(mediaType string) object {
+	return object{mediaType: object{"schema": object{"type": "string"}}}
+}
 
 // description is a description in the making.
 type description struct {
@@ -98,7 +107,7 @@ func (d *description) operation(e endpoint) object {
 	switch e.access {
 	case byServer:
 		o["security"] = []object{{"management": []string{}}}
-	case byClient:
+	case byClient, byEncoder:
 		o["security"] = []object{{"auth": []string{}}, {}}
 	}
 	var parameters []object
@@ -106,6 +115,10 @@ func (d *description) operation(e endpoint) object {
 		parameters = append(parameters, object{"name": name[1], "in": "path", "required": true, "schema": object{"type": "string"}})
 	}
 	switch {
+	case e.access == byEncoder:
+		if e.takesType != "" {
+			o["requestBody"] = object{"required": true, "content": textContent(e.takesType)}
+		}
 	case e.in == reflect.TypeFor[unread]():
 		o["requestBody"] = object{"content": object{"*/*": object{}}}
 	case e.method == http.MethodPost && e.takes():
@@ -118,6 +131,12 @@ func (d *description) operation(e endpoint) object {
 	}
 	responses := object{}
 	switch {
+	case e.access == byEncoder:
+		done := object{"description": "Done"}
+		if e.givesType != "" {
+			done["content"] = textContent(e.givesType)
+		}
+		responses[strconv.Itoa(cmp.Or(e.status, http.StatusOK))] = done
 	case e.out == reflect.TypeFor[nothing]():
 		responses[strconv.Itoa(cmp.Or(e.status, http.StatusNoContent))] = object{"description": "Done"}
 	case e.out == reflect.TypeFor[written](), e.out == reflect.TypeFor[plainText]():
@@ -125,10 +144,14 @@ func (d *description) operation(e endpoint) object {
 	default:
 		responses[strconv.Itoa(cmp.Or(e.status, http.StatusOK))] = object{"description": "Done", "content": jsonContent(d.schema(e.out, true))}
 	}
-	for _, status := range e.refusals() {
-		responses[strconv.Itoa(status)] = object{"$ref": "#/components/responses/Refusal"}
+	refusal := object{"$ref": "#/components/responses/Refusal"}
+	if e.access == byEncoder {
+		refusal = object{"$ref": "#/components/responses/Problem"}
 	}
-	responses["default"] = object{"$ref": "#/components/responses/Refusal"}
+	for _, status := range e.refusals() {
+		responses[strconv.Itoa(status)] = refusal
+	}
+	responses["default"] = refusal
 	o["responses"] = responses
 	return o
 }

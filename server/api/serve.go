@@ -32,6 +32,14 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%d: %s %q", e.Code, e.Message, e.Details) }
 
+// problem is a refusal for those who expect the form of RFC 9457: its members besides those of Error.
+type problem struct {
+	Error
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
 func refuse(code int, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -125,8 +133,11 @@ func (a *API) serve(p path) http.Handler {
 		h := rec.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if p.access == byClient {
+		if p.access == byClient || p.access == byEncoder {
 			h.Set("Access-Control-Allow-Origin", "*") // on errors too: without it a page sees a network failure
+		}
+		if p.access == byEncoder {
+			h.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Accept-Patch, Retry-After")
 		}
 		if p.access != byProbe {
 			if ok, after := a.limiter.allow(a.clientAddr(r)); !ok {
@@ -155,12 +166,20 @@ func (a *API) serve(p path) http.Handler {
 			a.answer(rec, r, e, v, err)
 		case r.Method == http.MethodOptions:
 			h.Set("Allow", allow)
-			if p.access == byClient { // a preflight
+			if p.access == byClient || p.access == byEncoder { // a preflight
 				h.Set("Access-Control-Allow-Methods", allow)
 				h.Set("Access-Control-Allow-Headers", "authorization, content-type")
 				h.Set("Access-Control-Max-Age", "86400")
 			}
+			if p.access == byEncoder {
+				h.Set("Access-Control-Allow-Headers", "authorization, content-type, if-match")
+				if e := p.methods[http.MethodPost]; e.takesType != "" {
+					h.Set("Accept-Post", e.takesType)
+				}
+			}
 			rec.WriteHeader(http.StatusNoContent)
+		case p.access == byEncoder && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			rec.WriteHeader(http.StatusNoContent) // RFC 9725 §4.1: there is nothing to see
 		default:
 			h.Set("Allow", allow)
 			a.answer(rec, r, e, nil, refuse(http.StatusMethodNotAllowed, "method %s is not allowed here", method(r)))
@@ -200,7 +219,12 @@ func (a *API) answer(w *recorder, r *http.Request, e endpoint, v any, err error)
 		if refusal.Code == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
-		a.respond(w, cmp.Or(refusal.status, refusal.Code), refusal)
+		status := cmp.Or(refusal.status, refusal.Code)
+		if e.access == byEncoder {
+			a.respond(w, status, problem{*refusal, http.StatusText(status), status, cmp.Or(strings.Join(refusal.Details, "; "), refusal.Message)})
+			return
+		}
+		a.respond(w, status, refusal)
 	case v != nil:
 		a.respond(w, cmp.Or(e.status, http.StatusOK), v)
 	case w.status == 0:
@@ -224,7 +248,11 @@ func (a *API) respond(w *recorder, status int, v any) {
 		body.Reset()
 		body.WriteString(`{"code":500,"message":"internal error"}` + "\n")
 	}
-	w.Header().Set("Content-Type", "application/json")
+	contentType := "application/json"
+	if _, ok := v.(problem); ok {
+		contentType = "application/problem+json"
+	}
+	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
