@@ -24,6 +24,8 @@ func httpDo(ctx context.Context, method, url string, header map[string]string, b
 	if err != nil {
 		return 0, nil, err
 	}
+	// Requests are rare, and the reason for one may be that the network is another: a kept connection would be dead.
+	request.Close = true
 	for k, v := range header {
 		request.Header.Set(k, v)
 	}

@@ -135,8 +135,13 @@ func (s *session) connect(ctx context.Context) error {
 	}
 }
 
+// openTimeout bounds one attempt to reach the server: a network that drops packets must not end the attempts.
+const openTimeout = 15 * time.Second
+
 // open does /init and opens a socket.
 func (s *session) open(ctx context.Context) (socket, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	config, err := fetchInit(ctx, s.config.InitEndpoint, s.peerID, s.config.AuthToken)
 	if err != nil {
 		return nil, err

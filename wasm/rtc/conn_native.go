@@ -16,6 +16,8 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/stdnet"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -43,11 +45,28 @@ func (e *Engine) init() {
 		// such as a candidate that is late for a restart.
 		settings.LoggerFactory = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
 		settings.SetIncludeLoopbackCandidate(e.Loopback)
+		var system *stdnet.Net
+		if system, e.err = stdnet.NewNet(); e.err != nil {
+			return
+		}
+		settings.SetNet(roaming{system})
 		if e.Settings != nil {
 			e.Settings(&settings)
 		}
 		e.api = webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings))
 	})
+}
+
+// roaming is the system's network. Pion's asks for the addresses of the machine once; after an ICE restart they may be
+// others.
+type roaming struct{ *stdnet.Net }
+
+func (roaming) Interfaces() ([]*transport.Interface, error) {
+	system, err := stdnet.NewNet()
+	if err != nil {
+		return nil, err
+	}
+	return system.Interfaces()
 }
 
 // Conn is one peer connection. Offers and answers must be made one at a time;
