@@ -41,6 +41,10 @@ type Config struct {
 	Path string
 	// Width and Height of a page in CSS pixels unless [PageConfig] says otherwise; 0 means 1280 x 800.
 	Width, Height int
+	// Prefix is a command that the browser is run by, one that enters a network namespace for example.
+	Prefix []string
+	// SecureOrigin is one whose pages may use camera and microphone without https.
+	SecureOrigin string
 }
 
 // Browser is one running Chromium, shared by many pages.
@@ -85,6 +89,20 @@ func Start(ctx context.Context, cfg Config) (*Browser, error) {
 		// WebRTC leaves 127.0.0.1 out otherwise, and a test machine may have no other address.
 		chromedp.Flag("allow-loopback-in-peer-connection", true),
 	)
+	if cfg.SecureOrigin != "" {
+		options = append(options, chromedp.Flag("unsafely-treat-insecure-origin-as-secure", cfg.SecureOrigin))
+	}
+	if len(cfg.Prefix) > 0 {
+		options = append(options, chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+			// What chromedp does where nothing is modified: the browser ends with this process.
+			cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+			// It is driven through pipes, which the command hands on.
+			cmd.Args = slices.Concat(cfg.Prefix, []string{cmd.Path}, cmd.Args[1:])
+			if path, err := exec.LookPath(cfg.Prefix[0]); err == nil {
+				cmd.Path = path
+			}
+		}))
+	}
 	allocated, cancelAllocator := chromedp.NewExecAllocator(ctx, options...)
 	browser, cancelBrowser := chromedp.NewContext(allocated)
 	b := &Browser{cfg: cfg, ctx: browser, output: output, cancel: func() {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +32,10 @@ type Config struct {
 	DataDir string
 	// Args come after the flags that the package sets itself.
 	Args []string
+	// Prefix is a command that the server is run by, one that enters a network namespace for example.
+	Prefix []string
+	// Client reaches the server; nil means http.DefaultClient.
+	Client *http.Client
 }
 
 // Server is a running server.
@@ -67,6 +72,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if _, err := os.Stat(cfg.Binary); err != nil {
 		return nil, ErrNotBuilt
 	}
+	if cfg.Client == nil {
+		cfg.Client = http.DefaultClient
+	}
 	s := &Server{cfg: cfg, output: &output{address: make(chan string, 1)}, exited: make(chan struct{})}
 	s.cmd = s.command(append([]string{"serve", "--addr", "127.0.0.1:0", "--rtc-port", "0", "--rtc-loopback"}, cfg.Args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
@@ -96,7 +104,7 @@ func (s *Server) ready(ctx context.Context) error {
 		return errors.New("the server printed no address")
 	}
 	for {
-		resp, err := get(ctx, s.URL+"/readyz")
+		resp, err := s.get(ctx, "/readyz")
 		if err == nil && resp == http.StatusOK {
 			break
 		}
@@ -176,7 +184,8 @@ func (s *Server) Amphi(args ...string) (string, error) {
 }
 
 func (s *Server) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.cfg.Binary, append(args, "--data", s.cfg.DataDir)...)
+	line := slices.Concat(s.cfg.Prefix, []string{s.cfg.Binary}, args, []string{"--data", s.cfg.DataDir})
+	cmd := exec.Command(line[0], line[1:]...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "AMPHI_") { // the settings of whoever runs the tests are not the test's
 			cmd.Env = append(cmd.Env, variable)
@@ -231,7 +240,7 @@ func (s *Server) API(ctx context.Context, method, path string, in, out any) erro
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+s.keys.Token(map[string]any{"type": "management"}))
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.cfg.Client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -284,12 +293,12 @@ func (s *Server) NewRoom(ctx context.Context, name, template string) (*Room, err
 	return room, nil
 }
 
-func get(ctx context.Context, url string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (s *Server) get(ctx context.Context, path string) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.cfg.Client.Do(req)
 	if err != nil {
 		return 0, err
 	}
