@@ -56,7 +56,6 @@ func (n *Network) Close() {
 	close(n.done)
 	for _, h := range hosts {
 		h.tun.Close()
-		close(h.work)
 	}
 	n.wg.Wait()
 }
@@ -107,8 +106,13 @@ func (h *Host) thread(began chan<- error) {
 		return
 	}
 	began <- nil
-	for f := range h.work {
-		f()
+	for {
+		select {
+		case f := <-h.work:
+			f()
+		case <-h.net.done:
+			return
+		}
 	}
 }
 
