@@ -82,6 +82,7 @@ const (
 	OnPollStop           = "on-poll-stop"
 	OnPollStats          = "on-poll-stats"
 	OnActiveSpeakers     = "active-speakers"
+	OnConnectionQuality  = "on-connection-quality-update"
 	OnError              = "on-error"
 	OnWarning            = "on-warning"
 )

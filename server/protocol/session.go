@@ -169,3 +169,14 @@ type Speaker struct {
 type ActiveSpeakers struct {
 	Speakers []Speaker `json:"speaker-list"`
 }
+
+// QualityUpdate is the params of on-connection-quality-update.
+type QualityUpdate struct {
+	Peers []ConnectionQuality `json:"peers"`
+}
+
+// ConnectionQuality is one entry of it.
+type ConnectionQuality struct {
+	PeerID string `json:"peer_id"`
+	Score  int    `json:"downlink_score"` // -1 unknown, 0 disconnected, 1 very bad … 5 good
+}

@@ -213,20 +213,26 @@ func (b *inbox) take() []protocol.Frame {
 // one returns the params of the only frame of that method among those received.
 func one[P any](t *testing.T, b *inbox, method string) P {
 	t.Helper()
-	var params P
-	var found int
+	found := all[P](t, b, method)
+	if len(found) != 1 {
+		t.Fatalf("%d frames of %s, want one", len(found), method)
+	}
+	return found[0]
+}
+
+// all returns the params of the frames of that method among those received.
+func all[P any](t *testing.T, b *inbox, method string) (found []P) {
+	t.Helper()
 	for _, f := range b.take() {
 		if f.Method == method {
-			found++
+			var params P
 			if err := json.Unmarshal(f.Params, &params); err != nil {
 				t.Fatal(err)
 			}
+			found = append(found, params)
 		}
 	}
-	if found != 1 {
-		t.Fatalf("%d frames of %s, want one", found, method)
-	}
-	return params
+	return found
 }
 
 func (h *house) identity(id, role string) Identity {
@@ -283,7 +289,7 @@ func wantMethods(t *testing.T, b *inbox, want ...string) {
 // eventually waits for what happens on another goroutine or after a timer.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -72,6 +72,7 @@ type Peer struct {
 	autoVideo    bool            // forward video without being asked for it
 	hidden       bool            // socket lost for so long that the others saw it leave
 	listed       bool            // others know of it without asking
+	line         line
 	timer        *time.Timer
 }
 
@@ -296,6 +297,7 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 		r.changed()
 		r.grow()
 		r.announceJoin(p)
+		r.quality.tell(p)
 		stay := p.stay()
 		r.journal.add("peer joined", func(ctx context.Context) error {
 			return r.registry.cfg.Records.PeerJoined(ctx, r.session, stay)

@@ -53,6 +53,7 @@ type Limits struct {
 	ForgetAfter       time.Duration // and so long it may return with its state
 	ForgetClosedTab   time.Duration // HideAfter when the socket said "going away" (1001)
 	SessionLength     time.Duration // the session ends itself then
+	QualityEvery      time.Duration // clients are told of new connection qualities; less often in crowds
 }
 
 // DefaultLimits are used for fields that are zero.
@@ -60,6 +61,7 @@ var DefaultLimits = Limits{
 	Peers: 2500, Listed: 500, TracksPerPeer: 8, MessageBytes: 16 << 10, NameBytes: 256, DataBytes: 4 << 10,
 	MessagesPerSecond: 10, MessageBurst: 30,
 	HideAfter: 20 * time.Second, ForgetAfter: 60 * time.Second, ForgetClosedTab: 4 * time.Second, SessionLength: 12 * time.Hour,
+	QualityEvery: 5 * time.Second,
 }
 
 // Config is what a Registry needs.
@@ -196,6 +198,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.MessageBurst, d.MessageBurst)
 	if l.MessagesPerSecond == 0 {
 		l.MessagesPerSecond = d.MessagesPerSecond
+	}
+	if l.QualityEvery == 0 {
+		l.QualityEvery = d.QualityEvery
 	}
 	if l.HideAfter == 0 {
 		l.HideAfter = d.HideAfter

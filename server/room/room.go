@@ -54,6 +54,7 @@ type Room struct {
 	countTimer  *time.Timer
 	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
+	quality     qualityMeter
 	saving      *time.Timer // runs while a change waits to be saved
 	suspended   bool        // written before done is closed
 	// Of what the observer is told.
@@ -149,6 +150,7 @@ func (r *Room) shutdown() {
 		p.stop()
 	}
 	r.speakers.stop()
+	r.quality.stop()
 	r.polls.stop()
 	r.expiry.Stop()
 	for _, t := range []*time.Timer{r.countTimer, r.saving, r.previews} {
@@ -213,6 +215,7 @@ func (r *Room) settle() {
 		r.subscribeAll()
 		r.notifyWatchers()
 		r.speakers.watch(r)
+		r.quality.watch(r)
 	}
 	r.announceCount()
 }

@@ -52,6 +52,8 @@ type downTrack struct {
 
 	// The RTCP reader's own.
 	again again
+
+	reception reception
 }
 
 // binding is what negotiation settled about the outgoing stream.
@@ -311,8 +313,14 @@ func (d *downTrack) pumpRTCP(sender *webrtc.RTPSender) {
 		if err != nil || b == nil {
 			continue
 		}
+		now := time.Now()
 		for _, p := range packets {
 			// A compound packet is delivered once for each of its streams.
+			for _, r := range reports(p) {
+				if r.SSRC == b.ssrc {
+					d.reception.take(&d.link.down.peer.received, &r, d.track, now)
+				}
+			}
 			switch p := p.(type) {
 			case *rtcp.PictureLossIndication:
 				if p.MediaSSRC == b.ssrc {
@@ -416,6 +424,7 @@ func (d *downTrack) report(now time.Time) (rtcp.Packet, bool) {
 		return nil, false
 	}
 	ntp, ts := r.later(now, d.track.codec.ClockRate())
+	d.reception.sent(ntp, now)
 	return &rtcp.SenderReport{
 		SSRC: b.ssrc, NTPTime: ntp, RTPTime: ts + offset,
 		PacketCount: d.packets.Load(), OctetCount: d.octets.Load(),

@@ -47,6 +47,8 @@ type Peer struct {
 
 	publishing chan struct{} // holds one token while nobody negotiates
 
+	sent, received path
+
 	mu     sync.Mutex
 	closed bool
 	up     *uplink

@@ -40,6 +40,8 @@ type source struct {
 	seq     unwrapper
 	nack    nacker
 	frameTS uint32 // of the newest packet
+	transit uint32 // of the newest packet, in clock units; of sound only
+	jitter  int64  // in 16ths of a clock unit; of sound only
 }
 
 // keyFrame is where a key frame begins.
@@ -147,6 +149,7 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 			}
 		}
 	}
+	src.arrived(before, ext, t, &p)
 	src.lastAt.Store(now.UnixNano())
 	stats.packetsIn.Add(1)
 	stats.bytesIn.Add(uint64(len(buf)))

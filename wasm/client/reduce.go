@@ -14,11 +14,10 @@ import (
 
 // Notifications that the server may send and the protocol package has no name for.
 const (
-	onConnectionQuality = "on-connection-quality-update"
-	onTrackLayer        = "on-track-layer-update"
-	onRecordUpdate      = "on-record-update"
-	onRTMPUpdate        = "on-rtmp-update"
-	onTranscription     = "on-transcription-update"
+	onTrackLayer    = "on-track-layer-update"
+	onRecordUpdate  = "on-record-update"
+	onRTMPUpdate    = "on-rtmp-update"
+	onTranscription = "on-transcription-update"
 )
 
 // reducer turns the server's notifications into changes of the state. It owns
@@ -114,8 +113,8 @@ func (r *reducer) apply(t *tx, method string, params json.RawMessage) (ok bool, 
 		})
 	case protocol.OnActiveSpeakers:
 		err = decode(params, func(p protocol.ActiveSpeakers) { r.speakers(t, p) })
-	case onConnectionQuality:
-		err = decode(params, func(p qualityUpdate) { r.qualities(t, p) })
+	case protocol.OnConnectionQuality:
+		err = decode(params, func(p protocol.QualityUpdate) { r.qualities(t, p) })
 	case onTrackLayer:
 		err = decode(params, func(p layerUpdate) { r.layers(t, p) })
 	default:
@@ -436,17 +435,10 @@ func (r *reducer) speakers(t *tx, p protocol.ActiveSpeakers) {
 	t.markField(fieldSpeakers)
 }
 
-type qualityUpdate struct {
-	Peers []struct {
-		PeerID        string `json:"peer_id"`
-		DownlinkScore int    `json:"downlink_score"`
-	} `json:"peers"`
-}
-
-func (r *reducer) qualities(t *tx, p qualityUpdate) {
+func (r *reducer) qualities(t *tx, p protocol.QualityUpdate) {
 	t.ConnectionQualities = make(map[string]ConnectionQuality, len(p.Peers))
 	for _, q := range p.Peers {
-		t.ConnectionQualities[q.PeerID] = ConnectionQuality{PeerID: q.PeerID, DownlinkQuality: q.DownlinkScore}
+		t.ConnectionQualities[q.PeerID] = ConnectionQuality{PeerID: q.PeerID, DownlinkQuality: q.Score}
 	}
 	t.markField(fieldQualities)
 }
