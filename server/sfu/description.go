@@ -307,7 +307,20 @@ func (sec *section) choose() bool {
 // feedback are the RTCP messages of RFC 4585 and its extensions in use.
 var feedback = []string{"transport-cc", "nack", "nack pli", "ccm fir"}
 
-func (f format) profile() string { return strings.ToLower(fmtpValue(f.fmtp, "profile-level-id")) }
+// profile is the profile-level-id of H.264. Of the many ways to write constrained
+// baseline and baseline (RFC 6184 §8.1, table 5) it knows those with profile 66, and
+// makes them one: what counts is constraint_set1.
+func (f format) profile() string {
+	p := strings.ToLower(fmtpValue(f.fmtp, "profile-level-id"))
+	switch {
+	case len(p) != 6 || p[:2] != "42" || p[3] != '0':
+		return p
+	case strings.IndexByte("4567cdef", p[2]) >= 0:
+		return "42e0" + p[4:]
+	default:
+		return "4200" + p[4:]
+	}
+}
 
 // codec is the codec of a format, 0 if it is none of ours.
 func (f format) codec() Codec {
