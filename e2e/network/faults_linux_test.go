@@ -78,10 +78,12 @@ func TestFaults(t *testing.T) {
 			from = begin.Add(time.Second)
 		}
 		all.Go(func() {
-			took := viewers[fault.name].watches(from)
+			took, err := viewers[fault.name].flow(from)
 			mu.Lock()
 			defer mu.Unlock()
-			recovery[fault.name] = took
+			if recovery[fault.name] = took; err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	all.Wait()

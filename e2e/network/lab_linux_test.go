@@ -6,12 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -80,21 +77,12 @@ type person struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	stdin io.Closer
+	view
 
-	mu     sync.Mutex
-	shown  []shown
+	// Also guarded by the view's lock.
 	joined bool
 	failed string
-	told   []string
 }
-
-// shown is a picture and when it could be seen.
-type shown struct {
-	picture
-	at time.Time
-}
-
-func (s shown) delay() time.Duration { return s.at.Sub(time.UnixMicro(s.Filmed)) }
 
 // enter has somebody join a room; broadcasters publish.
 func (l *lab) enter(room *testserver.Room, role, name string) *person {
@@ -111,7 +99,7 @@ func (l *lab) enterFrom(host *Host, room *testserver.Room, role string) *person 
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	p := &person{Host: host, t: l.t}
+	p := &person{Host: host, t: l.t, view: view{t: l.t, who: host.Name}}
 	p.cmd = host.Command(context.Background(), os.Args[0])
 	p.cmd.Env = append(os.Environ(), taskVariable+"="+string(todo))
 	log := new(strings.Builder)
@@ -154,7 +142,7 @@ func (p *person) listen(events io.Reader) {
 			e = event{Failed: fmt.Sprintf("says %q", lines.Text())}
 		}
 		at := time.UnixMicro(e.At)
-		p.mu.Lock()
+		p.view.mu.Lock()
 		switch {
 		case e.Picture != nil:
 			p.shown = append(p.shown, shown{*e.Picture, at})
@@ -165,25 +153,17 @@ func (p *person) listen(events io.Reader) {
 		case e.Failed != "":
 			p.failed = e.Failed
 		}
-		p.mu.Unlock()
+		p.view.mu.Unlock()
 	}
-}
-
-// since are the pictures from a moment on.
-func (p *person) since(from time.Time) []shown {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(p.shown, from, func(s shown, t time.Time) int { return s.at.Compare(t) })
-	return slices.Clone(p.shown[i:])
 }
 
 // isIn waits until somebody has joined.
 func (p *person) isIn() {
 	p.t.Helper()
 	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
-		p.mu.Lock()
+		p.view.mu.Lock()
 		joined, failed := p.joined, p.failed
-		p.mu.Unlock()
+		p.view.mu.Unlock()
 		switch {
 		case joined:
 			return
@@ -193,91 +173,4 @@ func (p *person) isIn() {
 			p.t.Fatalf("%s has not joined after %v", p.Name, within)
 		}
 	}
-}
-
-// frozen is a pause between pictures that a person sees.
-const frozen = 250 * time.Millisecond
-
-// steady is how long pictures have to come without such a pause for somebody to watch again.
-const steady = time.Second
-
-// watches waits until pictures flow, counted from a moment, and returns how long after it the first of these came.
-func (p *person) watches(from time.Time) time.Duration {
-	p.t.Helper()
-	for deadline := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
-		var begin, last time.Time
-		for _, s := range p.since(from) {
-			if begin.IsZero() || s.at.Sub(last) > frozen {
-				begin = s.at
-			}
-			last = s.at
-			if last.Sub(begin) >= steady {
-				return begin.Sub(from)
-			}
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("%s does not see pictures flow within %v of %v (told: %v)", p.Name, within, from.Format("05.000"), p.told)
-		}
-	}
-}
-
-// sight is what somebody saw in a span of time.
-type sight struct {
-	pictures int
-	freezes  int
-	stood    time.Duration // how long the picture stood still in these
-	longest  time.Duration // pause
-	p50, p95 time.Duration // delay from the camera on
-}
-
-// saw judges what somebody saw between two moments.
-func (p *person) saw(from, to time.Time) (s sight) {
-	last := from
-	var delays []time.Duration
-	pause := func(until time.Time) {
-		d := until.Sub(last)
-		if s.longest = max(s.longest, d); d > frozen {
-			s.freezes++
-			s.stood += d
-		}
-		last = until
-	}
-	for _, seen := range p.since(from) {
-		if seen.at.After(to) {
-			break
-		}
-		pause(seen.at)
-		s.pictures++
-		delays = append(delays, seen.delay())
-	}
-	pause(to)
-	slices.Sort(delays)
-	s.p50, s.p95 = quantile(delays, 0.5), quantile(delays, 0.95)
-	return s
-}
-
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
-}
-
-// figure prints what was measured, for people and for whoever collects figures.
-func figure(t *testing.T, name string, value float64, unit string) {
-	t.Helper()
-	t.Logf("network.%s %g %s", name, math.Round(value*100)/100, unit)
-}
-
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// report prints a sight.
-func (s sight) report(t *testing.T, name string) {
-	t.Helper()
-	figure(t, name+".pictures", float64(s.pictures), "count")
-	figure(t, name+".freezes", float64(s.freezes), "count")
-	figure(t, name+".frozen", s.stood.Seconds(), "s")
-	figure(t, name+".longest_pause", millis(s.longest), "ms")
-	figure(t, name+".delay.p50", millis(s.p50), "ms")
-	figure(t, name+".delay.p95", millis(s.p95), "ms")
 }

@@ -50,6 +50,7 @@ type picture struct {
 	Filmed int64
 	Bytes  int
 	Key    bool
+	Width  int `json:",omitempty"` // in browsers
 }
 
 // bePerson does what a task says. Nothing but events may be printed.

@@ -1,0 +1,169 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"amphi/e2e/testbrowser"
+	"amphi/e2e/testserver"
+)
+
+// browserOn runs a Chromium on a host until the test ends.
+func (l *lab) browserOn(host *Host) *testbrowser.Browser {
+	l.t.Helper()
+	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{Prefix: host.Prefix(), SecureOrigin: l.server.URL})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		if err := browser.Close(); err != nil {
+			l.t.Errorf("close the browser of %s: %v", host.Name, err)
+		}
+	})
+	return browser
+}
+
+// surfer is somebody in a meeting page.
+type surfer struct {
+	*testbrowser.Page
+	view
+}
+
+// surf lets somebody enter a room by its link. Broadcasters film the clock.
+func (l *lab) surf(browser *testbrowser.Browser, room *testserver.Room, role, name string) *surfer {
+	l.t.Helper()
+	camera := 0
+	if role == broadcaster {
+		camera = 1
+	}
+	page, err := browser.Open(testbrowser.PageConfig{Camera: camera})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		if l.t.Failed() {
+			if png, err := page.Screenshot(); err == nil {
+				testserver.Keep(l.t, name+".png", png)
+			}
+			testserver.Keep(l.t, name+".log", []byte(page.Console()))
+		}
+		page.Close()
+	})
+	err = page.Goto(l.server.URL + "/meeting/" + room.Codes[role])
+	if err == nil {
+		err = page.Type(`[data-testid="join-name"]`, name)
+	}
+	if err == nil {
+		err = page.Click(`[data-testid="join-button"]`)
+	}
+	if err == nil {
+		err = page.Wait(`document.querySelector('main[data-view="stage"], main[data-view="floor"]')`, within)
+	}
+	if err != nil {
+		l.t.Fatalf("%s: %v", name, err)
+	}
+	return &surfer{page, view{t: l.t, who: name}}
+}
+
+// look collects what a page shows of somebody until the test ends.
+func (s *surfer) look(of string) {
+	s.t.Helper()
+	begin := fmt.Sprintf(`((video) => video && (E2E.reader = LatencyProbe.read(video), E2E.video = video))(
+		E2E.all('[data-testid="tile"][data-peer-name="%s"] video').find((video) => video.videoWidth > 0))`, of)
+	if err := s.Wait(begin, within); err != nil {
+		s.t.Fatalf("%s sees no picture of %s: %v", s.who, of, err)
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	s.t.Cleanup(func() { close(stop); <-stopped })
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(200 * time.Millisecond):
+			}
+			s.collect()
+		}
+	}()
+}
+
+func (s *surfer) collect() {
+	var seen struct {
+		Width   int
+		Samples []struct{ Delay, At float64 } // milliseconds
+	}
+	if err := s.Eval(`({ width: E2E.video.videoWidth, samples: E2E.reader.samples.splice(0) })`, &seen); err != nil {
+		return // the page is busy, or closes
+	}
+	for _, x := range seen.Samples {
+		at := time.UnixMicro(int64(x.At * 1000))
+		s.add(shown{picture{Filmed: at.Add(-time.Duration(x.Delay * float64(time.Millisecond))).UnixMicro(), Width: seen.Width}, at})
+	}
+}
+
+// TestBrowser: the same faults for a real browser that receives simulcast, one after the other. Ann is filmed and Cleo
+// watches on one machine with a good line; Val has the bad one.
+func TestBrowser(t *testing.T) {
+	l := newLab(t)
+	room := l.room("browser")
+	good, bad := newHost(t, l.net, "good"), newHost(t, l.net, "bad")
+	theirs := l.browserOn(good)
+	l.surf(theirs, room, broadcaster, "Ann")
+	cleo, val := l.surf(theirs, room, viewer, "Cleo"), l.surf(l.browserOn(bad), room, viewer, "Val")
+	joined := time.Now()
+	cleo.look("Ann")
+	val.look("Ann")
+	cleo.watches(joined)
+	val.watches(joined)
+
+	// spend reports what both see for a while.
+	spend := func(name string, length time.Duration) (others, own sight) {
+		begin := time.Now()
+		time.Sleep(length)
+		cleo.collect()
+		val.collect()
+		others, own = cleo.saw(begin, time.Now()), val.saw(begin, time.Now())
+		own.report(t, "browser."+name)
+		others.report(t, "browser."+name+".others")
+		return others, own
+	}
+	recover := func(name string) {
+		t.Helper()
+		took := val.watches(time.Now())
+		figure(t, "browser."+name+".recovery", millis(took), "ms")
+		if took > slowest {
+			t.Errorf("%s: Val sees normally again only after %v", name, took)
+		}
+	}
+	calm, _ := spend("calm", 4*time.Second)
+
+	bad.Set(badLine, badLine)
+	if _, own := spend("loss_5_jitter", 10*time.Second); own.pictures < 30 {
+		t.Errorf("%d pictures in ten seconds of loss", own.pictures)
+	}
+	bad.Set(Link{}, Link{})
+	recover("loss_5_jitter")
+
+	bad.Set(Link{Down: true}, Link{Down: true})
+	time.Sleep(time.Second)
+	bad.Set(Link{}, Link{})
+	recover("outage_1s")
+
+	bad.Set(Link{}, Link{Rate: 300_000})
+	others, _ := spend("slow_300k", 10*time.Second)
+	bad.Set(Link{}, Link{})
+	recover("slow_300k")
+	if others.pictures < calm.pictures { // in more than twice the time
+		t.Errorf("the others see %d pictures in 10 s while Val's line is slow, %d in 4 s before", others.pictures, calm.pictures)
+	}
+
+	moved := time.Now()
+	if err := bad.Move(); err != nil {
+		t.Fatal(err)
+	}
+	const onTheWay = 500 * time.Millisecond
+	figure(t, "browser.move.recovery", millis(val.watches(moved.Add(onTheWay))+onTheWay), "ms")
+}
