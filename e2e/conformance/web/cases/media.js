@@ -135,6 +135,9 @@ export const media = {
       const channel = vic.channel(vic.videoOf(ann).id);
       same('label', channel.label, 'ion-sfu');
       await vic.until('every request is answered', () => channel.sent.length > 0 && channel.sent.every(({ id }) => channel.got.some((got) => got.id === id)));
+      for (const { id } of [ann, vic]) {
+        await vic.until('knows how good the line is', () => vic.get(sdk.selectConnectionQualityByPeerID(id))?.downlinkQuality >= 1);
+      }
     }],
 
     ['setLocalAudioEnabled', async ({ ann, bob, vic }) => {
