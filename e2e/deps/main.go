@@ -42,6 +42,12 @@ var dependencies = []dependency{
 	{Package: "firefox-esr", Program: "firefox-esr", Why: "the other browser of the end-to-end tests", Tests: true},
 	{Package: "ffmpeg", Program: "ffmpeg", Why: "judges the live stream, and plays files to the tests", Tests: true},
 	{Package: "iproute2", Program: "ip", Why: "gives the hosts of the network tests their addresses", Tests: true},
+	{Package: "gstreamer1.0-nice", Why: "ICE of GStreamer, which publishes over WHIP in the tests", Tests: true},
+	{Package: "gstreamer1.0-plugins-bad", Why: "WebRTC of GStreamer, for the same", Tests: true},
+	{Package: "gstreamer1.0-plugins-good", Why: "VP8 of GStreamer, for the same", Tests: true},
+	{Package: "gstreamer1.0-plugins-ugly", Why: "H.264 of GStreamer, for the same", Tests: true},
+	{Package: "gir1.2-gst-plugins-bad-1.0", Why: "GStreamer's WebRTC in scripts, for the same", Tests: true},
+	{Package: "python3-gi", Why: "runs that script", Tests: true},
 	{Package: "postgresql", Why: "the other database, which the tests start for themselves", Tests: true},
 }
 
