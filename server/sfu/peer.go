@@ -48,6 +48,7 @@ type Peer struct {
 	publishing chan struct{} // holds one token while nobody negotiates
 
 	sent, received path
+	looks          looks
 
 	mu     sync.Mutex
 	closed bool

@@ -44,6 +44,7 @@ func (src *source) arrived(before, ext extSeq, t *Track, p *packet) {
 	case ext > before:
 		path.packets.Add(uint64(step))
 		path.lost.Add(uint64(step - 1))
+		src.tally.lost.Add(uint64(step - 1))
 	}
 	if t.info.Kind == Audio {
 		src.pace(path, p, t.codec.ClockRate())
@@ -60,7 +61,8 @@ func (src *source) pace(path *path, p *packet, clockRate uint32) {
 		return
 	}
 	src.jitter += d - (src.jitter+8)>>4
-	path.jitter.Store((src.jitter >> 4) * int64(time.Second) / int64(clockRate))
+	src.paced.Store((src.jitter >> 4) * int64(time.Second) / int64(clockRate))
+	path.jitter.Store(src.paced.Load())
 }
 
 // reception is what a subscriber reported of one stream so far.
@@ -98,6 +100,13 @@ func (r *reception) take(p *path, report *rtcp.ReceptionReport, t *Track, at tim
 		delay := time.Duration(report.Delay) * time.Second / (1 << 16)
 		p.rtt.Store(int64(max(at.Sub(r.sentAt)-delay, 0)))
 	}
+}
+
+// losses is what the subscriber reported lost since it began.
+func (r *reception) losses() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return uint64(max(r.lost, 0))
 }
 
 // reports are the reports of a compound packet.

@@ -32,6 +32,8 @@ type source struct {
 	lastAt atomic.Int64             // arrival of the newest packet, ns since the epoch
 	key    atomic.Pointer[keyFrame] // the newest; nil: none came yet
 	pli    keyFrameRequests
+	tally  tally
+	paced  atomic.Int64 // jitter in ns; of sound only
 
 	// cache holds video only, but lends the receive buffer for both kinds.
 	cache *cache
@@ -120,6 +122,7 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 	if t.info.Kind == Video {
 		if ext <= before && (before-ext >= videoCache || src.cache.has(ext)) {
 			stats.droppedLate.Add(1)
+			src.tally.dropped.Add(1)
 			return
 		}
 		first := ext == before+1 && header.Timestamp != src.frameTS || before == 0
@@ -139,6 +142,7 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 	} else {
 		if ext <= before && before-ext > 256 {
 			stats.droppedLate.Add(1)
+			src.tally.dropped.Add(1)
 			return
 		}
 		p.key = true
@@ -153,6 +157,14 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 	src.lastAt.Store(now.UnixNano())
 	stats.packetsIn.Add(1)
 	stats.bytesIn.Add(uint64(len(buf)))
+	src.tally.packets.Add(1)
+	src.tally.bytes.Add(uint64(len(buf)))
+	if ext < before {
+		src.tally.repeats.Add(1)
+	}
+	if p.marker && t.info.Kind == Video {
+		src.tally.frames.Add(1)
+	}
 	t.forward(&p)
 }
 
@@ -162,6 +174,7 @@ func (src *source) recover(ext extSeq, now time.Time) {
 	pairs, n, givenUp := src.nack.request(now)
 	if n > 0 {
 		src.track.Load().sfu.stats.nacksOut.Add(uint64(n))
+		src.tally.nacks.Add(uint64(n))
 		src.up.write(&rtcp.TransportLayerNack{SenderSSRC: src.up.ssrc, MediaSSRC: src.ssrc, Nacks: pairs})
 	}
 	if (lost || givenUp) && src.track.Load().watched() {
@@ -227,6 +240,7 @@ func (src *source) capture(ts uint32, arrival time.Time) time.Time {
 func (src *source) requestKeyFrame() {
 	src.pli.request(src.track.Load().sfu.cfg.KeyFrameInterval, func() {
 		src.track.Load().sfu.stats.plisOut.Add(1)
+		src.tally.plis.Add(1)
 		src.up.write(&rtcp.PictureLossIndication{SenderSSRC: src.up.ssrc, MediaSSRC: src.ssrc})
 	})
 }
