@@ -128,7 +128,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats),
 		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
-		newSnapshot("analytics", events.Stats))
+		newSnapshot("analytics", events.Stats), roomMetrics{rooms.Rooms})
 	rest := &api.API{
 		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,

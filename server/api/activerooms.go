@@ -17,6 +17,7 @@ const maxReasonBytes = 1024
 func (a *API) activeRoomEndpoints() []endpoint {
 	return described("Active rooms",
 		managed("GET", "/v2/active-rooms/{room_id}", "Get a live room with its session", a.getActiveRoom),
+		managed("GET", "/v2/active-rooms/{room_id}/stats", "Get what is counted of the media at this moment: by peer, track, layer and subscription", a.getMedia),
 		managed("GET", "/v2/active-rooms/{room_id}/peers", "Get the peers in a live room, by id", a.listActivePeers),
 		managed("GET", "/v2/active-rooms/{room_id}/peers/{peer_id}", "Get a peer with its tracks", a.getActivePeer),
 		managed("POST", "/v2/active-rooms/{room_id}/peers/{peer_id}", "Change a peer's name, role or metadata", a.changeActivePeer),

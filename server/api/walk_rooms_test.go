@@ -111,6 +111,11 @@ func walkLive(b *bench) []row {
 	session := func(active, peers string) string {
 		return `{"id":"ID","room_id":"ROOM","customer_id":"WORKSPACE","app_id":"APP","active":` + active + `,"peers":{` + peers + `},"created_at":TIME,"updated_at":TIME}`
 	}
+	const path = `{"packets":0,"lost":0,"loss_percent":0,"rtt_ms":0,"jitter_ms":0}`
+	noMedia := func(id, role string) string {
+		return fmt.Sprintf(`{"id":"%s","name":"name of %[1]s","user_id":"u-%[1]s","role":"%[2]s","joined_at":TIME,"agent":"","encoder":false,"quality":-1,"publish_state":"none","subscribe_state":"none",`+
+			`"uplink":%[3]s,"downlink":%[3]s,"tracks":[],"subscriptions":[]}`, id, role, path)
+	}
 	both := stay("ann", "broadcaster", "") + "," + stay("bob", "hls-viewer", "")
 	sessionID := func() string { return b.Rooms.Lookup(b.seed.Room.ID).Info().SessionID }
 	var annHears *inRoom
@@ -139,6 +144,9 @@ func walkLive(b *bench) []row {
 			},
 			good: []visit{{want: `{"id":"ROOM","name":"main-stage","customer_id":"WORKSPACE","session":{"id":"ID","created_at":TIME,"peers":["ann","bob"]}}`}},
 			bad:  []visit{unauthorized, {token: other, status: 404, want: noRoom}, {path: "/v2/active-rooms" + unknown, status: 404, want: noRoom}}},
+		{endpoint: "GET /v2/active-rooms/{room_id}/stats",
+			good: []visit{{want: `{"room_id":"ROOM","session_id":"ID","at":TIME,"peers":[` + noMedia("ann", "broadcaster") + `,` + noMedia("bob", "hls-viewer") + `]}`}},
+			bad:  []visit{unauthorized, {token: other, status: 404, want: noRoom}, {path: "/v2/active-rooms" + unknown + "/stats", status: 404, want: noRoom}}},
 		{endpoint: "GET /v2/active-rooms/{room_id}/peers",
 			good: []visit{{want: `{"peers":{"ann":` + ann + `},"bob":` + bob + `}}}`}, {path: active + "/peers?role=hls-viewer", want: `{"peers":{"bob":` + bob + `}}}`},
 				{path: active + "/peers?user_id=u-ann", want: `{"peers":{"ann":` + ann + `}}}`}, {path: active + "/peers?role=king", want: `{"peers":{}}`}},

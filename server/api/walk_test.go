@@ -105,6 +105,7 @@ GET /v2/layouts/ui
 // beyond is what the server answers besides the index: what clients need, what the index leaves out, old paths.
 const beyond = `
 GET /init
+GET /v2/active-rooms/{room_id}/stats
 POST /v2/client/report
 POST /v2/client/feedback
 GET /v2/openapi.json

@@ -1,0 +1,40 @@
+package room
+
+import (
+	"context"
+
+	"amphi/server/sfu"
+)
+
+// AttendeeMedia is somebody in the room, and what is counted of their media.
+type AttendeeMedia struct {
+	Attendee
+	Agent   string // what the client says of its software
+	Silent  bool   // it came over WHIP
+	Quality int    // of the line, as clients are told: 1 to 5, 0 without a connection, -1 unknown
+	Figures sfu.Figures
+}
+
+// Media returns everybody in the room with the figures of their media, in the
+// order of joining.
+func (r *Room) Media(ctx context.Context) ([]AttendeeMedia, error) {
+	var list []AttendeeMedia
+	var media []*connections
+	err := r.do(ctx, func() error {
+		for _, p := range r.order {
+			if p.hidden {
+				continue
+			}
+			list = append(list, AttendeeMedia{Attendee: p.attendee(), Agent: p.agent, Silent: p.silent, Quality: p.quality().Score})
+			media = append(media, p.media.Load())
+		}
+		return nil
+	})
+	// Reading the figures of a crowd takes time that the room's goroutine does not have.
+	for i, m := range media {
+		if m != nil {
+			list[i].Figures = m.Figures()
+		}
+	}
+	return list, err
+}
