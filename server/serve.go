@@ -70,6 +70,14 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		return fmt.Errorf("cannot open the media port: %w (choose another with --rtc-port)", err)
 	}
 	defer func() { err = errors.Join(err, media.Close()) }()
+	relay, err := openRelay(cfg, media.Addresses(), seeded.Key.Secret, log.With("part", "turn"))
+	if err != nil {
+		return err
+	}
+	if relay != nil {
+		defer func() { err = errors.Join(err, relay.Close()) }()
+	}
+	ice := iceServers(cfg, relay)
 
 	events := analytics.New(analytics.Config{Store: db, Keep: cfg.Analytics.Keep, Most: cfg.Analytics.KeepEvents,
 		KeepChat: cfg.Chat.Keep, MostChat: cfg.Chat.KeepMessages, Log: log.With("part", "analytics")})
@@ -116,7 +124,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	signals.FrameBytes = cfg.Limits.MessageBytes
 
 	encoders := whip.New(rooms, log.With("part", "whip"))
-	encoders.ICEServers = func() []config.ICEServer { return cfg.RTC.ICEServers }
+	encoders.ICEServers = func() []config.ICEServer { return ice("encoder-" + rand.Text()) }
 
 	hooks := &webhook.Sender{
 		Store: db, AllowNetworks: cfg.Webhook.AllowNetworks, Timeout: cfg.Webhook.Timeout,
@@ -129,8 +137,11 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats),
 		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats), roomMetrics{rooms.Rooms})
+	if relay != nil {
+		metrics.MustRegister(newSnapshot("turn", relay.Stats))
+	}
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: cfg.RTC.ICEServers, Whiteboards: boards != nil,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}

@@ -14,7 +14,7 @@ var floors = [][]string{
 	{"server/live", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
 	{"server/room", "server/store"},
 	{"server/poll"},
-	{"server/protocol", "server/policy", "server/sfu", "server/hls", "server/bus", "server/config"},
+	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/bus", "server/config"},
 }
 
 // doors are the imports that lead out of a program into another one's house, or between neighbours; each with its

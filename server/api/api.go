@@ -61,10 +61,10 @@ type API struct {
 	Live           Live
 	Reports        Reports // of clients; nil: nobody wants them
 	WHIP           *whip.Server
-	PublicURL      string // scheme and host; empty: what each request says
-	ICEServers     []config.ICEServer
-	Whiteboards    bool          // clients may open them
-	TokenLifetime  time.Duration // of the tokens that room codes are exchanged for
+	PublicURL      string                               // scheme and host; empty: what each request says
+	ICEServers     func(user string) []config.ICEServer // that a client is told; user is a peer's id
+	Whiteboards    bool                                 // clients may open them
+	TokenLifetime  time.Duration                        // of the tokens that room codes are exchanged for
 	Limits         config.Limits
 	TrustedProxies []netip.Prefix
 	MetricsFrom    []netip.Prefix

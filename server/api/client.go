@@ -123,11 +123,15 @@ type statsWindow struct {
 // included, and never gets over a 404 (its join hangs), so what is wrong with the room is a 400 or 403 here.
 func (a *API) init(r *http.Request, in initQuery) (initAnswer, error) {
 	var v initAnswer
-	if _, _, err := a.admit(r, in.PeerID); err != nil {
+	grant, _, err := a.admit(r, in.PeerID)
+	if err != nil {
 		return v, err
 	}
 	v.Endpoint = a.socketURL(r)
-	v.RTCConfiguration.ICEServers = append([]config.ICEServer{}, a.ICEServers...)
+	v.RTCConfiguration.ICEServers = []config.ICEServer{}
+	if a.ICEServers != nil {
+		v.RTCConfiguration.ICEServers = append(v.RTCConfiguration.ICEServers, a.ICEServers(cmp.Or(in.PeerID, grant.UserID))...)
+	}
 	v.Config.EnabledFlags = []string{"nonWebRTCDisableOffer", // gallery roles join without peer connections
 		"simulcast",                      // clients send the layers of their role
 		"publishStats", "subscribeStats"} // clients tell how good their media is

@@ -306,10 +306,12 @@ func TestInit(t *testing.T) {
 func TestInitWithPublicURLAndTURN(t *testing.T) {
 	b := newBench(t, func(a *API) {
 		a.PublicURL = "https://live.example.org/"
-		a.ICEServers = []config.ICEServer{{URLs: []string{"turn:t.example:3478"}, Username: "u", Credential: "c"}, {URLs: []string{"stun:s.example"}}}
+		a.ICEServers = func(user string) []config.ICEServer {
+			return []config.ICEServer{{URLs: []string{"turn:t.example:3478"}, Username: user, Credential: "c"}, {URLs: []string{"stun:s.example"}}}
+		}
 	})
-	b.want(200, initJSON("wss://live.example.org/ws", `[{"urls":["turn:t.example:3478"],"username":"u","credential":"c"},{"urls":["stun:s.example"]}]`),
-		"GET", "/init", b.app("hls-viewer", time.Hour), "", "Host", "elsewhere")
+	b.want(200, initJSON("wss://live.example.org/ws", `[{"urls":["turn:t.example:3478"],"username":"ann","credential":"c"},{"urls":["stun:s.example"]}]`),
+		"GET", "/init?peer_id=ann", b.app("hls-viewer", time.Hour), "", "Host", "elsewhere")
 }
 
 func TestLayouts(t *testing.T) {

@@ -27,6 +27,7 @@ type Config struct {
 	Log        Log
 	HTTP       HTTP
 	RTC        RTC
+	TURN       TURN
 	Auth       Auth
 	Compositor Compositor
 	Limits     Limits
@@ -68,6 +69,18 @@ type ICEServer struct {
 	URLs       []string `yaml:"urls" json:"urls"`
 	Username   string   `yaml:"username,omitempty" json:"username,omitempty"`
 	Credential string   `yaml:"credential,omitempty" json:"credential,omitempty"`
+}
+
+// TURN is about the relay for clients whose network lets no media through.
+type TURN struct {
+	Enabled            bool
+	Port               int    // UDP and TCP; 0 takes a free one
+	TLSPort            int    // used with a certificate
+	Host               string // that clients are told; empty: the announced addresses
+	Certificate, Key   string // PEM files; an empty key is in the certificate's file
+	Lifetime           time.Duration
+	Allocations        int
+	AllocationsPerPeer int
 }
 
 // Chat is about what is said in rooms.
@@ -133,6 +146,7 @@ func Default() Config {
 		Log:             Log{Level: "info", Format: "text"},
 		HTTP:            HTTP{TrustedProxies: loopback, MetricsFrom: loopback},
 		RTC:             RTC{Port: 7882},
+		TURN:            TURN{Port: 3478, TLSPort: 5349, Lifetime: 24 * time.Hour, Allocations: 4000, AllocationsPerPeer: 24},
 		Auth:            Auth{TokenLifetime: 24 * time.Hour},
 		Limits: Limits{
 			BodyBytes:         1 << 20,
@@ -237,6 +251,17 @@ func (c *Config) Validate() error {
 			bad("rtc.ice_servers", "%v", err)
 		}
 	}
+	for key, port := range map[string]int{"turn.port": c.TURN.Port, "turn.tls_port": c.TURN.TLSPort} {
+		if port < 0 || port > 65535 {
+			bad(key, "%d is not a port (1 to 65535, or 0 for a free one)", port)
+		}
+	}
+	if strings.ContainsAny(c.TURN.Host, ":/? ") {
+		bad("turn.host", "%q is not a name such as turn.example.org", c.TURN.Host)
+	}
+	positive("turn.lifetime", c.TURN.Lifetime)
+	atLeast("turn.allocations", c.TURN.Allocations, 1)
+	atLeast("turn.allocations_per_peer", c.TURN.AllocationsPerPeer, 1)
 	positive("auth.token_lifetime", c.Auth.TokenLifetime)
 	atLeast("limits.body_bytes", c.Limits.BodyBytes, 1024)
 	atLeast("limits.message_bytes", c.Limits.MessageBytes, 64<<10) // an offer with many m-lines exceeds 64 KiB

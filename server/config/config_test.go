@@ -70,7 +70,8 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"http.embed_from":        "https://a.example",
 		"webhook.allow_networks": "10.0.0.0/8",
 		"whiteboard.addr":        "board.example", "whiteboard.secret": "a secret of thirty-two bytes or more",
-		"db": "postgres://amphi:secret@db.example/amphi",
+		"db":           "postgres://amphi:secret@db.example/amphi",
+		"turn.enabled": "true", "turn.host": "turn.example", "turn.certificate": "/c.pem", "turn.key": "/k.pem",
 	}
 	def := Default()
 	for _, s := range def.table() {
@@ -79,7 +80,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			switch s.val.(type) {
 			case *intValue:
 				text = "123456"
-				if s.key == "rtc.port" {
+				if s.key == "rtc.port" || s.key == "turn.port" || s.key == "turn.tls_port" {
 					text = "4711"
 				}
 			case *durationValue:

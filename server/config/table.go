@@ -49,6 +49,16 @@ func (c *Config) table() []setting {
 		{key: "rtc.loopback", help: "announce 127.0.0.1 too, for clients on this machine", val: (*boolValue)(&c.RTC.Loopback)},
 		{key: "rtc.ice_servers", help: "STUN and TURN servers for the clients, as in the file: [{urls: [...]}]", val: (*iceValue)(&c.RTC.ICEServers)},
 
+		{key: "turn.enabled", help: "relay media for clients whose network lets none through", val: (*boolValue)(&c.TURN.Enabled)},
+		{key: "turn.port", help: "UDP and TCP port of TURN; 0 takes a free one", val: (*intValue)(&c.TURN.Port)},
+		{key: "turn.tls_port", help: "TCP port of TURN with TLS, if there is a certificate", val: (*intValue)(&c.TURN.TLSPort)},
+		{key: "turn.host", help: "name that clients reach TURN at; empty: the announced addresses", val: (*stringValue)(&c.TURN.Host)},
+		{key: "turn.certificate", help: "PEM file of the certificate for turn.host", val: (*stringValue)(&c.TURN.Certificate)},
+		{key: "turn.key", help: "PEM file of its key; empty: the certificate's", val: (*stringValue)(&c.TURN.Key)},
+		{key: "turn.lifetime", help: "how long the credentials of clients are valid", val: (*durationValue)(&c.TURN.Lifetime)},
+		{key: "turn.allocations", help: "relays at a time", val: (*intValue)(&c.TURN.Allocations)},
+		{key: "turn.allocations_per_peer", help: "relays of one peer", val: (*intValue)(&c.TURN.AllocationsPerPeer)},
+
 		{key: "auth.token_lifetime", help: "how long tokens minted for room codes are valid", val: (*durationValue)(&c.Auth.TokenLifetime)},
 
 		{key: "compositor.path", help: "the amphi-compositor binary; empty: beside amphi, then $PATH", val: (*stringValue)(&c.Compositor.Path)},
