@@ -15,6 +15,7 @@ var floors = [][]string{
 	{"server/room", "server/store"},
 	{"server/poll"},
 	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/bus", "server/config"},
+	{"server/sfu/transport"},
 }
 
 // doors are the imports that lead out of a program into another one's house, or between neighbours; each with its

@@ -8,9 +8,9 @@ type Address struct{ Local, Announced netip.AddrPort }
 
 // Addresses are those of the port.
 func (s *SFU) Addresses() (all []Address) {
-	number := uint16(s.port.number)
-	for _, a := range s.port.addrs {
-		all = append(all, Address{netip.AddrPortFrom(a.local, number), netip.AddrPortFrom(a.announce, number)})
+	number := uint16(s.port.Number())
+	for _, a := range s.port.Addresses() {
+		all = append(all, Address{netip.AddrPortFrom(a.Local, number), netip.AddrPortFrom(a.Announced, number)})
 	}
 	return all
 }

@@ -2,63 +2,11 @@ package sfu
 
 import (
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
-
-// sink takes what pion's writer would encrypt and send.
-type sink struct{ n atomic.Uint64 }
-
-func (s *sink) WriteRTP(h *rtp.Header, payload []byte) (int, error) {
-	s.n.Add(1)
-	return len(payload), nil
-}
-func (s *sink) Write([]byte) (int, error) { return 0, nil }
-
-// BenchmarkForward measures our share of a forwarded packet: header rewriting
-// and fan-out, without encryption and the system call.
-func BenchmarkForward(b *testing.B) {
-	for _, n := range []int{1, 20, 200} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := &SFU{log: quiet(), port: &port{}, cfg: Config{KeyFrameInterval: time.Second}}
-			t := newTrack(s, TrackInfo{"v", "s", Video}, VP8)
-			src := &source{pt: 96, cache: newCache(videoCache)}
-			src.track.Store(t)
-			t.attach(src)
-			link := &session{down: &downlink{wake: make(chan struct{}, 1)}}
-			link.connected.Store(true)
-			out := &sink{}
-			for range n {
-				d := newDownTrack(t, link, true)
-				d.out.Store(&binding{w: out, ssrc: 1, pt: 96, twcc: 3})
-				t.addDown(d)
-			}
-			h := rtp.Header{Version: 2, PayloadType: 96, SSRC: 7}
-			payload := append([]byte("\x10\x00"), make([]byte, 1100)...)
-			var header rtp.Header
-			now := time.Now()
-			b.ReportAllocs()
-			b.ResetTimer()
-			for range b.N {
-				h.SequenceNumber++
-				h.Timestamp += 3000
-				buf := src.cache.buffer()
-				k, _ := h.MarshalTo(buf)
-				k += copy(buf[k:], payload)
-				src.receive(buf[:k], &header, now)
-			}
-			b.StopTimer()
-			if got := out.n.Load(); got != uint64(b.N*n) {
-				b.Fatalf("%d packets of %d", got, b.N*n)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/forwarded")
-		})
-	}
-}
 
 // BenchmarkJoin measures from the first offer of a subscriber to the first
 // whole frame, on loopback, with a publisher that answers a key-frame request
@@ -96,7 +44,7 @@ func BenchmarkJoin(b *testing.B) {
 	b.ReportMetric(float64(total.Microseconds())/1000/float64(b.N), "ms/firstframe")
 }
 
-// BenchmarkWire sends real packets through pion to real subscribers: SRTP,
+// BenchmarkWire sends real packets to real subscribers: SRTP,
 // ICE and the system call are in it, and so is receiving, which shares the
 // machine. The server's share is what a CPU profile says of Track.forward,
 // divided by the packets forwarded.

@@ -2,36 +2,18 @@ package sfu
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
-	"github.com/pion/webrtc/v4"
+	"amphi/server/sfu/transport"
 )
 
 // channelLabel is the label by which clients know the channel; they ignore
 // others.
 const channelLabel = "ion-sfu"
 
-// maxBuffered bounds what waits in the channel for a slow client, in bytes.
-const maxBuffered = 256 << 10
-
-// channel is the server's data channel on a subscribe connection: JSON-RPC
-// requests for layers from the client, notifications to it.
-type channel struct {
-	link *session
-	dc   *webrtc.DataChannel
-}
-
-func newChannel(l *session) (*channel, error) {
-	ordered := true
-	dc, err := l.pc.CreateDataChannel(channelLabel, &webrtc.DataChannelInit{Ordered: &ordered})
-	if err != nil {
-		return nil, fmt.Errorf("sfu: data channel: %w", err)
-	}
-	c := &channel{link: l, dc: dc}
-	dc.OnMessage(func(m webrtc.DataChannelMessage) { c.serve(m.Data) })
-	return c, nil
-}
+// maxChannelMessage is the longest message that clients are allowed on the
+// channel, in bytes; the longest that is understood is maxMessage.
+const maxChannelMessage = transport.MaxMessage
 
 // layerNames are the protocol's, by rank.
 var layerNames = [...]string{"high", "medium", "low"}
@@ -71,9 +53,9 @@ type rpcError struct {
 	Message string `json:"message"`
 }
 
-// serve handles one message on pion's reading goroutine of the channel.
-func (c *channel) serve(data []byte) {
-	stats := &c.link.down.peer.sfu.stats
+// Message is part of transport.Handler: one message of the client's.
+func (l *session) Message(data []byte) {
+	stats := &l.down.peer.sfu.stats
 	var q request
 	r := response{Version: "2.0"}
 	switch {
@@ -82,7 +64,7 @@ func (c *channel) serve(data []byte) {
 	case json.Unmarshal(data, &q) != nil:
 		r.Error = &rpcError{400, "not a request"}
 	default:
-		r.Error = c.link.prefer(&q)
+		r.Error = l.prefer(&q)
 	}
 	if r.ID = q.ID; len(r.ID) > 128 {
 		r.ID = ""
@@ -96,7 +78,7 @@ func (c *channel) serve(data []byte) {
 	if err != nil {
 		return // strings only: cannot be
 	}
-	c.send(text)
+	l.send(text)
 }
 
 // prefer carries out a request.
@@ -133,23 +115,20 @@ func (l *session) prefer(q *request) *rpcError {
 }
 
 // tell sends a notification.
-func (c *channel) tell(method string, params any) {
+func (l *session) tell(method string, params any) {
 	text, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "method": method, "params": params})
 	if err != nil {
 		return // of our own types: cannot be
 	}
-	c.send(text)
+	l.send(text)
 }
 
-// send puts a text message on the channel unless too much waits there.
-func (c *channel) send(text []byte) bool {
-	if c.dc.ReadyState() != webrtc.DataChannelStateOpen || c.dc.BufferedAmount()+uint64(len(text)) > maxBuffered {
-		c.link.down.peer.sfu.stats.droppedEvents.Add(1)
-		return false
+// send puts a text message on the channel unless that is not open or too much
+// waits there.
+func (l *session) send(text []byte) bool {
+	ok := l.transport.SendText(text)
+	if !ok {
+		l.down.peer.sfu.stats.droppedEvents.Add(1)
 	}
-	if err := c.dc.SendText(string(text)); err != nil {
-		c.link.down.peer.sfu.stats.droppedEvents.Add(1)
-		return false
-	}
-	return true
+	return ok
 }

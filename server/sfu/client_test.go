@@ -20,6 +20,8 @@ import (
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media/samplebuilder"
 	"go.uber.org/goleak"
+
+	"amphi/server/sfu/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -159,14 +161,14 @@ func newClient(t testing.TB, s *SFU, id string, options ...func(*webrtc.MediaEng
 	}
 	r := &interceptor.Registry{}
 	r.Add(lossFactory{c})
-	if err := webrtc.RegisterDefaultInterceptorsWithOptions(m, r, webrtc.WithInterceptorLoggerFactory(loggerFactory{quiet()})); err != nil {
+	if err := webrtc.RegisterDefaultInterceptorsWithOptions(m, r, webrtc.WithInterceptorLoggerFactory(transport.PionLog(quiet()))); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: extLevel}, webrtc.RTPCodecTypeAudio); err != nil {
 		t.Fatal(err)
 	}
 	var e webrtc.SettingEngine
-	e.LoggerFactory = loggerFactory{quiet()}
+	e.LoggerFactory = transport.PionLog(quiet())
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)

@@ -45,7 +45,7 @@ type mailbox struct {
 	resend     bool
 	renewed    bool // the client has a new publish connection
 	answers    []answer
-	candidates []webrtc.ICECandidateInit
+	candidates int
 	state      bool // of a connection changed
 	closed     bool
 }
@@ -83,8 +83,8 @@ func (d *downlink) post(change func(*mailbox)) bool {
 	return open
 }
 
-// stateChanged only says that there is something to look at: pion reports
-// each state on a goroutine of its own, in any order.
+// stateChanged only says that there is something to look at: states are found
+// on several goroutines, and told in any order.
 func (d *downlink) stateChanged() { d.post(func(b *mailbox) { b.state = true }) }
 
 // answer hands over an answer and waits for the verdict.
@@ -151,15 +151,10 @@ func (d *downlink) drop() {
 // reset replaces the connection: the client has a new one.
 func (d *downlink) reset() {
 	d.drop()
-	link, err := newSession(d)
-	if err != nil {
-		d.log.Error("subscribe connection", "error", err)
-		return
-	}
-	d.link = link
+	d.link = newSession(d)
 	d.lastState = webrtc.PeerConnectionStateNew
 	d.renewUntil = time.Time{}
-	d.current.Store(link)
+	d.current.Store(d.link)
 	d.negotiate(true)
 }
 
@@ -194,9 +189,7 @@ func (d *downlink) take(box mailbox) {
 	for _, a := range box.answers {
 		a.done <- d.takeAnswer(a.sdp)
 	}
-	for _, c := range box.candidates {
-		d.takeCandidate(c)
-	}
+	d.takeCandidates(box.candidates)
 	if box.restart {
 		d.restart = true
 	}
@@ -223,17 +216,14 @@ func (d *downlink) takeAnswer(a *description) error {
 	return err
 }
 
-func (d *downlink) takeCandidate(c webrtc.ICECandidateInit) {
-	l := d.link
-	if l.candidates++; l.candidates > maxCandidates {
-		d.peer.sfu.stats.droppedCandidates.Add(1)
-		return
+// takeCandidates counts what the client trickled. There is nothing to do about
+// candidates: where a client is the server learns from its checks.
+func (d *downlink) takeCandidates(n int) {
+	before := d.link.candidates
+	d.link.candidates += n
+	if over := d.link.candidates - max(before, maxCandidates); over > 0 {
+		d.peer.sfu.stats.droppedCandidates.Add(uint64(over))
 	}
-	if !l.answered {
-		l.early = append(l.early, c)
-		return
-	}
-	l.addCandidate(c)
 }
 
 // negotiate offers what changed, unless an offer is outstanding: then the
@@ -259,10 +249,7 @@ func (d *downlink) negotiate(first bool) {
 		l.candidates = 0
 		d.peer.sfu.stats.restarts.Add(1)
 	}
-	if err := l.makeOffer(restart); err != nil {
-		d.log.Error("subscribe offer", "error", err)
-		return
-	}
+	l.makeOffer(restart)
 	d.peer.signals.Offer(l.offer)
 }
 
@@ -282,7 +269,7 @@ func (d *downlink) connectionState() webrtc.PeerConnectionState {
 	if d.link == nil {
 		return webrtc.PeerConnectionStateNew
 	}
-	return d.link.pc.ConnectionState()
+	return d.link.transport.State()
 }
 
 func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {

@@ -2,15 +2,13 @@ package sfu
 
 import (
 	"math/rand/v2"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
+
+	"amphi/server/sfu/transport"
 )
 
 // noLayer is the rank of nothing.
@@ -20,10 +18,12 @@ const noLayer = -1
 const maxRetransmit = 1000
 
 // downTrack is one subscription: a track on the subscribe connection of one
-// peer. It implements webrtc.TrackLocal.
+// peer.
 type downTrack struct {
 	track *Track
 	link  *session
+	// ssrc and rtxSSRC are the outgoing streams: media, and what is sent again.
+	ssrc, rtxSSRC uint32
 
 	// wanted is the subscriber's wish: packets or none, and at best of the layer rank.
 	wanted  atomic.Bool
@@ -31,34 +31,24 @@ type downTrack struct {
 	waiting atomic.Bool // wanted, but no key frame came yet
 	// sent is the rank of the layer being sent, noLayer while it is none.
 	sent atomic.Int32
-	// unsupported: the client's answer left the codec out.
-	unsupported atomic.Bool
 
-	out     atomic.Pointer[binding]
-	packets atomic.Uint32 // for sender reports
-	octets  atomic.Uint32
+	out   atomic.Pointer[binding] // nil until the client's answer is there
+	tally tally
+
+	// unsupported: the client's answer left the codec out. The downlink's own.
+	unsupported bool
 
 	// mu is held by the packet path when it changes the munger, and by others
 	// when they read it: the packet path alone changes it, so it reads without.
 	mu     sync.Mutex
 	munger munger
 
-	// The packet path's own: one goroutine at a time, see Track.mu.
-	header     rtp.Header
-	headerFor  *binding
-	twcc       [2]byte
-	levelOctet [1]byte
-	scratch    []byte // a payload with other counters; nil until one is needed
-
-	// The RTCP reader's own.
-	again again
-
+	again     again
 	reception reception
 }
 
 // binding is what negotiation settled about the outgoing stream.
 type binding struct {
-	w         webrtc.TrackLocalWriter
 	ssrc      uint32
 	rtxSSRC   uint32
 	pt, rtxPT uint8
@@ -67,61 +57,17 @@ type binding struct {
 }
 
 func newDownTrack(t *Track, link *session, wanted bool) *downTrack {
-	d := &downTrack{track: t, link: link}
+	d := &downTrack{track: t, link: link, ssrc: newSSRC(), rtxSSRC: newSSRC()}
 	d.munger.clockRate = t.codec.ClockRate()
 	d.wanted.Store(wanted)
 	d.sent.Store(noLayer)
-	d.again.seq = uint16(rand.Uint32())
+	d.again.index = rand.Uint64N(1 << 16) // SRTP counts rollovers from 0 on
 	return d
 }
 
-// ID, StreamID, RID and Kind are part of webrtc.TrackLocal: subscribers see
-// the publisher's ids.
-func (d *downTrack) ID() string                { return d.track.info.ID }
-func (d *downTrack) StreamID() string          { return d.track.info.StreamID }
-func (d *downTrack) RID() string               { return "" }
-func (d *downTrack) Kind() webrtc.RTPCodecType { return d.track.info.Kind.rtp() }
-
-// Bind is called by pion when an answer settled the section. It never fails:
-// an error would keep pion from starting the sections after this one. Without
-// our codec the subscription stays silent.
-func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	var codec webrtc.RTPCodecParameters
-	b := &binding{w: c.WriteStream(), ssrc: uint32(c.SSRC())}
-	for _, p := range c.CodecParameters() {
-		_, name, _ := strings.Cut(p.MimeType, "/")
-		if strings.EqualFold(name, d.track.codec.String()) {
-			codec, b.pt = p, uint8(p.PayloadType)
-			break
-		}
-	}
-	if b.pt == 0 {
-		return codec, nil
-	}
-	for _, p := range c.CodecParameters() {
-		_, name, _ := strings.Cut(p.MimeType, "/")
-		if strings.EqualFold(name, "rtx") && fmtpValue(p.SDPFmtpLine, "apt") == strconv.Itoa(int(b.pt)) {
-			b.rtxPT, b.rtxSSRC = uint8(p.PayloadType), uint32(c.SSRCRetransmission())
-		}
-	}
-	for _, e := range c.HeaderExtensions() {
-		switch e.URI {
-		case extTWCC:
-			b.twcc = uint8(e.ID)
-		case extLevel:
-			b.level = uint8(e.ID)
-		}
-	}
-	d.out.Store(b)
-	d.askKey()
-	return codec, nil
-}
-
-// Unbind is called by pion when the section ends.
-func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
-	d.out.Store(nil)
-	return nil
-}
+// newSSRC makes an SSRC. Two are the same once in a few million connections,
+// and then a client takes one track for another until its next subscription.
+func newSSRC() uint32 { return rand.Uint32N(1<<32-1) + 1 }
 
 // want turns forwarding on or off. rank is that of the best layer wanted.
 func (d *downTrack) want(on bool, rank int32) {
@@ -167,25 +113,38 @@ func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration)
 	return nil
 }
 
-// forward sends one packet and reports whether it did.
-func (d *downTrack) forward(p *packet) bool {
+// deliver forwards packets of a frame in their order, in one go, and returns
+// how many were sent.
+func (d *downTrack) deliver(batch *transport.Batch, packets []packet) (sent int) {
 	b := d.out.Load()
-	if b == nil || !d.wanted.Load() || d.track.muted.Load() || !d.link.connected.Load() {
+	if b == nil || !d.wanted.Load() || d.track.muted.Load() || !d.link.connected.Load() || !batch.Begin(d.link.transport) {
 		if d.munger.running {
 			d.mu.Lock()
 			d.munger.stop()
 			d.mu.Unlock()
 			d.sent.Store(noLayer)
 		}
-		return false
+		return 0
 	}
+	for i := range packets {
+		if d.forward(b, batch, &packets[i]) {
+			sent++
+		}
+	}
+	failed := batch.End()
+	d.tally.dropped.Add(uint64(failed))
+	return sent - failed
+}
+
+// forward adds one packet to a batch and reports whether it did.
+func (d *downTrack) forward(b *binding, batch *transport.Batch, p *packet) bool {
 	want := d.track.layer(d.rank.Load())
 	cur, _, running := d.munger.offset()
 	if running && cur == p.src {
 		if cur != want {
 			d.wait(want)
 		}
-		return d.send(b, p)
+		return d.send(b, batch, p)
 	}
 	if p.src != want {
 		return false
@@ -206,8 +165,8 @@ func (d *downTrack) forward(p *packet) bool {
 	d.waiting.Store(false)
 	d.sent.Store(int32(p.src.rank))
 	d.link.reportSoon()
-	d.catchUp(b, from.ext, p)
-	return d.send(b, p)
+	d.catchUp(b, batch, from.ext, p)
+	return d.send(b, batch, p)
 }
 
 // wait notes that a key frame of a source is missing. It is asked for at once,
@@ -220,8 +179,8 @@ func (d *downTrack) wait(src *source) {
 
 // catchUp sends what came from a key frame on before a packet. It is a second
 // of video at most, and a decoder is quicker than that.
-func (d *downTrack) catchUp(b *binding, from extSeq, to *packet) {
-	if from == to.ext {
+func (d *downTrack) catchUp(b *binding, batch *transport.Batch, from extSeq, to *packet) {
+	if from >= to.ext {
 		return
 	}
 	buf := make([]byte, packetSize)
@@ -234,117 +193,84 @@ func (d *downTrack) catchUp(b *binding, from extSeq, to *packet) {
 		if d.track.codec == VP8 {
 			p.vp8, _ = parseVP8(p.payload)
 		}
-		d.send(b, &p)
+		d.send(b, batch, &p)
 	}
 }
 
-// send sends a packet of the running segment and reports whether it did.
-func (d *downTrack) send(b *binding, p *packet) bool {
+// send adds a packet of the running segment to a batch and reports whether it
+// did.
+func (d *downTrack) send(b *binding, batch *transport.Batch, p *packet) bool {
 	d.mu.Lock()
-	seq, by, ok := d.munger.rewrite(p.src, p.ext, p.ts, p.vp8.vp8Counters, p.at)
+	out, by, ok := d.munger.rewrite(p.src, p.ext, p.ts, p.vp8.vp8Counters, p.at)
 	d.mu.Unlock()
 	if !ok {
 		return false
 	}
-	payload := p.payload
-	if by.vp8 != (vp8Counters{}) && p.vp8.counts() {
-		d.scratch = append(d.scratch[:0], payload...)
-		payload = d.scratch
-		p.vp8.shift(payload, by.vp8)
+	h := transport.Header{
+		SSRC: b.ssrc, Index: uint64(out - 1<<16), Timestamp: p.ts + by.ts, PayloadType: b.pt, Marker: p.marker,
+		TWCC: b.twcc, LevelID: b.level, Level: p.level,
 	}
-	if d.headerFor != b {
-		d.prepare(b)
-	}
-	h := &d.header
-	h.Marker, h.SequenceNumber, h.Timestamp = p.marker, seq, p.ts+by.ts
-	d.number(&d.twcc)
-	d.levelOctet[0] = p.level
-	if _, err := b.w.WriteRTP(h, payload); err != nil {
-		d.track.sfu.stats.droppedWrite.Add(1)
+	var descriptor [maxVP8Descriptor]byte
+	head, payload := p.vp8.shifted(&descriptor, p.payload, by.vp8)
+	if !batch.Add(&h, head, payload) {
 		return false
 	}
-	d.packets.Add(1)
-	d.octets.Add(uint32(len(p.payload)))
+	d.tally.packets.Add(1)
+	d.tally.bytes.Add(uint64(len(p.payload)))
 	return true
-}
-
-// prepare makes the header that packets to b share.
-func (d *downTrack) prepare(b *binding) {
-	d.headerFor = b
-	d.header = rtp.Header{Version: 2, PayloadType: b.pt, SSRC: b.ssrc}
-	b.extend(&d.header, d.twcc[:], d.levelOctet[:])
-}
-
-// extend adds the extensions in use, whose values are filled in per packet.
-func (b *binding) extend(h *rtp.Header, twcc, level []byte) {
-	// The ids came out of negotiation, where 1 to 14 are the only ones.
-	if b.twcc != 0 {
-		_ = h.SetExtension(b.twcc, twcc)
-	}
-	if b.level != 0 {
-		_ = h.SetExtension(b.level, level)
-	}
-}
-
-// number gives the next packet of the connection its transport-wide number.
-func (d *downTrack) number(to *[2]byte) {
-	n := d.link.twcc.Add(1)
-	to[0], to[1] = byte(n>>8), byte(n)
 }
 
 // again is the state of retransmission.
 type again struct {
-	buf    [packetSize + 2]byte
-	seq    uint16 // of the RTX stream
+	mu     sync.Mutex // a client's reports may come by two sockets
+	index  uint64     // of the RTX stream
 	since  time.Time
 	budget int
 }
 
-// pumpRTCP reads what the subscriber reports about the stream.
-func (d *downTrack) pumpRTCP(sender *webrtc.RTPSender) {
-	buf := make([]byte, packetSize)
-	for {
-		n, _, err := sender.Read(buf)
-		if err != nil {
-			return // no interceptors here: an error is the end
-		}
-		packets, err := rtcp.Unmarshal(buf[:n])
-		b := d.out.Load()
-		if err != nil || b == nil {
-			continue
-		}
-		now := time.Now()
-		for _, p := range packets {
-			// A compound packet is delivered once for each of its streams.
-			for _, r := range reports(p) {
-				if r.SSRC == b.ssrc {
-					d.reception.take(&d.link.down.peer.received, &r, d.track, now)
-				}
-			}
-			switch p := p.(type) {
-			case *rtcp.PictureLossIndication:
-				if p.MediaSSRC == b.ssrc {
-					d.pictureLost()
-				}
-			case *rtcp.FullIntraRequest:
-				for _, e := range p.FIR {
-					if e.SSRC == b.ssrc {
-						d.pictureLost()
-					}
-				}
-			case *rtcp.TransportLayerNack:
-				if p.MediaSSRC == b.ssrc {
-					for i := range p.Nacks {
-						p.Nacks[i].Range(func(seq uint16) bool { return d.retransmit(b, seq) })
-					}
-					d.track.sfu.port.flush()
-				}
-			}
-		}
+// repairs lends what is needed to send packets again.
+var repairs = sync.Pool{New: func() any { return new(repair) }}
+
+type repair struct {
+	batch transport.Batch
+	buf   [packetSize]byte
+}
+
+// repair sends again what the client is missing, as RTX (RFC 4588). Without
+// that it gets a key frame: the same number twice is not for SRTP, see
+// munger.once.
+func (d *downTrack) repair(pairs []rtcp.NackPair) {
+	b := d.out.Load()
+	if b == nil || !d.link.connected.Load() {
+		return
 	}
+	if b.rtxPT == 0 {
+		d.pictureLost()
+		return
+	}
+	r := repairs.Get().(*repair)
+	defer repairs.Put(r)
+	d.again.mu.Lock()
+	defer d.again.mu.Unlock()
+	if !r.batch.Begin(d.link.transport) {
+		return
+	}
+	sent := 0
+	for i := range pairs {
+		pairs[i].Range(func(seq uint16) bool {
+			n, more := d.retransmit(b, r, seq)
+			sent += n
+			return more
+		})
+	}
+	sent -= r.batch.End()
+	d.tally.repeats.Add(uint64(sent))
+	d.track.sfu.stats.retransmitted.Add(uint64(sent))
+	d.track.sfu.stats.packetsOut.Add(uint64(sent))
 }
 
 func (d *downTrack) pictureLost() {
+	d.tally.plis.Add(1)
 	d.track.sfu.stats.plisIn.Add(1)
 	if !d.wanted.Load() {
 		return
@@ -359,53 +285,46 @@ func (d *downTrack) pictureLost() {
 	}
 }
 
-// retransmit sends a packet again, as RTX (RFC 4588) if that was negotiated.
-// It reports whether the budget has room for more.
-func (d *downTrack) retransmit(b *binding, seq uint16) bool {
+// retransmit adds a packet to the batch once more and returns how many that
+// are, one or none. It reports whether the budget has room for others.
+func (d *downTrack) retransmit(b *binding, r *repair, seq uint16) (n int, more bool) {
 	stats := &d.track.sfu.stats
 	stats.nacksIn.Add(1)
+	d.tally.nacks.Add(1)
 	now := time.Now()
 	a := &d.again
 	if now.Sub(a.since) > time.Second {
 		a.since, a.budget = now, maxRetransmit
 	}
 	if a.budget == 0 {
-		return false
+		return 0, false
 	}
 	d.mu.Lock()
 	src, ext, by, ok := d.munger.lookup(seq)
 	d.mu.Unlock()
 	if !ok {
-		return true
+		return 0, true
 	}
-	a.buf[0], a.buf[1] = byte(seq>>8), byte(seq)
-	n, ts, marker, ok := src.cache.get(ext, a.buf[2:])
+	size, ts, marker, ok := src.cache.get(ext, r.buf[:])
 	if !ok {
-		return true // too old, or lost on its way to us as well
+		return 0, true // too old, or lost on its way to us as well
 	}
+	payload := r.buf[:size]
 	if d.track.codec == VP8 {
-		vp8, _ := parseVP8(a.buf[2 : 2+n])
-		vp8.shift(a.buf[2:2+n], by.vp8)
+		vp8, _ := parseVP8(payload)
+		vp8.shift(payload, by.vp8)
 	}
 	a.budget--
-	var twcc [2]byte
-	d.number(&twcc)
-	h := rtp.Header{Version: 2, Marker: marker, Timestamp: ts + by.ts, PayloadType: b.pt, SSRC: b.ssrc, SequenceNumber: seq}
-	payload := a.buf[2 : 2+n]
-	if b.rtxSSRC != 0 && b.rtxPT != 0 {
-		a.seq++
-		h.PayloadType, h.SSRC, h.SequenceNumber = b.rtxPT, b.rtxSSRC, a.seq
-		payload = a.buf[:2+n]
+	a.index++
+	h := transport.Header{
+		SSRC: b.rtxSSRC, Index: a.index, Timestamp: ts + by.ts, PayloadType: b.rtxPT, Marker: marker,
+		TWCC: b.twcc, LevelID: b.level, Level: 127,
 	}
-	b.extend(&h, twcc[:], []byte{127})
-	if _, err := b.w.WriteRTP(&h, payload); err != nil {
-		stats.droppedWrite.Add(1)
-		return true
+	if !r.batch.Add(&h, []byte{byte(seq >> 8), byte(seq)}, payload) {
+		return 0, true
 	}
-	stats.retransmitted.Add(1)
-	stats.packetsOut.Add(1)
-	stats.bytesOut.Add(uint64(n))
-	return true
+	stats.bytesOut.Add(uint64(size))
+	return 1, true
 }
 
 // report is the sender report for the subscriber: the publisher's clock at
@@ -427,6 +346,6 @@ func (d *downTrack) report(now time.Time) (rtcp.Packet, bool) {
 	d.reception.sent(ntp, now)
 	return &rtcp.SenderReport{
 		SSRC: b.ssrc, NTPTime: ntp, RTPTime: ts + offset,
-		PacketCount: d.packets.Load(), OctetCount: d.octets.Load(),
+		PacketCount: uint32(d.tally.packets.Load()), OctetCount: uint32(d.tally.bytes.Load()),
 	}, true
 }

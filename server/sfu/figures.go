@@ -160,8 +160,9 @@ func (r *figures) track(t *Track) TrackFigures {
 }
 
 func (r *figures) subscription(d *downTrack) SubscriptionFigures {
+	s := d.tally.read()
+	s.Lost = d.reception.losses()
 	return SubscriptionFigures{
-		TrackID: d.track.info.ID, Kind: d.track.info.Kind, Wanted: d.wanted.Load(), Layer: int(d.sent.Load()),
-		Stream: r.rate(d, Stream{Packets: uint64(d.packets.Load()), Bytes: uint64(d.octets.Load()), Lost: d.reception.losses()}),
+		TrackID: d.track.info.ID, Kind: d.track.info.Kind, Wanted: d.wanted.Load(), Layer: int(d.sent.Load()), Stream: r.rate(d, s),
 	}
 }

@@ -123,9 +123,7 @@ func TestSimulcastLayers(t *testing.T) {
 	}
 	ask := func(x *client, layer string) {
 		t.Helper()
-		if r := x.prefer("v", layer); r["error"] != nil {
-			t.Fatalf("%s: %v", layer, r)
-		}
+		eventually(t, "the subscription", func() bool { return x.prefer("v", layer)["error"] == nil })
 	}
 	told := func(x *client, current, expected string) {
 		t.Helper()

@@ -2,6 +2,10 @@ package sfu
 
 import "time"
 
+// sentWindow is how many numbers behind the highest a packet may still be sent,
+// a multiple of 64.
+const sentWindow = 512
+
 // munger rewrites the sequence numbers and timestamps of one subscription so
 // that the subscriber sees one stream without holes of our making: over
 // pauses, over changes of the source (another layer, a publisher's new SSRC),
@@ -18,6 +22,7 @@ type munger struct {
 	running   bool // between start and stop
 
 	highest extSeq // outgoing
+	sent    [sentWindow / 64]uint64
 	topTS   uint32 // outgoing timestamp of highest
 	topVP8  vp8Counters
 	topAt   time.Time
@@ -42,9 +47,10 @@ func (m *munger) start(src *source, ext extSeq, ts uint32, vp8 vp8Counters, now 
 	s := segment{src: src, in: ext}
 	if !m.started {
 		m.started = true
-		// Numbers and timestamps are the source's own at first.
-		s.out = ext
-		m.highest = ext - 1
+		// Numbers and timestamps are the source's own at first, but with no
+		// rollovers: SRTP counts those from 0 on (RFC 3711 §3.3.1).
+		s.out = 1<<16 | ext&0xffff
+		m.highest = s.out - 1
 		m.topTS, m.topAt = ts, now
 	} else {
 		s.out = m.highest + 1
@@ -74,18 +80,43 @@ func (m *munger) newer(src *source, ts uint32) bool {
 // stop ends the segment: the next packet forwarded starts another one.
 func (m *munger) stop() { m.running = false }
 
-// rewrite maps a packet of the running segment. Packets older than its start
-// are not mapped: their place is taken.
-func (m *munger) rewrite(src *source, ext extSeq, ts uint32, vp8 vp8Counters, now time.Time) (seq uint16, by shift, ok bool) {
+// rewrite maps a packet of the running segment to its outgoing number. Packets
+// older than its start are not mapped: their place is taken.
+func (m *munger) rewrite(src *source, ext extSeq, ts uint32, vp8 vp8Counters, now time.Time) (out extSeq, by shift, ok bool) {
 	s := &m.segments[m.last]
 	if !m.running || src != s.src || ext < s.in {
 		return 0, by, false
 	}
-	out := s.out + (ext - s.in)
+	out = s.out + (ext - s.in)
+	if !m.once(out) {
+		return 0, by, false
+	}
 	if out > m.highest {
 		m.highest, m.topTS, m.topVP8, m.topAt = out, ts+s.ts, vp8.plus(s.vp8), now
 	}
-	return uint16(out), s.shift, true
+	return out, s.shift, true
+}
+
+// once says whether nothing was sent under a number yet, and notes that
+// something is now. Two different packets under one number would be sealed with
+// one nonce, which gives the key of AES-GCM's authentication away (RFC 7714 §9.1).
+func (m *munger) once(out extSeq) bool {
+	switch {
+	case out > m.highest+sentWindow:
+		clear(m.sent[:])
+	case out > m.highest:
+		for n := m.highest + 1; n <= out; n++ {
+			m.sent[n/64%extSeq(len(m.sent))] &^= 1 << (n % 64)
+		}
+	case m.highest-out >= sentWindow:
+		return false
+	}
+	word, bit := &m.sent[out/64%extSeq(len(m.sent))], uint64(1)<<(out%64)
+	if *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	return true
 }
 
 // lookup finds what was sent, or would have been, under an outgoing number.

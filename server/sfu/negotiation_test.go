@@ -94,7 +94,7 @@ func TestSubscriptionsRace(t *testing.T) {
 		// By the server's book: see above for the client's.
 		eventually(t, "packets of "+track.ID(), func() bool {
 			d := (*b.peer.down.current.Load().tracks.Load())[track.ID()]
-			return d != nil && d.packets.Load() > 10
+			return d != nil && d.tally.packets.Load() > 10
 		})
 	}
 	b.mu.Lock()

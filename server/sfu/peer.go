@@ -327,8 +327,8 @@ func (p *Peer) candidate(target Target, c webrtc.ICECandidateInit) error {
 	}
 	full := false
 	down.post(func(b *mailbox) {
-		if full = len(b.candidates) >= maxCandidates; !full {
-			b.candidates = append(b.candidates, c)
+		if full = b.candidates >= maxCandidates; !full {
+			b.candidates++
 		}
 	})
 	if full {
@@ -352,7 +352,7 @@ func (p *Peer) Resend() { p.post(func(b *mailbox) { b.resend = true }) }
 func (p *Peer) SendEvent(json []byte) bool {
 	if d := p.downlink(); d != nil {
 		if l := d.current.Load(); l != nil {
-			return l.channel.send(json)
+			return l.send(json)
 		}
 	}
 	p.sfu.stats.droppedEvents.Add(1)

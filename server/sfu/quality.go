@@ -108,14 +108,3 @@ func (r *reception) losses() uint64 {
 	defer r.mu.Unlock()
 	return uint64(max(r.lost, 0))
 }
-
-// reports are the reports of a compound packet.
-func reports(p rtcp.Packet) []rtcp.ReceptionReport {
-	switch p := p.(type) {
-	case *rtcp.ReceiverReport:
-		return p.Reports
-	case *rtcp.SenderReport:
-		return p.Reports
-	}
-	return nil
-}

@@ -1,15 +1,13 @@
 package sfu
 
 import (
-	"context"
-	"fmt"
-	"strings"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/sdp/v3"
-	"github.com/pion/webrtc/v4"
+
+	"amphi/server/sfu/transport"
 )
 
 // session is one subscribe connection. A downlink makes a new one when the
@@ -17,14 +15,15 @@ import (
 // atomic ones.
 type session struct {
 	down      *downlink
-	pc        *webrtc.PeerConnection
-	channel   *channel
-	connected atomic.Bool   // DTLS is up: packets can be sent
-	twcc      atomic.Uint32 // last transport-wide sequence number, 16 bits of it are sent
+	transport *transport.Transport
+	connected atomic.Bool // packets can be sent
 
-	subs   []*subscription
-	lines  []*line
-	tracks atomic.Pointer[map[string]*downTrack] // by track id, for the channel
+	subs    []*subscription
+	lines   []*line // section 0 is the data channel's, these follow
+	id      uint64  // of the o= line
+	version int
+	tracks  atomic.Pointer[map[string]*downTrack] // by track id, for the channel
+	streams atomic.Pointer[map[uint32]*downTrack] // by SSRC, for what the client reports
 
 	offer       string // the outstanding one, "" if none
 	offeredAt   time.Time
@@ -35,7 +34,6 @@ type session struct {
 	remote      string // the client's session id and
 	fingerprint string // its certificate's, from the first answer on
 	candidates  int
-	early       []webrtc.ICECandidateInit // that came before the first answer
 
 	badSince    time.Time // not connected since, zero if connected
 	lastRestart time.Time
@@ -45,36 +43,24 @@ type session struct {
 
 // subscription is a track on a session.
 type subscription struct {
-	down   *downTrack
-	sender *webrtc.RTPSender // nil: the client cannot decode it, there is no section
-	line   *line
-	told   layerUpdate // what the client knows of the layer
+	down *downTrack
+	line *line
+	told layerUpdate // what the client knows of the layer
 }
 
 // line is a media section of a session, kept for reuse.
 type line struct {
-	transceiver *webrtc.RTPTransceiver
-	kind        Kind
-	sub         *subscription // nil: free
-	leaving     bool          // free only after the next answer
-	dead        bool          // refused by the client with port 0: stays so (RFC 8843 §7)
+	kind    Kind
+	sub     *subscription // nil: free
+	leaving bool          // free only after the next answer, which is to an offer where it is inactive
+	dead    bool          // refused by the client with port 0: stays so (RFC 8843 §7)
 }
 
-func newSession(d *downlink) (*session, error) {
-	s := d.peer.sfu
-	pc, err := s.newConnection(s.subAPI)
-	if err != nil {
-		return nil, err
-	}
-	l := &session{down: d, pc: pc, badSince: time.Now()}
-	l.tracks.Store(&map[string]*downTrack{})
-	if l.channel, err = newChannel(l); err != nil {
-		s.discard(pc)
-		return nil, err
-	}
-	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { d.stateChanged() })
-	pc.OnICECandidate(func(c *webrtc.ICECandidate) {}) // all are in the description, see settle
-	return l, nil
+func newSession(d *downlink) *session {
+	l := &session{down: d, badSince: time.Now(), id: rand.Uint64N(1 << 62)}
+	l.index()
+	l.transport = d.peer.sfu.port.New(channelLabel, l, d.log)
+	return l
 }
 
 func (l *session) close() {
@@ -84,7 +70,7 @@ func (l *session) close() {
 	l.subs = nil
 	l.connected.Store(false)
 	l.count(false)
-	l.down.peer.sfu.discard(l.pc)
+	l.down.peer.sfu.jobs.start(l.transport.Close) // it takes as long as a goodbye
 }
 
 // count keeps the gauge of connected sessions.
@@ -113,6 +99,7 @@ func (l *session) update(desired []*Track, autoVideo bool) (changed bool) {
 	for _, t := range desired {
 		want[t] = true
 	}
+	before := len(l.subs)
 	var kept []*subscription
 	for _, sub := range l.subs {
 		if want[sub.down.track] {
@@ -121,189 +108,102 @@ func (l *session) update(desired []*Track, autoVideo bool) (changed bool) {
 			continue
 		}
 		l.release(sub)
-		changed = l.remove(sub) || changed
+		sub.line.sub = nil
+		if !sub.line.dead {
+			sub.line.leaving = true
+			changed = true
+		}
 	}
+	removed := len(kept) < before
 	l.subs = kept
+	added := false
 	for _, t := range desired {
 		if want[t] {
 			delete(want, t)
-			changed = l.add(t, autoVideo) || changed
+			l.add(t, autoVideo)
+			added = true
 		}
 	}
-	byID := make(map[string]*downTrack, len(l.subs))
-	for _, sub := range l.subs {
-		byID[sub.down.track.info.ID] = sub.down
+	if removed || added {
+		l.index()
 	}
-	l.tracks.Store(&byID)
-	return changed
+	return changed || added
 }
 
-// remove takes a subscription off its section.
-func (l *session) remove(sub *subscription) (changed bool) {
-	if sub.sender == nil {
-		return false
+// index makes the maps of what there is.
+func (l *session) index() {
+	byID, bySSRC := make(map[string]*downTrack, len(l.subs)), make(map[uint32]*downTrack, len(l.subs))
+	for _, sub := range l.subs {
+		byID[sub.down.track.info.ID] = sub.down
+		bySSRC[sub.down.ssrc] = sub.down
 	}
-	if sub.line.dead {
-		// The sender stays where it is, mute, so that pion does not take
-		// the section for a free one.
-		return false
-	}
-	if err := l.pc.RemoveTrack(sub.sender); err != nil {
-		l.down.log.Debug("remove track", "error", err)
-	}
-	sub.line.sub = nil
-	sub.line.leaving = true
-	return true
+	l.tracks.Store(&byID)
+	l.streams.Store(&bySSRC)
 }
 
 // add subscribes to a track, on a free section of its kind or on a new one.
-// Every video section names both codecs: pion can offer only those that some
-// answer accepted, so a section with one codec alone would rule the other out
-// for the whole connection. The one that is sent is the track's.
-func (l *session) add(t *Track, autoVideo bool) (changed bool) {
+// Its SSRC is always a new one: by that clients know that another track came.
+func (l *session) add(t *Track, autoVideo bool) {
 	d := newDownTrack(t, l, t.info.Kind == Audio || autoVideo)
-	sub := &subscription{down: d}
+	sub := &subscription{down: d, line: l.free(t.info.Kind)}
+	sub.line.sub = sub
 	l.subs = append(l.subs, sub)
 	l.down.peer.sfu.stats.subscriptions.Add(1)
-	var err error
-	// pion takes the first section that is free by its own book, where dead
-	// ones without a sender are too.
-	free, dead := false, false
-	for _, n := range l.lines {
-		if n.sub == nil && n.kind == t.info.Kind {
-			free = free || !n.leaving && !n.dead
-			dead = dead || n.dead
-		}
-	}
-	if free && !dead {
-		sub.sender, err = l.pc.AddTrack(d)
-	} else {
-		var tr *webrtc.RTPTransceiver
-		tr, err = l.pc.AddTransceiverFromTrack(d, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
-		if err == nil {
-			sub.sender = tr.Sender()
-		}
-	}
-	if err != nil {
-		// Nothing of the client's is in this call; it is a bug if it fails.
-		l.down.log.Warn("subscribe", "track", t.info.ID, "error", err)
-		sub.sender = nil
-		return false
-	}
-	// pion chose the transceiver, so look which one it is.
-	for _, tr := range l.pc.GetTransceivers() {
-		if tr.Sender() == sub.sender {
-			sub.line = l.lineOf(tr, t.info.Kind)
-		}
-	}
-	sub.line.sub = sub
-	sender := sub.sender
-	l.down.peer.sfu.jobs.start(func() { d.pumpRTCP(sender) })
 	t.addDown(d)
-	return true
 }
 
-func (l *session) lineOf(tr *webrtc.RTPTransceiver, kind Kind) *line {
+func (l *session) free(kind Kind) *line {
 	for _, n := range l.lines {
-		if n.transceiver == tr {
+		if n.sub == nil && n.kind == kind && !n.leaving && !n.dead {
 			return n
 		}
 	}
-	n := &line{transceiver: tr, kind: kind}
+	n := &line{kind: kind}
 	l.lines = append(l.lines, n)
 	return n
 }
 
 // makeOffer makes the next offer. It becomes the outstanding one.
-func (l *session) makeOffer(restart bool) error {
-	o, err := l.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
-	if err != nil {
-		return fmt.Errorf("sfu: subscribe offer: %w", err)
+func (l *session) makeOffer(restart bool) {
+	if restart {
+		l.transport.Restart()
 	}
-	gathered := webrtc.GatheringCompletePromise(l.pc)
-	if err := l.pc.SetLocalDescription(o); err != nil {
-		return fmt.Errorf("sfu: subscribe offer: %w", err)
-	}
-	if err := settle(context.Background(), gathered); err != nil {
-		return err
-	}
-	if l.offer, err = l.bury(l.pc.LocalDescription().SDP); err != nil {
-		return err
-	}
+	l.version++
+	l.offer = l.describe()
 	l.offeredAt, l.unanswered = time.Now(), false
-	return nil
 }
 
-// bury sets dead sections of an offer to port 0.
-func (l *session) bury(offer string) (string, error) {
-	dead := map[string]bool{}
-	for _, n := range l.lines {
-		if n.dead {
-			dead[n.transceiver.Mid()] = true
-		}
-	}
-	if len(dead) == 0 {
-		return offer, nil
-	}
-	var s sdp.SessionDescription
-	if err := s.UnmarshalString(offer); err != nil {
-		return "", fmt.Errorf("sfu: own offer: %w", err)
-	}
-	for i, m := range s.MediaDescriptions {
-		if mid, _ := m.Attribute(sdp.AttrKeyMID); dead[mid] {
-			s.MediaDescriptions[i] = refuse(m, mid)
-		}
-	}
-	for i, a := range s.Attributes {
-		if a.Key == "group" {
-			var group []string
-			for _, f := range strings.Fields(a.Value) {
-				if !dead[f] {
-					group = append(group, f)
-				}
-			}
-			s.Attributes[i].Value = strings.Join(group, " ")
-		}
-	}
-	text, err := s.Marshal()
-	if err != nil {
-		return "", fmt.Errorf("sfu: own offer: %w", err)
-	}
-	return string(text), nil
-}
-
-// takeAnswer applies the answer to the outstanding offer.
+// takeAnswer applies the answer to the outstanding offer. On an error nothing
+// has changed.
 func (l *session) takeAnswer(a *description) error {
 	if l.offer == "" {
 		return ErrUnexpectedAnswer
 	}
-	text, refused, err := answerFor(a, l.offer)
-	if err != nil {
+	if err := l.check(a); err != nil {
 		return err
 	}
-	if err := l.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text}); err != nil {
-		if l.pc.SignalingState() == webrtc.SignalingStateStable {
-			l.offer = "" // it went wrong after the point of no return
-		}
+	if err := l.transport.SetRemote(transport.Remote{
+		Credentials: transport.Credentials{Ufrag: a.ufrag, Password: a.pwd},
+		Fingerprint: a.fingerprint, Passive: a.setup == "passive",
+	}); err != nil {
 		return badSDP("%v", err)
 	}
 	l.offer = ""
 	l.answered, l.answeredAt = true, time.Now()
 	l.remote, l.fingerprint = a.session, a.fingerprint
-	for _, n := range l.lines {
+	for i, n := range l.lines {
+		sec := a.sections[i+1]
 		n.leaving = false
-		why := refused[n.transceiver.Mid()]
-		if why == refusedSection {
-			n.dead = true
+		n.dead = n.dead || sec.disabled || sec.refused
+		if n.sub == nil {
+			continue
 		}
-		if n.sub != nil && why&codecBit(n.sub.down.track.codec) != 0 {
+		if b := n.sub.down.settle(sec); b == nil {
 			l.unsupported(n.sub)
+		} else if n.sub.down.out.Load() == nil {
+			n.sub.down.out.Store(b)
+			n.sub.down.askKey()
 		}
-	}
-	early := l.early
-	l.early = nil
-	for _, c := range early {
-		l.addCandidate(c)
 	}
 	return nil
 }
@@ -311,19 +211,83 @@ func (l *session) takeAnswer(a *description) error {
 // unsupported notes that the client has no decoder for a track. The
 // subscription stays, silent, until it is taken back.
 func (l *session) unsupported(sub *subscription) {
-	if sub.down.unsupported.Swap(true) {
+	if sub.down.unsupported {
 		return
 	}
+	sub.down.unsupported = true
 	l.down.peer.sfu.stats.unsupported.Add(1)
 	l.down.log.Info("subscriber lacks the codec", "track", sub.down.track.info.ID, "codec", sub.down.track.codec.String())
 	sub.down.track.removeDown(sub.down)
 }
 
-func (l *session) addCandidate(c webrtc.ICECandidateInit) {
-	if err := l.pc.AddICECandidate(c); err != nil {
-		l.down.peer.sfu.stats.droppedCandidates.Add(1)
-		l.down.log.Debug("subscribe candidate", "error", err)
+// StateChanged is part of transport.Handler.
+func (l *session) StateChanged() { l.down.stateChanged() }
+
+// RTCP is part of transport.Handler: what the client reports about the
+// streams. It goes to them at once, on the goroutine that reads the port.
+func (l *session) RTCP(b []byte) {
+	streams := *l.streams.Load()
+	for len(b) > 0 {
+		var h rtcp.Header
+		if h.Unmarshal(b) != nil {
+			return
+		}
+		n := (int(h.Length) + 1) * 4
+		if n > len(b) {
+			return
+		}
+		switch {
+		case h.Type == rtcp.TypeReceiverReport:
+			var p rtcp.ReceiverReport
+			if p.Unmarshal(b[:n]) == nil {
+				l.received(p.Reports)
+			}
+		case h.Type == rtcp.TypeSenderReport:
+			var p rtcp.SenderReport
+			if p.Unmarshal(b[:n]) == nil {
+				l.received(p.Reports)
+			}
+		case h.Type == rtcp.TypeTransportSpecificFeedback && h.Count == rtcp.FormatTLN:
+			var p rtcp.TransportLayerNack
+			if d := streams[mediaSSRC(b[:n])]; d != nil && p.Unmarshal(b[:n]) == nil {
+				d.repair(p.Nacks)
+			}
+		case h.Type == rtcp.TypePayloadSpecificFeedback && h.Count == rtcp.FormatPLI:
+			if d := streams[mediaSSRC(b[:n])]; d != nil {
+				d.pictureLost()
+			}
+		case h.Type == rtcp.TypePayloadSpecificFeedback && h.Count == rtcp.FormatFIR:
+			var p rtcp.FullIntraRequest
+			if p.Unmarshal(b[:n]) != nil {
+				break
+			}
+			for _, e := range p.FIR {
+				if d := streams[e.SSRC]; d != nil {
+					d.pictureLost()
+				}
+			}
+		}
+		b = b[n:]
 	}
+}
+
+// received takes what the client says that arrived.
+func (l *session) received(reports []rtcp.ReceptionReport) {
+	streams, now := *l.streams.Load(), time.Now()
+	for i := range reports {
+		if d := streams[reports[i].SSRC]; d != nil {
+			d.reception.take(&l.down.peer.received, &reports[i], d.track, now)
+		}
+	}
+}
+
+// mediaSSRC is what a feedback message is about, 0 if it is too short to say
+// (RFC 4585, 6.1).
+func mediaSSRC(b []byte) uint32 {
+	if len(b) < 12 {
+		return 0
+	}
+	return uint32(b[8])<<24 | uint32(b[9])<<16 | uint32(b[10])<<8 | uint32(b[11])
 }
 
 // sendReports sends the sender reports of what is being forwarded, and asks
@@ -344,9 +308,11 @@ func (l *session) sendReports(now time.Time) {
 	// 28 bytes each: 40 fit into a datagram with SRTCP's trailer.
 	for len(reports) > 0 {
 		n := min(len(reports), 40)
-		if err := l.pc.WriteRTCP(reports[:n]); err != nil {
-			return
+		compound, err := rtcp.Marshal(reports[:n])
+		if err != nil {
+			return // of our own making: cannot be
 		}
+		l.transport.SendRTCP(compound)
 		reports = reports[n:]
 	}
 }
@@ -369,7 +335,7 @@ func (l *session) tellLayers() {
 		}
 	}
 	if len(tracks) > 0 {
-		l.channel.tell("on-track-layer-update", map[string]any{"tracks": tracks})
+		l.tell("on-track-layer-update", map[string]any{"tracks": tracks})
 	}
 }
 

@@ -2,24 +2,23 @@
 //
 // It knows tracks and subscribers, not people or roles. A Peer has up to two
 // WebRTC connections, as the client protocol wants it: on the publish
-// connection the client offers and sends, on the subscribe connection the
-// server offers and sends. All connections of a server share one UDP port.
+// connection, which is one of pion's, the client offers and sends; on the
+// subscribe connection, which is our own (package transport), the server
+// offers and sends. All connections of a server share one UDP port.
 //
 // Who owns what:
 //
 //   - a Peer's publish connection is negotiated by one Publish call at a time;
 //   - its subscribe connection belongs to one goroutine (downlink.run), which
 //     takes wishes from a mailbox where newer ones replace older ones;
-//   - a Track's packets are forwarded by the goroutine that reads them, which
-//     takes no lock that a signalling message can hold: the list of receivers
-//     is replaced whole behind an atomic pointer.
+//   - a Track's packets are forwarded by the goroutine that reads them, a frame
+//     at a time to one subscriber after the other. It takes no lock that a
+//     signalling message can hold: the list of receivers is replaced whole
+//     behind an atomic pointer.
 package sfu
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +26,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"amphi/server/sfu/transport"
 )
 
 // Limits on what one peer may make the server hold. They are far above what a
@@ -105,14 +106,10 @@ type SFU struct {
 	cfg    Config
 	timing timing
 	log    *slog.Logger
-	port   *port
+	port   *transport.Port
 	pubAPI *webrtc.API
-	subAPI *webrtc.API
-	// cert is the one DTLS certificate of all connections: making a key per
-	// connection is most of the cost of a join, and the fingerprint is
-	// delivered over the authenticated signalling channel anyway.
-	cert  webrtc.Certificate
-	stats counters
+	cert   webrtc.Certificate // the port's
+	stats  counters
 
 	jobs jobs // all that runs or is being torn down
 
@@ -131,28 +128,34 @@ func newSFU(cfg Config, tm timing) (*SFU, error) {
 	if cfg.KeyFrameInterval <= 0 {
 		cfg.KeyFrameInterval = 500 * time.Millisecond
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, err := transport.NewCertificate()
 	if err != nil {
-		return nil, fmt.Errorf("sfu: certificate key: %w", err)
+		return nil, fmt.Errorf("sfu: %w", err)
 	}
-	cert, err := webrtc.GenerateCertificate(key)
-	if err != nil {
-		return nil, fmt.Errorf("sfu: certificate: %w", err)
+	s := &SFU{
+		cfg: cfg, timing: tm, log: cfg.Log, peers: map[*Peer]struct{}{},
+		cert: webrtc.CertificateFromX509(cert.PrivateKey, cert.Leaf),
 	}
-	s := &SFU{cfg: cfg, timing: tm, log: cfg.Log, cert: *cert, peers: map[*Peer]struct{}{}}
-	if s.port, err = openPort(cfg, &s.stats); err != nil {
-		return nil, err
+	if s.port, err = transport.Open(transport.Config{
+		Number: cfg.Port, NodeIPs: cfg.NodeIPs, Loopback: cfg.Loopback, Certificate: cert,
+		Disconnected: tm.disconnected, Failed: tm.failed, Keepalive: tm.keepalive, Log: cfg.Log,
+	}); err != nil {
+		return nil, fmt.Errorf("sfu: %w", err)
 	}
-	if s.pubAPI, s.subAPI, err = newAPIs(s); err != nil {
+	if s.pubAPI, err = newAPI(s); err != nil {
 		_ = s.port.Close()
 		return nil, err
 	}
-	s.log.Info("sfu listening", "port", s.port.number, "addresses", s.port.announced())
+	var announced []string
+	for _, a := range s.port.Addresses() {
+		announced = append(announced, a.Announced.String())
+	}
+	s.log.Info("sfu listening", "port", s.port.Number(), "addresses", announced)
 	return s, nil
 }
 
 // Port is the UDP port in use.
-func (s *SFU) Port() int { return s.port.number }
+func (s *SFU) Port() int { return s.port.Number() }
 
 // Close closes all peers and the port and waits for what they ran, at most
 // some seconds.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
+
+	"amphi/server/sfu/transport"
 )
 
 // joined makes a client with both connections up, as after a join.
@@ -296,7 +298,7 @@ func TestChannel(t *testing.T) {
 		t.Error("event not sent")
 	}
 	b.event(func(m map[string]any) bool { return m["method"] == "active-speakers" })
-	if a.peer.SendEvent(make([]byte, maxBuffered+1)) || newClient(t, s, "c").peer.SendEvent([]byte("{}")) {
+	if a.peer.SendEvent(make([]byte, transport.MaxBuffered+1)) || newClient(t, s, "c").peer.SendEvent([]byte("{}")) {
 		t.Error("event over the limit, or without a channel, was sent")
 	}
 	if st := s.Stats(); st.BadMessages < 5 || st.DroppedEvents != 2 {

@@ -27,7 +27,7 @@ type Stats struct {
 	DroppedMalformed  uint64 // RTP that does not parse
 	DroppedLate       uint64 // RTP duplicated or too late to be of use
 	DroppedWrite      uint64 // RTP that could not be sent
-	DroppedGarbage    uint64 // datagrams at the port that belong to nobody
+	DroppedGarbage    uint64 // datagrams at the port that belong to nobody, or do not prove to be whose they seem
 	DroppedCandidates uint64 // remote ICE candidates over the limit or malformed
 	DroppedTap        uint64 // packets and frames that a Tap's owner was too slow for
 	DroppedEvents     uint64 // data channel notifications over the buffer's limit
@@ -46,15 +46,14 @@ type counters struct {
 	packetsIn, packetsOut, bytesIn, bytesOut               atomic.Uint64
 	nacksIn, nacksOut, retransmitted, plisIn, plisOut      atomic.Uint64
 	droppedCodec, droppedMalformed, droppedLate            atomic.Uint64
-	droppedWrite, droppedGarbage, droppedCandidates        atomic.Uint64
-	droppedTap, droppedEvents                              atomic.Uint64
+	droppedCandidates, droppedTap, droppedEvents           atomic.Uint64
 	badSDP, badMessages, unanswered, restarts, unsupported atomic.Uint64
 }
 
 // Stats returns the counters as they are now. They are read one by one, so
 // two of them can be some packets apart.
 func (s *SFU) Stats() Stats {
-	c := &s.stats
+	c, port := &s.stats, s.port.Stats()
 	return Stats{
 		Peers:              c.peers.Load(),
 		PublishConnected:   c.pubConnected.Load(),
@@ -73,8 +72,8 @@ func (s *SFU) Stats() Stats {
 		DroppedCodec:       c.droppedCodec.Load(),
 		DroppedMalformed:   c.droppedMalformed.Load(),
 		DroppedLate:        c.droppedLate.Load(),
-		DroppedWrite:       c.droppedWrite.Load(),
-		DroppedGarbage:     c.droppedGarbage.Load(),
+		DroppedWrite:       port.Unsent,
+		DroppedGarbage:     port.Garbage + port.Forged + port.Unsealed + port.Overflow,
 		DroppedCandidates:  c.droppedCandidates.Load(),
 		DroppedTap:         c.droppedTap.Load(),
 		DroppedEvents:      c.droppedEvents.Load(),

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"amphi/server/sfu/transport"
 )
 
 // Track is a published track. It exists from the Publish call that named it
@@ -28,10 +30,21 @@ type Track struct {
 	layers    atomic.Pointer[layers] // what subscribers get
 	simulcast atomic.Bool            // it is, or was, sent in layers
 
-	// forwarding is single-file when there are several sources: only their
-	// reading goroutines hold it.
+	// forwarding is held by those who read the sources, and by timer.
 	forwarding sync.Mutex
+	frame      []packet // of which the end did not come yet
+	timer      *time.Timer
+	batch      transport.Batch
 }
+
+const (
+	// hold is how long a packet may wait for the end of its frame. A frame is of use when its last
+	// packet is there, and all that one subscriber gets of it is sent in one call; so only what lacks
+	// its end waits that long.
+	hold = 4 * time.Millisecond
+	// maxHeld bounds the packets that wait. A call takes no more.
+	maxHeld = 16
+)
 
 // sinks are those who get a track's packets.
 type sinks struct {
@@ -158,17 +171,16 @@ func (t *Track) forward(p *packet) {
 		t.choose(p.at)
 	}
 	s := t.sinks.Load()
-	sent := uint64(0)
-	for _, d := range s.downs {
-		if d.forward(p) {
-			sent++
-		}
-	}
-	if sent > 0 {
-		t.sfu.stats.packetsOut.Add(sent)
-		t.sfu.stats.bytesOut.Add(sent * uint64(len(p.payload)))
-		if p.marker || t.info.Kind == Audio { // what was sent of a frame is of use now
-			t.sfu.port.flush()
+	if len(s.downs) > 0 {
+		t.frame = append(t.frame, *p)
+		switch {
+		case p.marker || t.info.Kind == Audio || len(t.frame) >= maxHeld:
+			t.deliver(s)
+		case len(t.frame) > 1:
+		case t.timer == nil:
+			t.timer = time.AfterFunc(hold, t.late)
+		default:
+			t.timer.Reset(hold)
 		}
 	}
 	if (t.current.Load() == p.src || t.promote(p)) && !t.muted.Load() {
@@ -176,6 +188,37 @@ func (t *Track) forward(p *packet) {
 			tap.push(p)
 		}
 	}
+}
+
+// late sends the frame of which the end does not come.
+func (t *Track) late() {
+	t.forwarding.Lock()
+	defer t.forwarding.Unlock()
+	t.deliver(t.sinks.Load())
+}
+
+// deliver sends what there is of a frame to one subscriber after the other. The
+// caller holds t.forwarding. The packets' bytes are those of their source's
+// cache, where they stay as they are until many more came.
+func (t *Track) deliver(s *sinks) {
+	if len(t.frame) == 0 {
+		return
+	}
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	sent := 0
+	size := 0
+	for i := range t.frame {
+		size += len(t.frame[i].payload)
+	}
+	for _, d := range s.downs {
+		sent += d.deliver(&t.batch, t.frame)
+	}
+	t.sfu.stats.packetsOut.Add(uint64(sent))
+	t.sfu.stats.bytesOut.Add(uint64(sent * size / len(t.frame)))
+	clear(t.frame)
+	t.frame = t.frame[:0]
 }
 
 // replaceSinks changes who gets the packets.

@@ -42,7 +42,7 @@ type published struct {
 }
 
 func newUplink(p *Peer) (*uplink, error) {
-	pc, err := p.sfu.newConnection(p.sfu.pubAPI)
+	pc, err := p.sfu.newConnection()
 	if err != nil {
 		return nil, err
 	}

@@ -86,3 +86,17 @@ func (d *vp8Descriptor) shift(p []byte, by vp8Counters) {
 		p[d.tl0At] = to.tl0
 	}
 }
+
+// maxVP8Descriptor is the longest descriptor, in bytes.
+const maxVP8Descriptor = 6
+
+// shifted returns a payload with its counters moved on, in two parts: the
+// descriptor, written to buf, and the rest as it is.
+func (d *vp8Descriptor) shifted(buf *[maxVP8Descriptor]byte, p []byte, by vp8Counters) (head, rest []byte) {
+	if by == (vp8Counters{}) || !d.counts() {
+		return nil, p
+	}
+	n := copy(buf[:], p[:min(d.size, len(p))])
+	d.shift(buf[:n], by)
+	return buf[:n], p[n:]
+}

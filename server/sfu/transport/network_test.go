@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -73,9 +74,12 @@ type relay struct {
 	t    testing.TB
 	port *Port
 
-	mu     sync.Mutex
-	out    *net.UDPConn // what the port sees
-	copies sync.WaitGroup
+	record atomic.Bool // keep what the client sends
+
+	mu       sync.Mutex
+	recorded [][]byte
+	out      *net.UDPConn // what the port sees
+	copies   sync.WaitGroup
 }
 
 func newRelay(t testing.TB, p *Port) *relay {
@@ -162,5 +166,15 @@ func (c *relayedConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) 
 	if int(to.Port()) != c.r.port.number || to.Addr() != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
 		return len(b), nil
 	}
+	if c.r.record.Load() {
+		c.r.recorded = append(c.r.recorded, bytes.Clone(b))
+	}
 	return c.r.out.Write(b)
+}
+
+// inject sends something as the client.
+func (r *relay) inject(b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = r.out.Write(b)
 }

@@ -20,8 +20,8 @@ const (
 	flightInterval = 100 * time.Millisecond
 	// MaxMessage is the longest message of a client's on the data channel, in bytes.
 	MaxMessage = 64 << 10
-	// maxBuffered bounds what waits in the channel for a slow client, in bytes.
-	maxBuffered = 256 << 10
+	// MaxBuffered bounds what waits in the data channel for a slow client, in bytes.
+	MaxBuffered = 256 << 10
 	// maxChannels are the channels that a client may open. Nobody reads them.
 	maxChannels = 4
 )
@@ -183,7 +183,7 @@ func (t *Transport) SendText(text []byte) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.dc.BufferedAmount()+uint64(len(text)) > maxBuffered {
+	if c.dc.BufferedAmount()+uint64(len(text)) > MaxBuffered {
 		return false
 	}
 	_, err := c.dc.WriteDataChannel(text, true)

@@ -257,7 +257,7 @@ func TestConnection(t *testing.T) {
 				}
 				eventually(t, "a message", func() bool { return o.got(text) })
 			}
-			if tr.SendText(make([]byte, maxBuffered+1)) {
+			if tr.SendText(make([]byte, MaxBuffered+1)) {
 				t.Error("a message over the limit was taken")
 			}
 			eventually(t, "a picture loss", func() bool {
