@@ -107,7 +107,7 @@ func (s *surfer) collect() {
 // TestBrowser: the same faults for a real browser that receives simulcast, one after the other. Ann is filmed and Cleo
 // watches on one machine with a good line; Val has the bad one.
 func TestBrowser(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, nil)
 	room := l.room("browser")
 	good, bad := newHost(t, l.net, "good"), newHost(t, l.net, "bad")
 	theirs := l.browserOn(good)

@@ -43,7 +43,7 @@ func TestFaults(t *testing.T) {
 		// One layer of 1 Mbit/s does not fit: how much of it is seen is only reported.
 		{"slow_300k", func(h *Host) { h.Set(Link{}, Link{Rate: 300_000}) }, 0},
 	}
-	l := newLab(t)
+	l := newLab(t, nil)
 	room := l.room("faults")
 	ann := l.enter(room, broadcaster, "ann")
 	ann.isIn()
@@ -115,7 +115,7 @@ func TestFaults(t *testing.T) {
 // TestUplink: a broadcaster's own line is bad.
 func TestUplink(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t, nil)
 	room := l.room("uplink")
 	begin := time.Now()
 	ann, vic := l.enter(room, broadcaster, "ann"), l.enter(room, viewer, "vic")

@@ -36,20 +36,26 @@ type lab struct {
 	net    *Network
 	host   *Host
 	server *testserver.Server
+	// environment is added to that of the Go clients.
+	environment []string
 }
 
-// newLab runs a server until the test ends.
-func newLab(t *testing.T, args ...string) *lab {
+// newLab runs a server until the test ends. args, if not nil, are flags for a server on that host.
+func newLab(t *testing.T, args func(*Host) []string) *lab {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("tests the whole system, left out by -short")
 	}
 	n := newNetwork(t)
 	host := newHost(t, n, "server")
+	flags := []string{"--addr", fmt.Sprintf("%v:%d", host.IPv4(), httpPort), "--rtc-port", fmt.Sprint(mediaPort), "--rtc-loopback=false"}
+	if args != nil {
+		flags = append(flags, args(host)...)
+	}
 	client := host.Client()
 	server, err := testserver.Start(context.Background(), testserver.Config{
 		Binary: *serverBinary, DataDir: t.TempDir(), Prefix: host.Prefix(), Client: client,
-		Args: append([]string{"--addr", fmt.Sprintf("%v:%d", host.IPv4(), httpPort), "--rtc-port", fmt.Sprint(mediaPort), "--rtc-loopback=false"}, args...),
+		Args: flags,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +107,7 @@ func (l *lab) enterFrom(host *Host, room *testserver.Room, role string) *person 
 	}
 	p := &person{Host: host, t: l.t, view: view{t: l.t, who: host.Name}}
 	p.cmd = host.Command(context.Background(), os.Args[0])
-	p.cmd.Env = append(os.Environ(), taskVariable+"="+string(todo))
+	p.cmd.Env = append(append(os.Environ(), l.environment...), taskVariable+"="+string(todo))
 	log := new(strings.Builder)
 	p.cmd.Stderr = log
 	stdout, err := p.cmd.StdoutPipe()
@@ -120,12 +126,9 @@ func (l *lab) enterFrom(host *Host, room *testserver.Room, role string) *person 
 		p.listen(stdout)
 	}()
 	l.t.Cleanup(func() {
-		p.stdin.Close()
-		// Who cannot reach the server any more does not leave politely.
-		kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
+		_ = p.cmd.Process.Kill() // behind a firewall a polite leave takes a minute
 		<-read
 		_ = p.cmd.Wait()
-		kill.Stop()
 		if l.t.Failed() {
 			testserver.Keep(l.t, host.Name+".log", []byte(strings.Join(p.told, "\n")+"\n"+log.String()))
 		}

@@ -9,7 +9,7 @@ import (
 // they had open is dead, the socket too, and nothing tells them.
 func TestMove(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t, nil)
 	room := l.room("move")
 	begin := time.Now()
 	ann, vic := l.enter(room, broadcaster, "ann"), l.enter(room, viewer, "vic")
