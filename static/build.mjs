@@ -8,6 +8,7 @@
 //   sdk/manifest.json          the same as manifest.json, of what is in sdk/
 //   app-<hash>.js, .css        the meeting pages (static/app/app.ts), the style of all pages (static/css/app.css)
 //   site-<hash>.js             the start page, the documentation and error pages (static/app/site.ts)
+//   debug-<hash>.js            the page with the media of a room (static/app/debug.ts)
 //   fonts/<name>-<hash>.woff2  the typefaces
 //   icons/<name>-<hash>.<ext>  static/icons/, as they are
 //   docs.json                  what the documentation page shows of the SDK (docs.mjs)
@@ -184,7 +185,7 @@ const wasm = await buildWasm();
 const exec = await emitHashed('wasm_exec.js', 'sdk', 'wasm_exec', '.js',
   (await esbuild.transform(await readFile(path.join(goroot, 'lib/wasm/wasm_exec.js'), 'utf8'), { minify: true })).code);
 const scripts = await buildScripts({
-  'sdk/amphi': 'sdk/index.ts', 'sdk/hls': 'sdk/hls.ts', 'sdk/elements': 'sdk/elements.ts', app: 'app/app.ts', site: 'app/site.ts',
+  'sdk/amphi': 'sdk/index.ts', 'sdk/hls': 'sdk/hls.ts', 'sdk/elements': 'sdk/elements.ts', app: 'app/app.ts', site: 'app/site.ts', debug: 'app/debug.ts',
 }, {
   // The facade finds these beside itself (import.meta.url): so it works from any origin and under any prefix.
   __AMPHI_WASM__: JSON.stringify('./' + path.posix.basename(wasm)),

@@ -51,6 +51,7 @@ func TestPages(t *testing.T) {
 			Notifications: []SDKEntry{{"NEW_MESSAGE", "HMSMessage", ""}},
 			Exclusions:    []SDKGroup{{"Actions", []SDKEntry{{"gone", "", "For a reason."}}}},
 		}),
+		"debug":   DebugPage(testPage("Media"), hostile),
 		"problem": ProblemPage(testPage("Not found"), Problem{Status: 404, Title: "There is nothing here", Text: hostile}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -106,6 +106,7 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /preview/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/preview/{code}", p.meeting)
+	mux.HandleFunc("GET /debug/rooms/{room}", p.debug)
 	mux.HandleFunc("GET /docs/api", p.reference)
 	mux.HandleFunc("GET /docs/sdk", p.sdk)
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/sdk", http.StatusFound) })
@@ -146,7 +147,7 @@ func (p *pages) cards(r *http.Request, starter *Starter) templates.Start {
 	return start
 }
 
-// code is a room code as it may stand in an address.
+// code is a room code, or a room's id, as it may stand in an address.
 var code = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // join takes the start page's form: a room code, or a whole link pasted in its place.
@@ -189,6 +190,16 @@ func (p *pages) meeting(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) reference(w http.ResponseWriter, r *http.Request) {
 	p.send(w, r, http.StatusOK, templates.ReferencePage(p.page(r, "Server API · Amphi"), p.Reference))
+}
+
+// debug shows nothing by itself: the API tells whoever has a management token.
+func (p *pages) debug(w http.ResponseWriter, r *http.Request) {
+	room := r.PathValue("room")
+	if !code.MatchString(room) {
+		p.problem(w, r, notFound)
+		return
+	}
+	p.send(w, r, http.StatusOK, templates.DebugPage(p.page(r, "Media of a room · Amphi"), room))
 }
 
 func (p *pages) sdk(w http.ResponseWriter, r *http.Request) {

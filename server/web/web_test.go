@@ -77,6 +77,8 @@ func TestStatus(t *testing.T) {
 		{"/meeting/bro-kend-oor", 500, "Something went wrong here"},
 		{"/meeting/", 404, "There is nothing here"},
 		{"/meeting/abc-defg-hij/more", 404, "There is nothing here"},
+		{"/debug/rooms/6b03df5c3ba5c87550000014", 200, `<amphi-debug room="6b03df5c3ba5c87550000014">`},
+		{"/debug/rooms/%3Cscript%3E", 404, "There is nothing here"},
 		{"/nowhere", 404, "There is nothing here"},
 	} {
 		response, body := get(t, testConfig(), test.path, nil)
