@@ -45,6 +45,7 @@ type mailbox struct {
 	resend     bool
 	renewed    bool // the client has a new publish connection
 	answers    []answer
+	play       []*play
 	candidates int
 	state      bool // of a connection changed
 	closed     bool
@@ -128,6 +129,9 @@ func (d *downlink) run() {
 			for _, a := range box.answers {
 				a.done <- ErrClosed
 			}
+			for _, q := range box.play {
+				q.done <- played{err: ErrClosed}
+			}
 			d.drop()
 			return
 		}
@@ -150,12 +154,17 @@ func (d *downlink) drop() {
 
 // reset replaces the connection: the client has a new one.
 func (d *downlink) reset() {
+	d.install(newSession(d, channelLabel))
+	d.negotiate(true)
+}
+
+// install puts a session into the place of the one before.
+func (d *downlink) install(l *session) {
 	d.drop()
-	d.link = newSession(d)
+	d.link = l
 	d.lastState = webrtc.PeerConnectionStateNew
 	d.renewUntil = time.Time{}
-	d.current.Store(d.link)
-	d.negotiate(true)
+	d.current.Store(l)
 }
 
 func (d *downlink) take(box mailbox) {
@@ -165,6 +174,13 @@ func (d *downlink) take(box mailbox) {
 	}
 	if state := d.connectionState(); box.state && state != d.lastState {
 		d.stateIs(state, now)
+	}
+	for _, q := range box.play {
+		answer, err := d.play(q.offer)
+		if err != nil {
+			d.peer.sfu.stats.badSDP.Add(1)
+		}
+		q.done <- played{answer, err}
 	}
 	switch {
 	case box.start != nil && (d.link == nil || d.broken()):
@@ -230,7 +246,7 @@ func (d *downlink) takeCandidates(n int) {
 // changes wait for its answer.
 func (d *downlink) negotiate(first bool) {
 	l := d.link
-	if l == nil || l.offer != "" || d.broken() || d.settling(time.Now()) {
+	if l == nil || l.offer != "" || d.broken() || !l.fixed && d.settling(time.Now()) {
 		return
 	}
 	desired := d.desired
@@ -238,6 +254,10 @@ func (d *downlink) negotiate(first bool) {
 		desired = desired[:maxSubscribed]
 	}
 	desired = slices.DeleteFunc(slices.Clone(desired), (*Track).Closed)
+	if l.fixed {
+		l.show(desired)
+		return
+	}
 	changed := l.update(desired, d.autoVideo)
 	restart := d.restart && l.answered
 	if !changed && !restart && !first {
@@ -297,6 +317,10 @@ func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
 			l.badSince = now
 		}
 		l.connected.Store(false)
+		if l.fixed { // only the client could restart ICE
+			d.peer.signals.Disconnected(Subscribe)
+			return
+		}
 		d.recover(now)
 	case webrtc.PeerConnectionStateClosed:
 		// By the client: its DTLS said goodbye.
@@ -307,7 +331,7 @@ func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
 
 // recover restarts ICE: on this connection that is the server's task.
 func (d *downlink) recover(now time.Time) {
-	if l := d.link; l.answered && l.offer == "" && now.Sub(l.lastRestart) >= d.peer.sfu.timing.restart {
+	if l := d.link; !l.fixed && l.answered && l.offer == "" && now.Sub(l.lastRestart) >= d.peer.sfu.timing.restart {
 		d.log.Info("restarting ice", "connection", "subscribe")
 		d.restart = true
 	}

@@ -302,7 +302,7 @@ func (d *downTrack) retransmit(b *binding, r *repair, seq uint16) (n int, more b
 	d.mu.Lock()
 	src, ext, by, ok := d.munger.lookup(seq)
 	d.mu.Unlock()
-	if !ok {
+	if !ok || src.track.Load().codec != d.track.codec {
 		return 0, true
 	}
 	size, ts, marker, ok := src.cache.get(ext, r.buf[:])

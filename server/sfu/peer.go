@@ -220,10 +220,18 @@ func (p *Peer) flushCandidates(up *uplink) {
 // request on the data channel. Calling it again does nothing, unless the
 // client closed the connection: then it makes a new one.
 func (p *Peer) StartSubscribe(autoVideo bool) {
+	if d := p.startDownlink(); d != nil {
+		d.post(func(b *mailbox) { b.start = &autoVideo })
+	}
+}
+
+// startDownlink returns the subscribe side, running and with what was wanted before;
+// nil if the peer is closed.
+func (p *Peer) startDownlink() *downlink {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		return
+		return nil
 	}
 	wanted := p.wanted
 	p.wanted = nil
@@ -231,13 +239,16 @@ func (p *Peer) StartSubscribe(autoVideo bool) {
 		p.down = newDownlink(p)
 		p.sfu.jobs.start(p.down.run)
 	}
+	d := p.down
 	p.mu.Unlock()
-	p.post(func(b *mailbox) {
-		b.start = &autoVideo
-		if wanted != nil && !b.changed {
-			b.desired, b.changed = wanted, true
-		}
-	})
+	if wanted != nil {
+		d.post(func(b *mailbox) {
+			if !b.changed {
+				b.desired, b.changed = wanted, true
+			}
+		})
+	}
+	return d
 }
 
 // Subscribe sets what the peer gets: the complete set. It does not wait;

@@ -39,6 +39,7 @@ type session struct {
 	lastRestart time.Time
 	gaveUp      bool
 	counted     bool
+	fixed       bool // a player's: it offered the lines, see player.go
 }
 
 // subscription is a track on a session.
@@ -54,12 +55,21 @@ type line struct {
 	sub     *subscription // nil: free
 	leaving bool          // free only after the next answer, which is to an offer where it is inactive
 	dead    bool          // refused by the client with port 0: stays so (RFC 8843 §7)
+
+	// Of a player's session: what the client offered, and where its stream goes on.
+	mid           string
+	takes         map[Codec]taken
+	exts          map[string]uint8
+	ssrc, rtxSSRC uint32
+	munger        munger
+	again         uint64
 }
 
-func newSession(d *downlink) *session {
+// newSession makes a session with a data channel of that label, if it has one.
+func newSession(d *downlink, label string) *session {
 	l := &session{down: d, badSince: time.Now(), id: rand.Uint64N(1 << 62)}
 	l.index()
-	l.transport = d.peer.sfu.port.New(channelLabel, l, d.log)
+	l.transport = d.peer.sfu.port.New(label, l, d.log)
 	return l
 }
 
@@ -319,6 +329,9 @@ func (l *session) sendReports(now time.Time) {
 
 // tellLayers tells the client which layers it gets where that has changed.
 func (l *session) tellLayers() {
+	if l.fixed {
+		return // there is no channel to tell it on
+	}
 	tracks := map[string]layerUpdate{}
 	for _, sub := range l.subs {
 		d := sub.down

@@ -110,8 +110,17 @@ func (t *Transport) handshake(ctx context.Context, f fingerprint, client bool) (
 	return conn, nil
 }
 
-// talk opens the data channel and serves it until the association ends.
+// talk opens the data channel and serves it until the association ends. Without a
+// channel it waits for the end of DTLS.
 func (t *Transport) talk(ctx context.Context, conn *dtls.Conn, client bool) error {
+	if t.label == "" {
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		defer stop()
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			return fmt.Errorf("dtls: %w", err)
+		}
+		return io.EOF
+	}
 	a, err := sctp.ClientContext(ctx, // both ends begin (RFC 8841, 9.3)
 		sctp.WithNetConn(conn),
 		sctp.WithLoggerFactory(PionLog(t.log)),

@@ -53,7 +53,7 @@ type Transport struct {
 	port    *Port
 	handler Handler
 	log     *slog.Logger
-	label   string // of the data channel
+	label   string // of the data channel; empty: there is none
 	pipe    *pipe
 
 	path   atomic.Pointer[path]   // in use, nil while there is none
@@ -101,7 +101,8 @@ func newGeneration() generation {
 	return generation{c, stun.NewShortTermIntegrity(c.Password)}
 }
 
-// New makes a transport for an offer with its credentials, and a data channel of that label. Close it.
+// New makes a transport for an offer, or an answer, with its credentials, and a data channel of that label, if there is
+// one. Close it.
 func (p *Port) New(label string, handler Handler, log *slog.Logger) *Transport {
 	t := &Transport{port: p, handler: handler, log: log, label: label, local: newGeneration(), found: make(chan struct{})}
 	t.pipe = newPipe(t)
