@@ -2,7 +2,10 @@
 // gallery viewers, one chatter. The server is the real binary in a process of its own; the
 // viewers are this process. It prints one line "name value unit" for each figure.
 //
-//	go run ./e2e/signalbench [-peers 5000] [-rate 50]
+// The crowd is told of single messages first, four in a second: each is a write of its own for
+// every socket. Then it chats as crowds do, and several messages go out in one write.
+//
+//	go run ./e2e/signalbench [-peers 5000] [-rate 50] [-chat 20,50]
 //
 // Needs a built bin/amphi, and as many open files as peers in both processes.
 package main
@@ -20,6 +23,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,15 +35,25 @@ import (
 func main() {
 	peers := flag.Int("peers", 5000, "viewers in the room")
 	rate := flag.Int("rate", 50, "joins in a second")
-	messages := flag.Int("messages", 200, "chat messages, ten in a second")
+	chat := flag.String("chat", "20,50", "chat messages in a second; the first is what cpu_per_delivery is measured at")
+	lasts := flag.Duration("lasts", 20*time.Second, "how long people chat at each rate")
 	flag.Parse()
-	if err := bench(*peers, *rate, *messages); err != nil {
+	var chats []int
+	for text := range strings.SplitSeq(*chat, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "signalbench: -chat %s: whole numbers above 0, please\n", *chat)
+			os.Exit(2)
+		}
+		chats = append(chats, n)
+	}
+	if err := bench(*peers, *rate, chats, *lasts); err != nil {
 		fmt.Fprintln(os.Stderr, "signalbench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(peers, rate, messages int) error {
+func bench(peers, rate int, chats []int, lasts time.Duration) error {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "amphi-bench")
 	if err != nil {
@@ -63,6 +77,7 @@ func bench(peers, rate, messages int) error {
 	before := testserver.Memory(server.PID())
 	cpuBefore := testserver.CPU(server.PID())
 	var crowd []*viewer
+	heard := new(delays)
 	var took []time.Duration
 	var mu sync.Mutex
 	var joins sync.WaitGroup
@@ -73,7 +88,7 @@ func bench(peers, rate, messages int) error {
 		joins.Go(func() {
 			token := keys.AuthToken(room.ID, "hls-viewer", fmt.Sprintf("user-%d", i))
 			start := time.Now()
-			v, err := join(address, fmt.Sprintf("viewer-%d", i), token)
+			v, err := join(address, fmt.Sprintf("viewer-%d", i), token, heard)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -101,35 +116,86 @@ func bench(peers, rate, messages int) error {
 	idle = testserver.CPU(server.PID()) - idle
 	fmt.Printf("signal.idle.cores %.4f cores\n", idle.Seconds()/10)
 
-	var chats0 uint64
-	for _, v := range crowd {
-		chats0 += v.chats.Load()
+	quiet := idle.Seconds() / 10
+	if err := talk(server.PID(), crowd, heard, ".single", 4, 40, quiet); err != nil {
+		return err
 	}
-	start, cpuStart, kernelStart := time.Now(), testserver.CPU(server.PID()), testserver.KernelTime(server.PID())
+	for i, n := range chats {
+		suffix := ""
+		if i > 0 {
+			suffix = fmt.Sprintf(".%d", n)
+		}
+		fmt.Printf("signal.chat%s %d messages/s\n", suffix, n)
+		if err := talk(server.PID(), crowd, heard, suffix, n, int(lasts.Seconds()*float64(n)), quiet); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// talk has the crowd say so many messages, at that rate, and prints what it costs the server besides
+// the quiet share of a core that it takes anyway.
+func talk(pid int, crowd []*viewer, heard *delays, suffix string, perSecond, messages int, quiet float64) error {
+	heard.clear()
+	want := uint64(messages) * uint64(len(crowd)-1)
+	start, cpu, kernel := time.Now(), testserver.CPU(pid), testserver.KernelTime(pid)
 	for i := range messages {
-		time.Sleep(time.Until(start.Add(time.Duration(i) * 100 * time.Millisecond)))
+		time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(perSecond))))
 		if err := crowd[i%len(crowd)].say(fmt.Sprintf("message %d of this evening, as long as people write", i)); err != nil {
 			return err
 		}
 	}
-	want := uint64(messages) * uint64(peers-1)
-	var got uint64
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		got = 0
-		for _, v := range crowd {
-			got += v.chats.Load()
-		}
-		if got -= chats0; got >= want {
-			break
+	for deadline := time.Now().Add(30 * time.Second); heard.count() < want && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	spent := testserver.CPU(pid) - cpu - time.Duration(quiet*float64(time.Since(start)))
+	kernel = testserver.KernelTime(pid) - kernel
+	got := heard.count()
+	fmt.Printf("signal.lost%s %d count\n", suffix, int64(want)-int64(got))
+	fmt.Printf("signal.chat_delay%s.p50 %d ms\n", suffix, heard.quantile(0.5))
+	fmt.Printf("signal.chat_delay%s.p99 %d ms\n", suffix, heard.quantile(0.99))
+	fmt.Printf("signal.cpu_per_delivery%s %.2f us\n", suffix, float64(spent.Microseconds())/float64(got))
+	fmt.Printf("signal.cpu_per_delivery%s.kernel %.2f us\n", suffix, float64(kernel.Microseconds())/float64(got))
+	return nil
+}
+
+// delays counts the messages that came, by how many milliseconds after they were said.
+type delays [4096]atomic.Uint64
+
+func (d *delays) add(ms int64) { d[min(max(ms, 0), int64(len(d)-1))].Add(1) }
+
+func (d *delays) clear() {
+	for i := range d {
+		d[i].Store(0)
+	}
+}
+
+func (d *delays) count() (n uint64) {
+	for i := range d {
+		n += d[i].Load()
+	}
+	return n
+}
+
+func (d *delays) quantile(q float64) int {
+	left := uint64(q * float64(d.count()))
+	for i := range d {
+		if n := d[i].Load(); n < left {
+			left -= n
+		} else {
+			return i
 		}
 	}
-	spent := testserver.CPU(server.PID()) - cpuStart - time.Duration(float64(idle)*time.Since(start).Seconds()/10)
-	kernel := testserver.KernelTime(server.PID()) - kernelStart
-	fmt.Printf("signal.deliveries %d count\n", got)
-	fmt.Printf("signal.lost %d count\n", int64(want)-int64(got))
-	fmt.Printf("signal.cpu_per_delivery %.2f us\n", float64(spent.Microseconds())/float64(got))
-	fmt.Printf("signal.cpu_per_delivery.kernel %.2f us\n", float64(kernel.Microseconds())/float64(got))
-	return nil
+	return len(d)
+}
+
+// saidAt finds the time in a frame of chat, in milliseconds.
+func saidAt(frame []byte) (ms int64) {
+	_, after, _ := bytes.Cut(frame, []byte(`"timestamp":`))
+	for len(after) > 0 && after[0] >= '0' && after[0] <= '9' {
+		ms, after = ms*10+int64(after[0]-'0'), after[1:]
+	}
+	return ms
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -138,11 +204,11 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // frame than is needed to count chat.
 type viewer struct {
 	conn   net.Conn
-	chats  atomic.Uint64
+	heard  *delays
 	joined chan error
 }
 
-func join(address, peer, token string) (*viewer, error) {
+func join(address, peer, token string, heard *delays) (*viewer, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
@@ -150,7 +216,7 @@ func join(address, peer, token string) (*viewer, error) {
 	query := url.Values{"peer": {peer}, "token": {token}, "user_agent_v2": {"bench"}}
 	fmt.Fprintf(conn, "GET /ws?%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", query.Encode(), address)
-	v := &viewer{conn: conn, joined: make(chan error, 1)}
+	v := &viewer{conn: conn, heard: heard, joined: make(chan error, 1)}
 	r := bufio.NewReaderSize(conn, 1024)
 	status, err := r.ReadString('\n')
 	if err != nil || !strings.Contains(status, "101") {
@@ -237,7 +303,7 @@ func (v *viewer) read(r *bufio.Reader) {
 				return
 			}
 		case bytes.Contains(body, []byte(`"on-broadcast"`)):
-			v.chats.Add(1)
+			v.heard.add(time.Now().UnixMilli() - saidAt(body))
 		case bytes.Contains(body, []byte(`"id":"1"`)):
 			if bytes.Contains(body, []byte(`"error"`)) {
 				tell(fmt.Errorf("join: %s", body))

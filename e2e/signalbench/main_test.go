@@ -53,10 +53,10 @@ func TestViewer(t *testing.T) {
 	}))
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
-	if _, err := join(address, "p", "bad"); err == nil || !strings.Contains(err.Error(), "401") {
+	if _, err := join(address, "p", "bad", new(delays)); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("refused: %v", err)
 	}
-	v, err := join(address, "p", "good")
+	v, err := join(address, "p", "good", new(delays))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +66,9 @@ func TestViewer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); v.chats.Load() < 6; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); v.heard.count() < 6; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d messages counted, 6 were sent", v.chats.Load())
+			t.Fatalf("%d messages counted, 6 were sent", v.heard.count())
 		}
 	}
 }

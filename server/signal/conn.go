@@ -39,6 +39,7 @@ type conn struct {
 	mu      sync.Mutex // guards all below
 	queue   [][]byte   // frames that wait
 	writing bool       // a goroutine is in write
+	inLine  bool       // waits for the pacer
 	closed  bool       // no more frames are taken
 	reason  string     // why, for the other side
 	writers sync.WaitGroup
@@ -55,7 +56,12 @@ func newConn(s *Server, ws *websocket.Conn) *conn {
 
 // Send implements room.Sink. A reader that is so slow that its queue is full is
 // dropped: it reconnects and is brought up to date at once.
-func (c *conn) Send(frame []byte) {
+func (c *conn) Send(frame []byte) { c.put(frame, false) }
+
+// reply is Send for what the client waits for.
+func (c *conn) reply(frame []byte) { c.put(frame, true) }
+
+func (c *conn) put(frame []byte, now bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -65,6 +71,20 @@ func (c *conn) Send(frame []byte) {
 		c.close("too slow")
 	default:
 		c.queue = append(c.queue, frame)
+		if now || !c.inLine && !c.writing && c.server.pacer.admit(c) {
+			c.wake()
+		} else if !c.writing {
+			c.inLine = true
+		}
+	}
+}
+
+// turn is called by the pacer.
+func (c *conn) turn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inLine = false
+	if len(c.queue) > 0 {
 		c.wake()
 	}
 }
@@ -146,6 +166,7 @@ func (c *conn) writeFrames(frames [][]byte, buf *[]byte) bool {
 		if _, err := c.ws.NetConn().Write(b); err != nil {
 			return false
 		}
+		c.server.stats.writes.Add(1)
 		b = b[:0]
 	}
 	if cap(b) <= 2*writeBatch {
@@ -228,15 +249,15 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 				c.Close("too many bad frames")
 				return false
 			}
-			c.Send(protocol.Notification(protocol.OnWarning, protocol.Errorf(protocol.CodeBadRequest, "%v", err)))
+			c.reply(protocol.Notification(protocol.OnWarning, protocol.Errorf(protocol.CodeBadRequest, "%v", err)))
 		case !pace.Allow():
 			c.server.stats.tooFast.Add(1)
 			refusal := protocol.Errorf(protocol.CodeTooMany, "too many frames, slow down")
 			switch {
 			case frame.ID != "":
-				c.Send(protocol.Failure(frame.ID, refusal))
+				c.reply(protocol.Failure(frame.ID, refusal))
 			case !tooFast: // once: notifications are not answered
-				c.Send(protocol.Notification(protocol.OnWarning, refusal))
+				c.reply(protocol.Notification(protocol.OnWarning, refusal))
 			}
 			tooFast = true
 		case frame.Method == protocol.MethodLeave:
@@ -269,11 +290,11 @@ func (c *conn) answer(ctx context.Context, peer *room.Peer, frame protocol.Frame
 			c.server.Log.Debug("a message was refused", "method", frame.Method, "peer", peer.ID, "err", err)
 		}
 		if frame.ID != "" {
-			c.Send(protocol.Failure(frame.ID, refusal))
+			c.reply(protocol.Failure(frame.ID, refusal))
 		}
 		return
 	}
 	if frame.ID != "" {
-		c.Send(protocol.Result(frame.ID, result))
+		c.reply(protocol.Result(frame.ID, result))
 	}
 }

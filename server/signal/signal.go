@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,7 @@ type Server struct {
 	PingEvery       time.Duration // RFC 6455 pings: the application's pause in hidden tabs
 	WriteTimeout    time.Duration // for one frame, and for the pong
 
+	pacer *pacer
 	stats counters
 	ctx   context.Context // ends all sockets
 	stop  context.CancelFunc
@@ -53,6 +55,7 @@ type Stats struct {
 	Sockets    int64
 	FramesIn   uint64
 	FramesOut  uint64
+	Writes     uint64 // that FramesOut took
 	BadFrames  uint64 // not of the protocol's shape
 	TooFast    uint64 // over the rate limit
 	SlowSocket uint64 // sockets dropped because their queue was full
@@ -60,9 +63,14 @@ type Stats struct {
 }
 
 type counters struct {
-	sockets                                                      atomic.Int64
-	framesIn, framesOut, badFrames, tooFast, slowSocket, refused atomic.Uint64
+	sockets                                                              atomic.Int64
+	framesIn, framesOut, writes, badFrames, tooFast, slowSocket, refused atomic.Uint64
 }
+
+// writesPerCore is how many writes in a second are made for each processor: a
+// seventh of its time. A crowd of 5,000 in talk then reads a message within
+// 200 ms on a machine of two.
+const writesPerCore = 12_500
 
 // New returns a server with default bounds. Close ends it.
 func New(auth func(ctx context.Context, token, peerID string) (Grant, error), rooms *room.Registry, log *slog.Logger) *Server {
@@ -71,7 +79,7 @@ func New(auth func(ctx context.Context, token, peerID string) (Grant, error), ro
 		Authenticate: auth, Rooms: rooms, Log: log,
 		QueueFrames: 512, FrameBytes: 512 << 10, FramesPerSecond: 50, FrameBurst: 300,
 		PingEvery: 20 * time.Second, WriteTimeout: 15 * time.Second,
-		ctx: ctx, stop: stop,
+		pacer: newPacer(writesPerCore * runtime.GOMAXPROCS(0)), ctx: ctx, stop: stop,
 	}
 }
 
@@ -79,7 +87,7 @@ func New(auth func(ctx context.Context, token, peerID string) (Grant, error), ro
 func (s *Server) Stats() Stats {
 	c := &s.stats
 	return Stats{
-		Sockets: c.sockets.Load(), FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(),
+		Sockets: c.sockets.Load(), FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), Writes: c.writes.Load(),
 		BadFrames: c.badFrames.Load(), TooFast: c.tooFast.Load(), SlowSocket: c.slowSocket.Load(), Refused: c.refused.Load(),
 	}
 }
@@ -89,6 +97,7 @@ func (s *Server) Stats() Stats {
 func (s *Server) Close() {
 	s.stop()
 	s.wg.Wait()
+	s.pacer.close()
 }
 
 const (
@@ -138,7 +147,7 @@ func (s *Server) serve(ws *websocket.Conn, id claim) {
 		if refusal.Code == protocol.CodeInternal {
 			s.Log.Error("could not admit a peer", "err", err)
 		}
-		c.Send(protocol.Notification(protocol.OnError, refusal))
+		c.reply(protocol.Notification(protocol.OnError, refusal))
 		c.Close(refusal.Message)
 		c.drain()
 		return
