@@ -123,7 +123,9 @@ func (s *SFU) settings() (webrtc.SettingEngine, error) {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = transport.PionLog(s.log)
 	e.SetICEUDPMux(s.port.Mux())
-	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	e.SetICETCPMux(s.port.TCPMux())
+	e.DisableActiveTCP(true) // the server connects to nobody
+	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.SetICETimeouts(s.timing.disconnected, s.timing.failed, s.timing.keepalive)
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond) // the default of 1 s makes one lost datagram a late join

@@ -61,7 +61,7 @@ var (
 
 // Config are the parameters of New.
 type Config struct {
-	// Port is the UDP port for all media; 0 chooses a free one.
+	// Port is the UDP and TCP port for all media; 0 chooses a free one.
 	Port int
 	// NodeIPs are the addresses announced to clients instead of those of the
 	// machine's interfaces: the public ones of a machine behind NAT.
@@ -154,7 +154,7 @@ func newSFU(cfg Config, tm timing) (*SFU, error) {
 	return s, nil
 }
 
-// Port is the UDP port in use.
+// Port is the UDP and TCP port in use.
 func (s *SFU) Port() int { return s.port.Number() }
 
 // Close closes all peers and the port and waits for what they ran, at most

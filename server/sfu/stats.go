@@ -28,6 +28,7 @@ type Stats struct {
 	DroppedLate       uint64 // RTP duplicated or too late to be of use
 	DroppedWrite      uint64 // RTP that could not be sent
 	DroppedGarbage    uint64 // datagrams at the port that belong to nobody, or do not prove to be whose they seem
+	RefusedStreams    uint64 // TCP connections beyond a limit
 	DroppedCandidates uint64 // remote ICE candidates over the limit or malformed
 	DroppedTap        uint64 // packets and frames that a Tap's owner was too slow for
 	DroppedEvents     uint64 // data channel notifications over the buffer's limit
@@ -74,6 +75,7 @@ func (s *SFU) Stats() Stats {
 		DroppedLate:        c.droppedLate.Load(),
 		DroppedWrite:       port.Unsent,
 		DroppedGarbage:     port.Garbage + port.Forged + port.Unsealed + port.Overflow,
+		RefusedStreams:     port.Refused,
 		DroppedCandidates:  c.droppedCandidates.Load(),
 		DroppedTap:         c.droppedTap.Load(),
 		DroppedEvents:      c.droppedEvents.Load(),

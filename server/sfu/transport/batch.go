@@ -151,7 +151,7 @@ func (t *Transport) SendRTCP(compound []byte) {
 	defer t.sending.Unlock()
 	sealed, err := c.out.EncryptRTCP(nil, compound, nil)
 	if err == nil {
-		_, err = w.at.WriteToUDPAddrPort(sealed, w.to)
+		err = w.at.writeTo(sealed, w.to)
 	}
 	if err != nil {
 		t.port.stats.unsent.Add(1)

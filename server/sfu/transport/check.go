@@ -65,7 +65,7 @@ func (s *socket) takeSTUN(b []byte, from netip.AddrPort, now time.Time) (ours bo
 func (s *socket) answer(m *stun.Message, to netip.AddrPort, kind stun.MessageType, attribute stun.Setter, key stun.MessageIntegrity) bool {
 	err := s.reply.Build(kind, stun.NewTransactionIDSetter(m.TransactionID), attribute, key, stun.Fingerprint)
 	if err == nil {
-		_, err = s.WriteToUDPAddrPort(s.reply.Raw, to)
+		err = s.writeTo(s.reply.Raw, to)
 	}
 	return err == nil
 }
@@ -78,7 +78,7 @@ func (p path) ask(id [stun.TransactionIDSize]byte, username string, key stun.Mes
 		stun.RawAttribute{Type: stun.AttrICEControlled, Length: 8, Value: id[:8]}, // a tie-breaker: there is never a tie
 		stun.RawAttribute{Type: stun.AttrPriority, Length: 4, Value: priority}, key, stun.Fingerprint)
 	if err == nil {
-		_, _ = p.at.WriteToUDPAddrPort(m.Raw, p.to) // asked again if it gets lost
+		_ = p.at.writeTo(m.Raw, p.to) // asked again if it gets lost
 	}
 }
 

@@ -60,7 +60,7 @@ func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
 // WriteTo is part of net.PacketConn. Without a path the datagram is lost, as it is without a network.
 func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if way := p.t.path.Load(); way != nil {
-		if _, err := way.at.WriteToUDPAddrPort(b, way.to); err != nil {
+		if err := way.at.writeTo(b, way.to); err != nil {
 			p.t.port.stats.unsent.Add(1)
 		}
 	}

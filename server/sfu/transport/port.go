@@ -38,14 +38,15 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Port is the one UDP port of all connections, on one socket per address of the machine, so that answers
-// leave from the address that was asked.
+// Port is the one port of all connections, on one UDP socket per address of the machine, so that answers
+// leave from the address that was asked. The TCP port of the same number takes those who have no UDP.
 type Port struct {
 	cfg     Config
 	number  int
 	addrs   []address
 	sockets []*socket
 	mux     *ice.MultiUDPMuxDefault
+	streams *streams
 	stats   counters
 	done    chan struct{} // closed by Close
 	watched sync.WaitGroup
@@ -163,10 +164,10 @@ func Open(cfg Config) (*Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	conns, err := listen(addrs, cfg.Number)
+	conns, listeners, err := listen(addrs, cfg.Number)
 	for try := 0; cfg.Number == 0 && errors.Is(err, syscall.EADDRINUSE) && try < 20; try++ {
-		// The port that was free on the first address is taken on another.
-		conns, err = listen(addrs, 0)
+		// The port that was free on the first address is taken on another, or for TCP.
+		conns, listeners, err = listen(addrs, 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("media port: %w", err)
@@ -189,31 +190,41 @@ func Open(cfg Config) (*Port, error) {
 		}))
 	}
 	p.mux = ice.NewMultiUDPMuxDefault(muxes...)
+	p.streams = newStreams(p, listeners)
 	p.watched.Go(p.watch)
 	return p, nil
 }
 
 // listen opens one port on all addresses.
-func listen(addrs []address, number int) (conns []*net.UDPConn, err error) {
+func listen(addrs []address, number int) (conns []*net.UDPConn, listeners []*net.TCPListener, err error) {
 	for _, a := range addrs {
-		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a.local, uint16(number))))
-		if err != nil {
-			for _, c := range conns {
-				_ = c.Close()
-			}
-			return nil, err
+		var c *net.UDPConn
+		if c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a.local, uint16(number)))); err != nil {
+			break
 		}
 		conns = append(conns, c)
 		number = c.LocalAddr().(*net.UDPAddr).Port
 	}
-	return conns, nil
+	if err == nil {
+		listeners, err = listenTCP(conns)
+	}
+	if err != nil {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		return nil, nil, err
+	}
+	return conns, listeners, nil
 }
 
-// Number is the UDP port in use.
+// Number is that of the UDP and the TCP port in use.
 func (p *Port) Number() int { return p.number }
 
 // Mux serves the connections of pion's that share the port.
 func (p *Port) Mux() ice.UDPMux { return p.mux }
+
+// TCPMux serves those of them that clients reach by TCP.
+func (p *Port) TCPMux() ice.TCPMux { return p.streams }
 
 // Address is one that the port listens on.
 type Address struct {
@@ -236,6 +247,11 @@ func (p *Port) Candidates() (all []string) {
 		priority := uint32(126)<<24 | uint32(65535-i)<<8 | 255
 		all = append(all, fmt.Sprintf("%d 1 udp %d %v %d typ host", i+1, priority, a.announce, p.number))
 	}
+	for i, a := range p.addrs {
+		// RFC 6544, 4.2: less preferred than UDP by its type, and passive among those.
+		priority := uint32(90)<<24 | uint32(4<<13|8191-i)<<8 | 255
+		all = append(all, fmt.Sprintf("%d 1 tcp %d %v %d typ host tcptype passive", len(p.addrs)+i+1, priority, a.announce, p.number))
+	}
 	return all
 }
 
@@ -252,7 +268,7 @@ func (p *Port) Close() error {
 	}
 	close(p.done)
 	p.watched.Wait()
-	return p.mux.Close()
+	return errors.Join(p.streams.Close(), p.mux.Close())
 }
 
 // watch looks after the life of all transports: silence makes no event of its own.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -9,9 +10,11 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// socket is one of the port's. pion's mux reads it, and gets what is none of ours.
+// socket is one of the port's. pion's mux reads it, and gets what is none of ours. Or it is one end of a stream, which
+// the streams read.
 type socket struct {
 	*net.UDPConn
+	stream *stream // instead of UDP
 	port   *Port
 	single atomic.Bool // the kernel or the device does not take several packets at once
 
@@ -36,6 +39,20 @@ func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 func (s *socket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	return s.WriteToUDPAddrPort(b, to)
 }
+
+// writeTo sends a datagram.
+func (s *socket) writeTo(b []byte, to netip.AddrPort) error {
+	if s.stream != nil {
+		if s.stream.put(b, len(b)) > 0 {
+			return errBehind
+		}
+		return nil
+	}
+	_, err := s.WriteToUDPAddrPort(b, to)
+	return err
+}
+
+var errBehind = errors.New("transport: the client takes too little")
 
 // take handles a datagram if it is one of ours, and reports whether it is (RFC 7983, 7). Whatever it
 // holds, it is used up when take returns.
@@ -68,6 +85,11 @@ func (s *socket) take(b []byte, from netip.AddrPort, now time.Time) (ours bool) 
 // their sizes allow: in one they must be equal, but for the last, which may be smaller (UDP GSO, udp(7)).
 // The system call is most of what a forwarded packet costs. It returns how many were not sent.
 func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, control segmentSize) (failed int) {
+	if s.stream != nil {
+		failed = s.stream.put(packets, ends...)
+		s.port.stats.unsent.Add(uint64(failed))
+		return failed
+	}
 	start := 0
 	for i := 0; i < len(ends); {
 		size := ends[i] - start

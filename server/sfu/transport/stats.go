@@ -9,11 +9,12 @@ type Stats struct {
 	Unsealed  uint64 // SRTCP that does not decrypt, is malformed, or came before
 	Overflow  uint64 // DTLS datagrams that came faster than they were read
 	Unsent    uint64 // packets that the kernel did not take
+	Refused   uint64 // TCP connections beyond a limit
 	Unmatched uint64 // DTLS handshakes that failed, with a wrong certificate for one
 }
 
 type counters struct {
-	garbage, forged, unsealed, overflow, unsent, unmatched atomic.Uint64
+	garbage, forged, unsealed, overflow, unsent, refused, unmatched atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -21,6 +22,6 @@ func (p *Port) Stats() Stats {
 	c := &p.stats
 	return Stats{
 		Garbage: c.garbage.Load(), Forged: c.forged.Load(), Unsealed: c.unsealed.Load(),
-		Overflow: c.overflow.Load(), Unsent: c.unsent.Load(), Unmatched: c.unmatched.Load(),
+		Overflow: c.overflow.Load(), Unsent: c.unsent.Load(), Refused: c.refused.Load(), Unmatched: c.unmatched.Load(),
 	}
 }
