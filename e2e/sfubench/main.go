@@ -3,7 +3,7 @@
 // processor; publisher and viewers are this process, on another. It prints one line
 // "name value unit" for each figure.
 //
-//	go run ./e2e/sfubench [-viewers 50,100,200,400]
+//	go run ./e2e/sfubench [-viewers 50,100,200,400] [-joins 30] [-server bin/amphi]
 //
 // Viewers join as the Go client does. What comes then is counted at their sockets by the clear part
 // of its header and thrown away, so that they cost less than the server. Nothing is asked for again.
@@ -35,14 +35,15 @@ const (
 func main() {
 	viewers := flag.String("viewers", "50,100,200,400", "how many viewers to measure with, growing")
 	joins := flag.Int("joins", 30, "joins to measure, with ten viewers there")
+	binary := flag.String("server", "", "the server's program, to compare two; bin/amphi if empty")
 	flag.Parse()
-	if err := run(*viewers, *joins); err != nil {
+	if err := run(*viewers, *joins, *binary); err != nil {
 		fmt.Fprintln(os.Stderr, "sfubench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(list string, joins int) error {
+func run(list string, joins int, binary string) error {
 	var counts []int
 	for _, s := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(s)
@@ -60,7 +61,7 @@ func run(list string, joins int) error {
 	if err := pin(0); err != nil {
 		return err
 	}
-	server, err := testserver.Start(context.Background(), testserver.Config{DataDir: dir, Args: []string{"--log-level", "warn"}})
+	server, err := testserver.Start(context.Background(), testserver.Config{Binary: binary, DataDir: dir, Args: []string{"--log-level", "warn", "--node-ip", "127.0.0.1"}})
 	if err != nil {
 		return err
 	}

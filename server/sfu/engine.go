@@ -131,6 +131,10 @@ func (s *SFU) settings() (webrtc.SettingEngine, error) {
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond) // the default of 1 s makes one lost datagram a late join
 	e.SetReceiveMTU(packetSize)
 	e.SetSCTPMaxMessageSize(4 * maxMessage)
+	// Nobody reads the clients' channels, so nobody has to wait at them with a buffer: each would take
+	// 64 KiB. What a client sends in spite of that is as much as its window lets it.
+	e.DetachDataChannels()
+	e.SetSCTPMaxReceiveBufferSize(64 << 10)
 	// Tracks are matched by media section, so nothing has to wait for the
 	// first packet, and a first packet of a wrong codec spoils nothing.
 	e.SetFireOnTrackBeforeFirstRTP(true)

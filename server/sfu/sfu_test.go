@@ -376,6 +376,9 @@ func TestLevel(t *testing.T) {
 		t.Error("subscribers get no levels")
 	}
 	in.mu.Unlock()
+	if n := o.plis.Load(); n > 0 {
+		t.Errorf("%d key frames of sound were asked for", n)
+	}
 	o.pause.Store(true)
 	eventually(t, "silence", func() bool { level, _ := track.Level(); return level == 127 })
 }

@@ -236,8 +236,11 @@ func (src *source) capture(ts uint32, arrival time.Time) time.Time {
 }
 
 // requestKeyFrame asks the publisher for a key frame, now or as soon as the
-// throttle allows.
+// throttle allows. For audio it does nothing.
 func (src *source) requestKeyFrame() {
+	if src.track.Load().info.Kind != Video {
+		return
+	}
 	src.pli.request(src.track.Load().sfu.cfg.KeyFrameInterval, func() {
 		src.track.Load().sfu.stats.plisOut.Add(1)
 		src.tally.plis.Add(1)
