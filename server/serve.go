@@ -315,7 +315,7 @@ func assets(files *static.Files) func(string) (string, string) {
 
 // greet says where to go.
 func greet(out io.Writer, publicURL string, rtcPort int, seeded store.Seeded, built bool) {
-	fmt.Fprintf(out, "\n  Amphi is on %s (media: UDP port %d)\n\n", publicURL, rtcPort)
+	fmt.Fprintf(out, "\n  Amphi is on %s (media: port %d, UDP and TCP)\n\n", publicURL, rtcPort)
 	for _, code := range seeded.Codes {
 		fmt.Fprintf(out, "  %-16s %s/meeting/%s\n", code.Role, publicURL, code.Code)
 	}

@@ -67,6 +67,7 @@ func TestBlocked(t *testing.T) {
 		block func(Packet) bool
 	}{
 		{"no_udp", NoUDP},
+		{"only_media_tcp", only(nil, []uint16{mediaPort})},
 		{"only_turn_udp", only([]uint16{turnPort}, nil)},
 		{"only_turn_tcp", only(nil, []uint16{turnPort})},
 		{"only_turn_tls", only(nil, []uint16{turnsPort})},
@@ -77,8 +78,8 @@ func TestBlocked(t *testing.T) {
 		return []string{"--turn-enabled", "--turn-port", strconv.Itoa(turnPort), "--turn-tls-port", strconv.Itoa(turnsPort),
 			"--turn-host", host.IPv4().String(), "--turn-certificate", certificate}
 	})
-	l.environment = []string{"SSL_CERT_FILE=" + certificate}
-	// Ann publishes from the worst of these networks; everybody sees her.
+	l.environment, l.tcp = []string{"SSL_CERT_FILE=" + certificate}, true
+	// Ann publishes from the worst of these networks, Bob where TCP to the media port is all there is.
 	behind := func(name string, block func(Packet) bool) *Host {
 		host := newHost(t, l.net, name)
 		host.Set(Link{Block: block}, Link{Block: block})
@@ -89,6 +90,11 @@ func TestBlocked(t *testing.T) {
 	ann := l.enterFrom(behind("ann", ways[len(ways)-1].block), room, broadcaster)
 	ann.isIn()
 	figure(t, "blocked.publish_over_tls.join", millis(time.Since(begin)), "ms")
+	over := l.room("over-tcp")
+	begin = time.Now()
+	l.enterFrom(behind("bob", ways[1].block), over, broadcaster)
+	vic := l.enter(over, viewer, "vic")
+	figure(t, "blocked.publish_over_tcp.first_picture", millis(vic.watches(begin)), "ms")
 	viewers := map[string]*person{}
 	for _, way := range ways {
 		viewers[way.name] = l.enterFrom(behind(way.name, way.block), room, viewer)

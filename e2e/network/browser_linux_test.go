@@ -112,7 +112,8 @@ func TestBrowser(t *testing.T) {
 	good, bad := newHost(t, l.net, "good"), newHost(t, l.net, "bad")
 	theirs := l.browserOn(good)
 	l.surf(theirs, room, broadcaster, "Ann")
-	cleo, val := l.surf(theirs, room, viewer, "Cleo"), l.surf(l.browserOn(bad), room, viewer, "Val")
+	hers := l.browserOn(bad)
+	cleo, val := l.surf(theirs, room, viewer, "Cleo"), l.surf(hers, room, viewer, "Val")
 	joined := time.Now()
 	cleo.look("Ann")
 	val.look("Ann")
@@ -166,4 +167,11 @@ func TestBrowser(t *testing.T) {
 	}
 	const onTheWay = 500 * time.Millisecond
 	figure(t, "browser.move.recovery", millis(val.watches(moved.Add(onTheWay))+onTheWay), "ms")
+
+	val.Close()
+	bad.Set(Link{Block: NoUDP}, Link{Block: NoUDP})
+	joined = time.Now()
+	tia := l.surf(hers, room, viewer, "Tia")
+	tia.look("Ann")
+	figure(t, "browser.no_udp.first_picture", millis(tia.watches(joined)), "ms")
 }

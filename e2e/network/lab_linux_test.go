@@ -38,6 +38,7 @@ type lab struct {
 	server *testserver.Server
 	// environment is added to that of the Go clients.
 	environment []string
+	tcp         bool // they connect to TCP candidates, too
 }
 
 // newLab runs a server until the test ends. args, if not nil, are flags for a server on that host.
@@ -100,7 +101,7 @@ func (l *lab) enter(room *testserver.Room, role, name string) *person {
 func (l *lab) enterFrom(host *Host, room *testserver.Room, role string) *person {
 	l.t.Helper()
 	todo, err := json.Marshal(task{
-		URL: l.server.URL, Token: l.server.Keys().AuthToken(room.ID, role, host.Name), Name: host.Name, Publish: role == broadcaster,
+		URL: l.server.URL, Token: l.server.Keys().AuthToken(room.ID, role, host.Name), Name: host.Name, Publish: role == broadcaster, TCP: l.tcp,
 	})
 	if err != nil {
 		l.t.Fatal(err)

@@ -33,6 +33,7 @@ const taskVariable = "AMPHI_NETWORK_PERSON"
 type task struct {
 	URL, Token, Name string
 	Publish          bool
+	TCP              bool // connect to TCP candidates, too, as browsers do
 }
 
 // event is what happens to a person. Times are microseconds of the epoch: all processes have one clock.
@@ -71,7 +72,14 @@ func bePerson(text string) error {
 		}
 	}()
 	config := client.Config{
-		Engine: &rtc.Engine{Settings: func(e *webrtc.SettingEngine) { e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled) }},
+		Engine: &rtc.Engine{Settings: func(e *webrtc.SettingEngine) {
+			e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+			types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
+			if todo.TCP {
+				types = append(types, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
+			}
+			e.SetNetworkTypes(types)
+		}},
 		Sink: client.Sink{Patch: func(client.Patch) {}, Notification: func(n client.Notification) {
 			switch n.Type {
 			case client.NotifyReconnecting, client.NotifyReconnected, client.NotifyError:

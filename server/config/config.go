@@ -57,7 +57,7 @@ type HTTP struct {
 
 // RTC is about the media sockets.
 type RTC struct {
-	Port       int          // UDP; 0 takes a free one
+	Port       int          // UDP and TCP; 0 takes a free one
 	NodeIPs    []netip.Addr // announced to clients instead of the interfaces' own addresses
 	Loopback   bool         // announce 127.0.0.1 too
 	ICEServers []ICEServer

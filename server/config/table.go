@@ -44,7 +44,7 @@ func (c *Config) table() []setting {
 		{key: "http.metrics_from", help: "networks that may read /metrics", val: prefixes(&c.HTTP.MetricsFrom)},
 		{key: "http.embed_from", help: "origins whose pages may embed the meeting pages", val: texts(&c.HTTP.EmbedFrom)},
 
-		{key: "rtc.port", help: "UDP port for all media; 0 takes a free one", val: (*intValue)(&c.RTC.Port)},
+		{key: "rtc.port", help: "UDP and TCP port for all media; 0 takes a free one", val: (*intValue)(&c.RTC.Port)},
 		{key: "rtc.node_ip", flag: "node-ip", help: "addresses announced to clients, when they are not the machine's own", val: addrs(&c.RTC.NodeIPs)},
 		{key: "rtc.loopback", help: "announce 127.0.0.1 too, for clients on this machine", val: (*boolValue)(&c.RTC.Loopback)},
 		{key: "rtc.ice_servers", help: "STUN and TURN servers for the clients, as in the file: [{urls: [...]}]", val: (*iceValue)(&c.RTC.ICEServers)},
