@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"amphi/server/sfu/transport"
 )
 
 // Figures are what is counted of a peer's media, for people who look for what is
@@ -17,6 +19,7 @@ type Figures struct {
 	Publish       webrtc.PeerConnectionState
 	Subscribe     webrtc.PeerConnectionState
 	Up, Down      Path
+	Line          transport.Line        // of the subscribe connection
 	Tracks        []TrackFigures        // published, by id
 	Subscriptions []SubscriptionFigures // by track id
 }
@@ -137,6 +140,7 @@ func (p *Peer) Figures() Figures {
 	slices.SortFunc(f.Tracks, func(a, b TrackFigures) int { return strings.Compare(a.ID, b.ID) })
 	if down != nil {
 		if l := down.current.Load(); l != nil {
+			f.Line = l.transport.Line()
 			for _, d := range *l.tracks.Load() {
 				f.Subscriptions = append(f.Subscriptions, r.subscription(d))
 			}

@@ -42,7 +42,8 @@ func TestFigures(t *testing.T) {
 		f := b.peer.Figures()
 		return f.Subscribe == webrtc.PeerConnectionStateConnected && len(f.Tracks) == 0 && len(f.Subscriptions) == 2 &&
 			f.Subscriptions[0].TrackID == "audio" && f.Subscriptions[0].Packets > 50 && f.Subscriptions[0].Rates.Bits > 0 &&
-			f.Subscriptions[1].Wanted && f.Subscriptions[1].Layer == 0
+			f.Subscriptions[1].Wanted && f.Subscriptions[1].Layer == 0 &&
+			f.Line.Arrived > 50 && f.Line.Rate > 10_000 // by the client's transport-wide feedback
 	})
 	b.subscribe()
 	eventually(t, "a subscription that ended is gone", func() bool { return len(b.peer.Figures().Subscriptions) == 0 })

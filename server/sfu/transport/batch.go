@@ -1,6 +1,9 @@
 package transport
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 const (
 	// maxSegments and maxBatch bound what one call sends to one address. More gains nothing.
@@ -34,6 +37,7 @@ type Batch struct {
 	control segmentSize
 	nonce   [12]byte
 	failed  int
+	now     time.Time
 }
 
 // Begin begins with a transport. It reports false if that has no way to its client yet. What it sends is
@@ -49,7 +53,7 @@ func (b *Batch) Begin(t *Transport) bool {
 		b.control = newSegmentSize()
 	}
 	t.sending.Lock()
-	b.t, b.crypto, b.failed = t, c, 0
+	b.t, b.crypto, b.failed, b.now = t, c, 0, time.Now()
 	return true
 }
 
@@ -62,7 +66,7 @@ func (b *Batch) Add(h *Header, head, payload []byte) bool {
 		return false
 	}
 	p := b.buf[start : start+size : start+size+tagSize]
-	n := b.t.marshal(h, p)
+	n := b.t.marshal(h, p, b.now)
 	copy(p[n+copy(p[n:], head):], payload)
 	sealed, err := b.crypto.seal(p, n, h.SSRC, h.Index, &b.nonce)
 	if err != nil {
@@ -110,8 +114,9 @@ func (h *Header) extensions() int {
 	return 4 + (n+3)&^3
 }
 
-// marshal writes the header to b and returns its size. Each packet gets the next transport-wide number.
-func (t *Transport) marshal(h *Header, b []byte) (n int) {
+// marshal writes the header to b, where the payload is to follow, and returns its size. Each packet gets
+// the next transport-wide number.
+func (t *Transport) marshal(h *Header, b []byte, now time.Time) (n int) {
 	b[0], b[1] = 2<<6, h.PayloadType
 	if h.Marker {
 		b[1] |= 0x80
@@ -129,6 +134,10 @@ func (t *Transport) marshal(h *Header, b []byte) (n int) {
 	e := b[16 : 12+size]
 	if h.TWCC != 0 {
 		t.twcc++
+		if t.history == nil {
+			t.history = new(history)
+		}
+		t.history.note(t.twcc, len(b), now)
 		e[0] = h.TWCC<<4 | 1 // length minus one
 		binary.BigEndian.PutUint16(e[1:], t.twcc)
 		e = e[3:]

@@ -64,7 +64,8 @@ type Transport struct {
 	// sending is held by whoever writes packets, for the time of a frame. Nothing that waits is done
 	// under it.
 	sending sync.Mutex
-	twcc    uint16 // the last transport-wide sequence number
+	twcc    uint16   // the last transport-wide sequence number
+	history *history // nil until one was given
 
 	channel atomic.Pointer[channel] // nil until it is open
 
@@ -364,6 +365,7 @@ func (t *Transport) takeRTCP(b []byte, w path, now time.Time) {
 	}
 	w.at.plain = plain
 	t.hear(w, now)
+	t.takeFeedback(plain, now)
 	t.handler.RTCP(plain)
 }
 
