@@ -119,7 +119,7 @@ func (a *API) Register(mux *http.ServeMux) {
 }
 
 // prefixes are the paths below which everything is the API's.
-var prefixes = []string{"/v2/", "/api/v2/", "/islb/", "/policy/v1/", "/hmsapi/", "/init", "/init/", "/whip", "/whip/", "/healthz", "/readyz", "/metrics"}
+var prefixes = []string{"/v2/", "/api/v2/", "/islb/", "/policy/v1/", "/hmsapi/", "/init", "/init/", "/whip", "/whip/", "/whep", "/whep/", "/healthz", "/readyz", "/metrics"}
 
 // Drain makes /readyz fail, so that load balancers send nobody new.
 func (a *API) Drain() { a.draining.Store(true) }

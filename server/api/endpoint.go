@@ -13,7 +13,7 @@ const (
 	byServer access = iota
 	// byClient: web pages of any origin (CORS). The handler checks the auth token if it wants one.
 	byClient
-	// byEncoder: programs and web pages that publish over HTTP (CORS). The handler checks the token or room code.
+	// byEncoder: programs and web pages that publish or play over HTTP (CORS). The handler checks the token or room code.
 	byEncoder
 	// byProbe: the operator's tools. No token, no rate limit.
 	byProbe

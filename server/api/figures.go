@@ -28,7 +28,7 @@ type peerMediaObject struct {
 	Role           string               `json:"role"`
 	JoinedAt       time.Time            `json:"joined_at"`
 	Agent          string               `json:"agent"`
-	Encoder        bool                 `json:"encoder"`         // it publishes over WHIP
+	Via            string               `json:"via"`             // WHIP or WHEP; empty: the client protocol
 	Quality        int                  `json:"quality"`         // of the line: 1 to 5, 0 without a connection, -1 unknown
 	PublishState   string               `json:"publish_state"`   // of the connection, as in WebRTC
 	SubscribeState string               `json:"subscribe_state"` // likewise
@@ -156,7 +156,7 @@ func (a *API) getMedia(r *http.Request, workspaceID string, _ nothing) (mediaObj
 func showMedia(p room.AttendeeMedia, publishers map[string]string) peerMediaObject {
 	f := p.Figures
 	o := peerMediaObject{
-		ID: p.PeerID, Name: p.Name, UserID: p.UserID, Role: p.Role, JoinedAt: p.Joined.UTC(), Agent: p.Agent, Encoder: p.Silent, Quality: p.Quality,
+		ID: p.PeerID, Name: p.Name, UserID: p.UserID, Role: p.Role, JoinedAt: p.Joined.UTC(), Agent: p.Agent, Via: p.Via, Quality: p.Quality,
 		PublishState: stateName(f.Publish), SubscribeState: stateName(f.Subscribe), Uplink: showPath(f.Up), Downlink: showPath(f.Down),
 		Tracks: []trackMediaObject{}, Subscriptions: []subscriptionObject{},
 	}

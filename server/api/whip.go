@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"slices"
 
 	"amphi/server/auth"
 	"amphi/server/store"
@@ -12,27 +13,33 @@ import (
 )
 
 func (a *API) whipEndpoints() []endpoint {
-	const summary = "Publish from an encoder (WHIP, RFC 9725): an offer for an answer. The bearer is an auth token or a room code; query: name"
-	publish := func(w http.ResponseWriter, r *http.Request) error {
-		g, err := a.streamer(r)
-		if err != nil {
-			return err
+	endpoints := func(prefix, summary string, open func(w http.ResponseWriter, r *http.Request, g whip.Grant) error) []endpoint {
+		summary += ": an offer for an answer. The bearer is an auth token or a room code; query: name"
+		admitted := func(w http.ResponseWriter, r *http.Request) error {
+			g, err := a.streamer(r)
+			if err != nil {
+				return err
+			}
+			return open(w, r, g)
 		}
-		return a.WHIP.Publish(w, r, g)
+		return []endpoint{
+			streaming("POST", prefix, summary, whip.TypeSDP, whip.TypeSDP, admitted).answering(http.StatusCreated),
+			streaming("POST", prefix+"/{room}", summary+". The room is its id, or a room code, which needs no bearer", whip.TypeSDP, whip.TypeSDP, admitted).answering(http.StatusCreated),
+			streaming("PATCH", prefix+"/{room}/{session}", "Add ICE candidates, or restart ICE (RFC 8840)", whip.TypeFragment, whip.TypeFragment, func(w http.ResponseWriter, r *http.Request) error {
+				return a.WHIP.Patch(w, r, r.PathValue("session"), digest(r))
+			}),
+			streaming("DELETE", prefix+"/{room}/{session}", "End the session", "", "", func(w http.ResponseWriter, r *http.Request) error {
+				return a.WHIP.Delete(w, r.PathValue("session"), digest(r))
+			}).answering(http.StatusOK),
+		}
 	}
-	return described("Encoders",
-		streaming("POST", "/whip", summary, whip.TypeSDP, whip.TypeSDP, publish).answering(http.StatusCreated),
-		streaming("POST", "/whip/{room}", summary+". The room is its id, or a room code, which needs no bearer", whip.TypeSDP, whip.TypeSDP, publish).answering(http.StatusCreated),
-		streaming("PATCH", "/whip/{room}/{session}", "Add ICE candidates, or restart ICE (RFC 8840)", whip.TypeFragment, whip.TypeFragment, func(w http.ResponseWriter, r *http.Request) error {
-			return a.WHIP.Patch(w, r, r.PathValue("session"), digest(r))
-		}),
-		streaming("DELETE", "/whip/{room}/{session}", "Stop publishing", "", "", func(w http.ResponseWriter, r *http.Request) error {
-			return a.WHIP.Delete(w, r.PathValue("session"), digest(r))
-		}).answering(http.StatusOK),
-	)
+	return described("Encoders and players", slices.Concat(
+		endpoints("/whip", "Publish from an encoder (WHIP, RFC 9725)", a.WHIP.Publish),
+		endpoints("/whep", "Watch with a player (WHEP): one picture and one sound, of who is in front", a.WHIP.Play),
+	)...)
 }
 
-// streaming makes an endpoint for encoders. It writes its good answers itself; takes and gives are the media types of
+// streaming makes an endpoint for encoders and players. It writes its good answers itself; takes and gives are the media types of
 // the bodies.
 func streaming(method, path, summary, takes, gives string, h func(w http.ResponseWriter, r *http.Request) error) endpoint {
 	e := makeEndpoint(method, path, summary, func(w http.ResponseWriter, r *http.Request, _ caller, _ unread) (written, error) {

@@ -35,6 +35,10 @@ func TestWHIPDoors(t *testing.T) {
 		{room, code, 400, inside},
 		{"/whip/" + code, "", 400, inside},
 		{"/whip/" + strings.ToUpper(code), "", 400, inside},
+		{"/whep", token, 400, inside},
+		{"/whep/" + code, "", 400, inside},
+		{"/whep/" + other, token, 403, "the token is for another room"},
+		{"/whep", "", 401, "token is missing"},
 		{"/whip", "", 401, "token is missing"},
 		{room, "", 401, "token is missing"},
 		{room, "x", 401, "token is malformed"},
@@ -72,7 +76,7 @@ func TestWHIPDoors(t *testing.T) {
 // TestWHIPFromPages: what browsers ask before, and may read after.
 func TestWHIPFromPages(t *testing.T) {
 	b := newBench(t, nil)
-	for path, methods := range map[string]string{"/whip": "POST, OPTIONS", "/whip/room": "POST, OPTIONS", "/whip/room/session": "DELETE, PATCH, OPTIONS"} {
+	for path, methods := range map[string]string{"/whip": "POST, OPTIONS", "/whip/room": "POST, OPTIONS", "/whip/room/session": "DELETE, PATCH, OPTIONS", "/whep": "POST, OPTIONS", "/whep/room/session": "DELETE, PATCH, OPTIONS"} {
 		resp, _ := b.call("OPTIONS", path, "", "", "Origin", "https://studio.example", "Access-Control-Request-Method", "POST")
 		h := resp.Header
 		if resp.StatusCode != 204 || h.Get("Access-Control-Allow-Methods") != methods || h.Get("Access-Control-Allow-Headers") != "authorization, content-type, if-match" ||

@@ -10,7 +10,7 @@ import (
 type AttendeeMedia struct {
 	Attendee
 	Agent   string // what the client says of its software
-	Silent  bool   // it came over WHIP
+	Via     string // WHIP or WHEP; empty: the client protocol
 	Quality int    // of the line, as clients are told: 1 to 5, 0 without a connection, -1 unknown
 	Figures sfu.Figures
 }
@@ -25,7 +25,7 @@ func (r *Room) Media(ctx context.Context) ([]AttendeeMedia, error) {
 			if p.hidden {
 				continue
 			}
-			list = append(list, AttendeeMedia{Attendee: p.attendee(), Agent: p.agent, Silent: p.silent, Quality: p.quality().Score})
+			list = append(list, AttendeeMedia{Attendee: p.attendee(), Agent: p.agent, Via: p.via(), Quality: p.quality().Score})
 			media = append(media, p.media.Load())
 		}
 		return nil
@@ -37,4 +37,15 @@ func (r *Room) Media(ctx context.Context) ([]AttendeeMedia, error) {
 		}
 	}
 	return list, err
+}
+
+// via is the protocol that a silent peer came by.
+func (p *Peer) via() string {
+	switch {
+	case p.plays:
+		return "WHEP"
+	case p.silent:
+		return "WHIP"
+	}
+	return ""
 }

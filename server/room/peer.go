@@ -58,6 +58,7 @@ type Peer struct {
 	tokenHash    [32]byte
 	agent        string
 	silent       bool // see silent.go; never changes
+	plays        bool // a silent one that receives
 	phase        phase
 	role         *policy.Role
 	groups       []string // never nil
@@ -230,11 +231,21 @@ func (r *Room) await(p *Peer, hide time.Duration) {
 // Join makes the peer visible to the others. The result holds the answer to the
 // publish connection's first offer for roles with WebRTC (§3.6.1).
 func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResult, error) {
-	return p.join(ctx, req, nil)
+	var negotiate negotiation
+	if req.Offer != nil {
+		negotiate = func(ctx context.Context, m *connections) (string, error) {
+			return m.publishAll(ctx, req.Offer.SDP, nil)
+		}
+	}
+	return p.join(ctx, req, nil, negotiate)
 }
 
-// join is Join with the tracks that a silent client's offer brings along.
-func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]protocol.Track) (protocol.AnswerResult, error) {
+// negotiation answers the offer that somebody joins with.
+type negotiation func(ctx context.Context, m *connections) (answer string, err error)
+
+// join is Join with the tracks that a silent client's offer brings along. Without
+// an offer negotiate is nil.
+func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]protocol.Track, negotiate negotiation) (protocol.AnswerResult, error) {
 	r := p.room
 	var result protocol.AnswerResult
 	var media *connections
@@ -261,7 +272,7 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 		}
 		p.phase = joining
 		result.SFUNodeID = p.node
-		if req.Offer != nil {
+		if negotiate != nil {
 			media = p.openMedia()
 		}
 		return nil
@@ -272,7 +283,7 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 
 	if media != nil {
 		result.Type = "answer"
-		result.SDP, err = media.publishAll(ctx, req.Offer.SDP, tracks)
+		result.SDP, err = negotiate(ctx, media)
 	}
 
 	if commit := r.do(ctx, func() error {
@@ -305,8 +316,8 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 		p.log.Info("peer joined", "name", p.info.Name, "role", p.role.Name)
 		if len(tracks) > 0 {
 			p.setTracks(tracks, media)
-			r.stageDirty = true
 		}
+		r.stageDirty = r.stageDirty || p.silent
 		if media != nil && !p.silent {
 			media.StartSubscribe(p.autoVideo)
 		}

@@ -54,6 +54,7 @@ type Room struct {
 	countTimer  *time.Timer
 	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
+	front       front
 	quality     qualityMeter
 	saving      *time.Timer // runs while a change waits to be saved
 	suspended   bool        // written before done is closed

@@ -4,21 +4,45 @@ import (
 	"context"
 	"slices"
 
+	"github.com/pion/webrtc/v4"
+
 	"amphi/server/protocol"
 	"amphi/server/sfu"
 )
 
-// Silent clients are encoders that came over WHIP (RFC 9725): one offer, one
-// answer, and no socket. They hear nothing of the room, so nothing can be asked of
-// them. What others ask their clients to do, the room does for them: a mute stops
-// the forwarding. When their connection is lost, or nothing is left that they may
-// publish, they leave.
+// Silent clients are encoders and players that came over WHIP (RFC 9725) and WHEP:
+// one offer, one answer, and no socket. They hear nothing of the room, so nothing
+// can be asked of them. What others ask their clients to do, the room does for
+// them: a mute stops the forwarding. When their connection is lost, or nothing is
+// left that they may publish or see, they leave.
 
 // PublishOnly makes a silent peer, which Connect returned, visible to the others
 // with tracks that come with its one offer: all of them or, on an error, none. It
 // returns the answer.
 func (p *Peer) PublishOnly(ctx context.Context, name, offer string, tracks map[string]protocol.Track) (answer string, err error) {
-	result, err := p.join(ctx, protocol.Join{Name: name, Offer: &protocol.Description{Type: "offer", SDP: offer}}, tracks)
+	result, err := p.join(ctx, protocol.Join{Name: name}, tracks, func(ctx context.Context, m *connections) (string, error) {
+		return m.publishAll(ctx, offer, tracks)
+	})
+	return result.SDP, err
+}
+
+// PlayOnly makes a silent peer, which Connect returned, visible to the others as
+// somebody who watches. It returns the answer to its one offer. What it sees the
+// room directs, see program.
+func (p *Peer) PlayOnly(ctx context.Context, name, offer string) (answer string, err error) {
+	err = p.room.do(ctx, func() error {
+		if len(p.role.SubscribeParams.SubscribeToRoles) == 0 {
+			return errNotAllowed
+		}
+		p.plays = true
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	result, err := p.join(ctx, protocol.Join{Name: name}, nil, func(ctx context.Context, m *connections) (string, error) {
+		return m.Play(ctx, offer)
+	})
 	return result.SDP, err
 }
 
@@ -26,8 +50,19 @@ func (p *Peer) PublishOnly(ctx context.Context, name, offer string, tracks map[s
 // other ICE credentials.
 func (p *Peer) Renegotiate(ctx context.Context, offer string) (answer string, err error) {
 	var tracks map[string]protocol.Track
-	if err := p.doJoined(ctx, func() error { tracks = p.trackMap(); return nil }); err != nil {
+	var player *connections
+	if err := p.doJoined(ctx, func() error {
+		tracks = p.trackMap()
+		if p.plays {
+			player = p.media.Load()
+		}
+		return nil
+	}); err != nil {
 		return "", err
+	}
+	if player != nil {
+		answer, err := player.Play(ctx, offer)
+		return answer, mediaError(err)
 	}
 	result, err := p.Offer(ctx, protocol.Offer{Desc: protocol.Description{Type: "offer", SDP: offer}, Tracks: tracks})
 	return result.SDP, err
@@ -41,10 +76,19 @@ func (p *Peer) Drop(why string) {
 	})
 }
 
-// Publishing says whether media of the peer comes, or can come, at this moment.
-func (p *Peer) Publishing() bool {
+// Came says whether the one connection of a silent peer is, or was, up. When it is
+// lost for good, the peer leaves by itself.
+func (p *Peer) Came() bool {
 	m := p.media.Load()
-	return m != nil && m.Connected(sfu.Publish)
+	if m == nil {
+		return false
+	}
+	target := sfu.Publish
+	if p.plays {
+		target = sfu.Subscribe
+	}
+	state := m.State(target)
+	return state == webrtc.PeerConnectionStateConnected || state == webrtc.PeerConnectionStateDisconnected
 }
 
 // muteTracks does for a silent peer what another's client does when it is asked to.
@@ -79,9 +123,13 @@ func (r *Room) muteSilent(req protocol.ChangeTrackMute, meant func(*Peer) bool) 
 	}
 }
 
-// dropIfIdle takes a silent peer out that publishes nothing any more.
+// dropIfIdle takes a silent peer out that publishes nothing any more, or sees nobody.
 func (p *Peer) dropIfIdle() {
-	if p.silent && len(p.tracks) == 0 {
+	idle := len(p.tracks) == 0
+	if p.plays {
+		idle = len(p.role.SubscribeParams.SubscribeToRoles) == 0
+	}
+	if p.silent && idle {
 		p.room.remove(p, Departure{Reason: LeftKicked})
 	}
 }

@@ -42,6 +42,7 @@ func (m *speakerMeter) measure(r *Room) {
 	}
 	slices.SortStableFunc(speakers, func(a, b protocol.Speaker) int { return b.Level - a.Level })
 	speakers = speakers[:min(len(speakers), maxSpeakers)]
+	r.direct(speakers, time.Now())
 	if !slices.Equal(speakers, m.last) {
 		m.last = speakers
 		r.tell(protocol.OnActiveSpeakers, protocol.ActiveSpeakers{Speakers: speakers}, everybody)

@@ -193,6 +193,10 @@ func (r *Room) subscribeAll() {
 		if m == nil {
 			continue
 		}
+		if p.plays {
+			m.Subscribe(r.program(p))
+			continue
+		}
 		list, ok := lists[p.role.Name]
 		if !ok {
 			for _, o := range r.order {

@@ -392,11 +392,6 @@ func (p *Peer) State(target Target) webrtc.PeerConnectionState {
 	return webrtc.PeerConnectionStateNew
 }
 
-// Connected says whether one of the peer's connections is up.
-func (p *Peer) Connected(target Target) bool {
-	return p.State(target) == webrtc.PeerConnectionStateConnected
-}
-
 // Close ends the peer: its connections, its tracks and its subscriptions.
 // What remains to be torn down goes on in the background.
 func (p *Peer) Close() {

@@ -32,10 +32,19 @@ const (
 // retryAfter is for how many seconds a client should keep away that found no place.
 const retryAfter = "30"
 
-// Publish answers an offer that a client posts (RFC 9725 §4.2). An error has been
+// Publish answers an offer that an encoder posts (RFC 9725 §4.2). An error has been
 // answered by nothing but header fields.
 func (s *Server) Publish(w http.ResponseWriter, r *http.Request, g Grant) error {
-	err := s.publish(w, r, g)
+	return s.open(w, r, g, false)
+}
+
+// Play answers an offer that a player posts (draft-ietf-wish-whep §4.2), likewise.
+func (s *Server) Play(w http.ResponseWriter, r *http.Request, g Grant) error {
+	return s.open(w, r, g, true)
+}
+
+func (s *Server) open(w http.ResponseWriter, r *http.Request, g Grant, plays bool) error {
+	err := s.answer(w, r, g, plays)
 	if err == nil {
 		return nil
 	}
@@ -48,24 +57,28 @@ func (s *Server) Publish(w http.ResponseWriter, r *http.Request, g Grant) error 
 	return err
 }
 
-func (s *Server) publish(w http.ResponseWriter, r *http.Request, g Grant) error {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, g Grant, plays bool) error {
 	w.Header().Set("Accept-Post", TypeSDP)
 	body, err := readBody(r, TypeSDP, maxOfferBytes)
 	if err != nil {
 		return err
 	}
-	o, err := parseOffer(string(body))
+	place, parse := "/whip/", parseOffer
+	if plays {
+		place, parse = "/whep/", parsePlayed
+	}
+	o, err := parse(string(body))
 	if err != nil {
 		return err
 	}
-	e, err := s.reserve(g)
+	e, err := s.reserve(g, plays)
 	if err != nil {
 		return err
 	}
 	agent := strings.ToValidUTF8(r.UserAgent(), "")
 	answer, err := e.join(r.Context(), g, room.Identity{
 		PeerID: uuid.NewString(), UserID: g.UserID, Role: g.Role, TokenHash: g.Credential, Agent: agent[:min(len(agent), maxAgentBytes)], Silent: true,
-	}, name(r), o)
+	}, name(r, plays), o)
 	if err != nil {
 		s.release(e)
 		return err
@@ -73,7 +86,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, g Grant) error 
 	s.watch(e)
 	s.stats.opened.Add(1)
 	h := w.Header()
-	h.Set("Location", "/whip/"+url.PathEscape(g.Place)+"/"+e.id)
+	h.Set("Location", place+url.PathEscape(g.Place)+"/"+e.id)
 	h.Set("ETag", e.tag)
 	h.Set("Accept-Patch", TypeFragment)
 	if s.ICEServers != nil {
@@ -88,9 +101,12 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, g Grant) error 
 }
 
 // name is what the others in the room read: RFC 9725 has no place for one but the URL.
-func name(r *http.Request) string {
+func name(r *http.Request, plays bool) string {
 	if n := strings.TrimSpace(strings.ToValidUTF8(r.URL.Query().Get("name"), "")); n != "" {
 		return n
+	}
+	if plays {
+		return "WHEP"
 	}
 	return "WHIP"
 }
@@ -157,8 +173,12 @@ func (s *Server) Delete(w http.ResponseWriter, id string, credential [32]byte) e
 // trickle adds candidates. Those that cannot be used are passed over in silence, as
 // RFC 9725 §4.3.2 has it. The caller holds e.mu.
 func (e *session) trickle(f *fragment) error {
+	target := protocol.TargetPublish
+	if e.plays {
+		target = protocol.TargetSubscribe
+	}
 	for _, c := range f.candidates {
-		err := e.peer.Trickle(protocol.Trickle{Target: protocol.TargetPublish, Candidate: protocol.Candidate{Candidate: "candidate:" + c}})
+		err := e.peer.Trickle(protocol.Trickle{Target: target, Candidate: protocol.Candidate{Candidate: "candidate:" + c}})
 		var p *protocol.Error
 		if errors.As(err, &p) && p.Code == protocol.CodeBadRequest {
 			continue

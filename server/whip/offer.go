@@ -29,8 +29,8 @@ func unusable(format string, args ...any) error {
 	return protocol.Errorf(protocol.CodeUnprocessable, "the offer %s", fmt.Sprintf(format, args...))
 }
 
-// parseOffer reads what a client posts. What it does not look at, the SFU does.
-func parseOffer(text string) (*offer, error) {
+// readOffer reads what all offers have.
+func readOffer(text string) (*offer, error) {
 	o := &offer{sdp: &sdp.SessionDescription{}, tracks: map[string]protocol.Track{}}
 	if err := o.sdp.UnmarshalString(text); err != nil {
 		return nil, badOffer("is no session description: %v", err)
@@ -38,6 +38,29 @@ func parseOffer(text string) (*offer, error) {
 	o.ufrag, o.pwd = credentials(o.sdp)
 	if o.ufrag == "" || o.pwd == "" {
 		return nil, badOffer("has no ICE credentials")
+	}
+	return o, nil
+}
+
+// parsePlayed reads what a player posts. What it does not look at, the SFU does.
+func parsePlayed(text string) (*offer, error) {
+	o, err := readOffer(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range o.sdp.MediaDescriptions {
+		if d := direction(o.sdp, m); m.MediaName.Media != "application" && d != "recvonly" && d != "sendrecv" {
+			return nil, unusable("has %s %s; it can only be received here", d, m.MediaName.Media)
+		}
+	}
+	return o, nil
+}
+
+// parseOffer reads what an encoder posts, likewise.
+func parseOffer(text string) (*offer, error) {
+	o, err := readOffer(text)
+	if err != nil {
+		return nil, err
 	}
 	stream := uuid.NewString()
 	seen := map[string]bool{}

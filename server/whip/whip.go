@@ -1,5 +1,6 @@
-// Package whip lets encoders publish over HTTP: WHIP, the WebRTC-HTTP Ingestion
-// Protocol (RFC 9725). An encoder posts an offer and gets an answer; from then on
+// Package whip lets encoders publish and players watch over HTTP: WHIP, the
+// WebRTC-HTTP Ingestion Protocol (RFC 9725), and WHEP, the Egress Protocol
+// (draft-ietf-wish-whep). A client posts an offer and gets an answer; from then on
 // it is a peer of the room like everybody, until it deletes its session, its
 // connection fails, or somebody removes it.
 //
@@ -43,7 +44,7 @@ type Server struct {
 
 	// Bounds; New sets the defaults.
 	Sessions      int           // at a time
-	PerCredential int           // of them with one credential
+	PerCredential int           // of them that publish with one credential; a code for viewers is for many
 	ConnectWithin time.Duration // of the answer; who has not connected by then is removed
 
 	stats counters
@@ -51,7 +52,7 @@ type Server struct {
 	mu       sync.Mutex
 	closed   bool
 	sessions map[string]*session // by id
-	held     map[[32]byte]int    // sessions by credential
+	held     map[[32]byte]int    // publishing sessions by credential
 }
 
 // Stats counts since the start, but for Sessions, which counts the open ones.
@@ -72,7 +73,7 @@ type counters struct {
 func New(rooms *room.Registry, log *slog.Logger) *Server {
 	return &Server{
 		Rooms: rooms, Log: log,
-		Sessions: 1000, PerCredential: 16, ConnectWithin: 30 * time.Second,
+		Sessions: 5000, PerCredential: 16, ConnectWithin: 30 * time.Second,
 		sessions: map[string]*session{}, held: map[[32]byte]int{},
 	}
 }
@@ -109,6 +110,7 @@ type session struct {
 	server     *Server
 	id         string // unguessable
 	credential [32]byte
+	plays      bool        // it is a player's
 	late       *time.Timer // runs until the client has to be connected
 
 	mu    sync.Mutex // one PATCH at a time
@@ -118,8 +120,8 @@ type session struct {
 }
 
 // reserve makes a session, if there is room for one more.
-func (s *Server) reserve(g Grant) (*session, error) {
-	e := &session{server: s, id: rand.Text(), credential: g.Credential, tag: newTag()}
+func (s *Server) reserve(g Grant, plays bool) (*session, error) {
+	e := &session{server: s, id: rand.Text(), credential: g.Credential, plays: plays, tag: newTag()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -127,11 +129,13 @@ func (s *Server) reserve(g Grant) (*session, error) {
 		return nil, protocol.Errorf(protocol.CodeUnavailable, "the server is shutting down")
 	case len(s.sessions) >= s.Sessions:
 		return nil, protocol.Errorf(protocol.CodeUnavailable, "the server has no place for more sessions")
-	case s.held[g.Credential] >= s.PerCredential:
+	case !plays && s.held[g.Credential] >= s.PerCredential:
 		return nil, protocol.Errorf(protocol.CodeTooMany, "there are %d sessions with this token already", s.PerCredential)
 	}
 	s.sessions[e.id] = e
-	s.held[e.credential]++
+	if !plays {
+		s.held[e.credential]++
+	}
 	return e, nil
 }
 
@@ -143,8 +147,10 @@ func (s *Server) release(e *session) {
 		return
 	}
 	delete(s.sessions, e.id)
-	if s.held[e.credential]--; s.held[e.credential] == 0 {
-		delete(s.held, e.credential)
+	if !e.plays {
+		if s.held[e.credential]--; s.held[e.credential] == 0 {
+			delete(s.held, e.credential)
+		}
 	}
 	if e.late != nil {
 		e.late.Stop()
@@ -173,7 +179,7 @@ func (s *Server) watch(e *session) {
 		return
 	}
 	e.late = time.AfterFunc(s.ConnectWithin, func() {
-		if !e.peer.Publishing() {
+		if !e.peer.Came() {
 			s.stats.neverCame.Add(1)
 			e.drop(room.LeftSocket)
 		}
@@ -208,10 +214,10 @@ func (e *session) join(ctx context.Context, g Grant, id room.Identity, name stri
 	if err != nil {
 		return "", err
 	}
-	answer, err = p.PublishOnly(ctx, name, o.text(), o.tracks)
-	if err == nil {
-		role := r.Info().Template.Roles[g.Role]
-		answer, err = dress(answer, o, role)
+	if e.plays {
+		answer, err = p.PlayOnly(ctx, name, o.text())
+	} else if answer, err = p.PublishOnly(ctx, name, o.text(), o.tracks); err == nil {
+		answer, err = dress(answer, o, r.Info().Template.Roles[g.Role])
 	}
 	if err != nil {
 		p.Drop(room.LeftByRequest)

@@ -93,16 +93,18 @@ func newStudio(t *testing.T) *studio {
 			}
 		})
 	}
-	serve("POST /whip/{room}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		role, _, _ := strings.Cut(token, " ")
-		return s.Publish(w, r, Grant{RoomID: r.PathValue("room"), UserID: "u", Role: role, Credential: sha256.Sum256([]byte(token)), Place: r.PathValue("room")})
-	})
-	serve("PATCH /whip/{room}/{id}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		return s.Patch(w, r, r.PathValue("id"), sha256.Sum256([]byte(token)))
-	})
-	serve("DELETE /whip/{room}/{id}", func(w http.ResponseWriter, r *http.Request, token string) error {
-		return s.Delete(w, r.PathValue("id"), sha256.Sum256([]byte(token)))
-	})
+	for prefix, open := range map[string]func(http.ResponseWriter, *http.Request, Grant) error{"/whip/{room}": s.Publish, "/whep/{room}": s.Play} {
+		serve("POST "+prefix, func(w http.ResponseWriter, r *http.Request, token string) error {
+			role, _, _ := strings.Cut(token, " ")
+			return open(w, r, Grant{RoomID: r.PathValue("room"), UserID: "u", Role: role, Credential: sha256.Sum256([]byte(token)), Place: r.PathValue("room")})
+		})
+		serve("PATCH "+prefix+"/{id}", func(w http.ResponseWriter, r *http.Request, token string) error {
+			return s.Patch(w, r, r.PathValue("id"), sha256.Sum256([]byte(token)))
+		})
+		serve("DELETE "+prefix+"/{id}", func(w http.ResponseWriter, r *http.Request, token string) error {
+			return s.Delete(w, r.PathValue("id"), sha256.Sum256([]byte(token)))
+		})
+	}
 	s.http = httptest.NewServer(mux)
 	t.Cleanup(func() {
 		s.Close()
@@ -146,15 +148,16 @@ func (s *studio) want(status int, method, path, token, body string, header ...st
 	}
 }
 
-// encoder is a WHIP client.
+// encoder is a WHIP client, or a WHEP client.
 type encoder struct {
 	t             *testing.T
 	pc            *webrtc.PeerConnection
 	resource, tag string
 	answer        string
+	token         string
 }
 
-func newEncoder(t *testing.T, codecs ...string) *encoder {
+func newConnection(t *testing.T) *webrtc.PeerConnection {
 	t.Helper()
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
@@ -169,6 +172,12 @@ func newEncoder(t *testing.T, codecs ...string) *encoder {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pc
+}
+
+func newEncoder(t *testing.T, codecs ...string) *encoder {
+	t.Helper()
+	pc := newConnection(t)
 	e := &encoder{t: t, pc: pc}
 	stop := make(chan struct{})
 	var running sync.WaitGroup
@@ -242,7 +251,7 @@ func (e *encoder) publish(s *studio, path, token string) {
 	if resp.StatusCode != 201 || resp.Header.Get("Content-Type") != "application/sdp" {
 		e.t.Fatalf("%d %v %s", resp.StatusCode, resp.Header, text)
 	}
-	e.resource, e.tag = resp.Header.Get("Location"), resp.Header.Get("ETag")
+	e.resource, e.tag, e.token = resp.Header.Get("Location"), resp.Header.Get("ETag"), token
 	e.take(text)
 }
 
@@ -358,6 +367,8 @@ func TestSession(t *testing.T) {
 
 	e.trickles(s)
 	e.restarts(s)
+	before := s.media.Stats().PacketsIn
+	eventually(t, "packets come after the restart", func() bool { return s.media.Stats().PacketsIn > before+50 })
 
 	s.want(403, "DELETE", e.resource, "broadcaster other", "")
 	s.want(200, "DELETE", e.resource, "broadcaster", "", "If-Match", `"whatever"`)
@@ -408,7 +419,7 @@ func (e *encoder) trickles(s *studio) {
 	s.want(404, "PATCH", "/whip/r1/none", "broadcaster", fragment, "Content-Type", kind, "If-Match", "*")
 }
 
-// restarts gives the connection new ICE credentials, which media must survive.
+// restarts gives the connection new ICE credentials.
 func (e *encoder) restarts(s *studio) {
 	e.t.Helper()
 	offer := e.offer(&webrtc.OfferOptions{ICERestart: true})
@@ -419,7 +430,7 @@ func (e *encoder) restarts(s *studio) {
 			fragment += line
 		}
 	}
-	resp, text := s.call("PATCH", e.resource, "broadcaster", fragment, "Content-Type", "application/trickle-ice-sdpfrag", "If-Match", "*")
+	resp, text := s.call("PATCH", e.resource, e.token, fragment, "Content-Type", "application/trickle-ice-sdpfrag", "If-Match", "*")
 	if resp.StatusCode != 200 || resp.Header.Get("ETag") == e.tag || resp.Header.Get("Content-Type") != "application/trickle-ice-sdpfrag" {
 		e.t.Fatalf("%d %v %s", resp.StatusCode, resp.Header, text)
 	}
@@ -430,9 +441,7 @@ func (e *encoder) restarts(s *studio) {
 		e.t.Fatalf("no new credentials:\n%s", text)
 	}
 	e.take(strings.NewReplacer(oldU, newU, oldP, newP).Replace(e.answer))
-	before := s.media.Stats().PacketsIn
-	eventually(e.t, "packets come after the restart", func() bool { return s.media.Stats().PacketsIn > before+50 })
-	eventually(e.t, "the encoder is connected", func() bool { return e.pc.ConnectionState() == webrtc.PeerConnectionStateConnected })
+	eventually(e.t, "the client is connected", func() bool { return e.pc.ConnectionState() == webrtc.PeerConnectionStateConnected })
 }
 
 func ownCredentials(text string) (ufrag, pwd string) {
@@ -463,7 +472,9 @@ func TestEnds(t *testing.T) {
 	s.ConnectWithin = patience
 	gone := newEncoder(t, webrtc.MimeTypeOpus)
 	gone.publish(s, "/whip/r1", "broadcaster")
-	eventually(t, "it connects", func() bool { return s.media.Stats().PublishConnected == 1 })
+	eventually(t, "it connects", func() bool {
+		return s.media.Stats().PublishConnected == 1 && gone.pc.ConnectionState() == webrtc.PeerConnectionStateConnected
+	})
 	if err := gone.pc.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ class Debug extends View {
       <header>
         <h2>${p.name}</h2>
         <span class="debug-tag">${p.role}</span>
-        ${p.encoder ? html`<span class="debug-tag">WHIP</span>` : nothing}
+        ${p.via ? html`<span class="debug-tag">${p.via}</span>` : nothing}
         <span class="debug-quality debug-quality-${Math.max(p.quality, 0)}" title="Quality of the line">
           <i></i><i></i><i></i><i></i><i></i><span>${quality(p.quality)}</span>
         </span>

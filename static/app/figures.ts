@@ -16,7 +16,7 @@ export interface PublishedTrack {
 export interface Subscription extends Counts { track_id: string; peer_id: string; type: 'audio' | 'video'; wanted: boolean; layer: string }
 
 export interface PeerMedia {
-  id: string; name: string; user_id: string; role: string; joined_at: string; agent: string; encoder: boolean; quality: number;
+  id: string; name: string; user_id: string; role: string; joined_at: string; agent: string; via: string; quality: number;
   publish_state: string; subscribe_state: string; uplink: Path; downlink: Path; tracks: PublishedTrack[]; subscriptions: Subscription[];
 }
 
