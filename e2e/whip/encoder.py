@@ -1,7 +1,8 @@
 """A WHIP encoder over GStreamer's webrtcbin, which shares no code with the server: test picture and tone.
 
-encoder.py ENDPOINT TOKEN ENCODER publishes until its input ends, and then deletes its session. ENCODER is the part of a
-pipeline from raw video to RTP packets. Each state of the connection is a line of the output.
+encoder.py ENDPOINT TOKEN ENCODER PATTERN publishes until its input ends, and then deletes its session. TOKEN may be empty;
+ENCODER is the part of a pipeline from raw video to RTP packets, PATTERN a picture of videotestsrc. Each state of the
+connection is a line of the output.
 """
 
 import sys
@@ -16,12 +17,12 @@ gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-endpoint, token, encoder = sys.argv[1:4]
+endpoint, token, encoder, pattern = sys.argv[1:5]
 Gst.init(None)
 pipeline = Gst.parse_launch(
     "webrtcbin name=out bundle-policy=max-bundle "
     "audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! rtpopuspay pt=97 ! out. "
-    "videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=30/1 ! videoconvert ! " + encoder + " ! out."
+    "videotestsrc is-live=true pattern=" + pattern + " ! video/x-raw,width=640,height=360,framerate=30/1 ! videoconvert ! " + encoder + " ! out."
 )
 out = pipeline.get_by_name("out")
 loop = GLib.MainLoop()
@@ -29,7 +30,7 @@ session = None
 
 
 def request(method, url, body=None):
-    headers = {"Authorization": "Bearer " + token}
+    headers = {"Authorization": "Bearer " + token} if token else {}
     if body is not None:
         headers["Content-Type"] = "application/sdp"
     return urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method))

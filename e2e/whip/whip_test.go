@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	_ "embed"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -58,10 +57,27 @@ type encoder struct {
 	done  bool
 }
 
-// encode publishes until the test or hangUp ends it.
-func encode(t *testing.T, endpoint, token, pipeline string) *encoder {
+// How encoders encode.
+const (
+	vp8  = "vp8enc deadline=1 keyframe-max-dist=300 target-bitrate=500000 ! rtpvp8pay pt=96"
+	h264 = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=500 ! video/x-h264,profile=constrained-baseline ! " +
+		"rtph264pay config-interval=-1 aggregate-mode=zero-latency pt=98"
+)
+
+// needGStreamer skips a test where there is none.
+func needGStreamer(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(python, "-c", encoderScript, endpoint, token, pipeline)
+	const check = "import gi; gi.require_version('GstWebRTC', '1.0'); gi.require_version('Gst', '1.0'); from gi.repository import Gst; Gst.init(None); " +
+		"assert all(map(Gst.ElementFactory.find, ['webrtcbin', 'nicesink', 'vp8enc', 'x264enc', 'opusenc', 'dtlsenc', 'srtpenc']))"
+	if out, err := exec.Command(python, "-c", check).CombinedOutput(); err != nil {
+		t.Skipf("GStreamer with webrtcbin is not here; go tool task deps:test installs it: %s", out)
+	}
+}
+
+// encode publishes a pattern of videotestsrc until the test or the end of its input ends it.
+func encode(t *testing.T, endpoint, token, pipeline, pattern string) *encoder {
+	t.Helper()
+	cmd := exec.Command(python, "-c", encoderScript, endpoint, token, pipeline, pattern)
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -206,15 +222,9 @@ func (p *person) peer(name string) *client.Peer {
 
 // TestGStreamer: an encoder of another make is in the room like everybody.
 func TestGStreamer(t *testing.T) {
-	if out, err := exec.Command(python, "-c", "import gi; gi.require_version('GstWebRTC', '1.0'); gi.require_version('Gst', '1.0'); from gi.repository import Gst; "+
-		"Gst.init(None); assert all(map(Gst.ElementFactory.find, ['webrtcbin', 'nicesink', 'vp8enc', 'x264enc', 'opusenc', 'dtlsenc', 'srtpenc']))").CombinedOutput(); err != nil {
-		t.Skipf("GStreamer with webrtcbin is not here; go tool task deps:test installs it: %s", out)
-	}
+	needGStreamer(t)
 	server := testserver.Run(t)
-	for codec, pipeline := range map[string]string{
-		"VP8":   "vp8enc deadline=1 keyframe-max-dist=300 target-bitrate=500000 ! rtpvp8pay pt=96",
-		"H.264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=500 ! video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 aggregate-mode=zero-latency pt=98",
-	} {
+	for codec, pipeline := range map[string]string{"VP8": vp8, "H.264": h264} {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
@@ -224,7 +234,7 @@ func TestGStreamer(t *testing.T) {
 			}
 			host := join(t, server, room.ID, stage, "Host")
 			viewer := join(t, server, room.ID, floor, "Viewer")
-			e := encode(t, server.URL+"/whip/"+room.ID+"?name=Studio", room.Codes[stage], pipeline)
+			e := encode(t, server.URL+"/whip/"+room.ID+"?name=Studio", room.Codes[stage], pipeline, "smpte")
 			e.says("connected")
 			for _, p := range []*person{host, viewer} {
 				eventually(t, "the encoder is seen with picture and sound", func() bool {
@@ -263,7 +273,7 @@ func TestGStreamer(t *testing.T) {
 			eventually(t, "the encoder has left", func() bool { return viewer.peer("Studio") == nil && host.peer("Studio") == nil })
 
 			// Removed, another one's connection ends.
-			e = encode(t, server.URL+"/whip", server.Keys().AuthToken(room.ID, stage, "studio-2"), pipeline)
+			e = encode(t, server.URL+"/whip", server.Keys().AuthToken(room.ID, stage, "studio-2"), pipeline, "smpte")
 			e.says("connected")
 			eventually(t, "the second encoder is seen", func() bool { return host.peer("WHIP") != nil })
 			if err := host.RemovePeer(ctx, host.peer("WHIP").ID, "enough"); err != nil {
@@ -282,8 +292,8 @@ func TestGStreamer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		encode(t, server.URL+"/whip", room.Codes[floor], "vp8enc ! rtpvp8pay pt=96").says("refused: 403")
-		encode(t, server.URL+"/whip", "nonsense", "vp8enc ! rtpvp8pay pt=96").says("refused: 401")
-		encode(t, server.URL+"/whip", room.Codes[stage], "jpegenc ! rtpjpegpay pt=96").says(fmt.Sprintf("refused: %d", 422))
+		encode(t, server.URL+"/whip", room.Codes[floor], vp8, "smpte").says("refused: 403")
+		encode(t, server.URL+"/whip", "nonsense", vp8, "smpte").says("refused: 401")
+		encode(t, server.URL+"/whip", room.Codes[stage], "jpegenc ! rtpjpegpay pt=96", "smpte").says("refused: 422")
 	})
 }
