@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,14 +20,17 @@ import (
 	"amphi/static"
 )
 
-// finding is what doctor says about one thing: nothing when all is well, a hint when it may matter, or what is wrong.
+// finding is what doctor says about one thing: nothing or something to know when all is well, a hint when it may
+// matter, or what is wrong.
 type finding struct {
+	info  string
 	hint  string
 	wrong error
 }
 
 func wrong(format string, args ...any) finding { return finding{wrong: fmt.Errorf(format, args...)} }
 func hint(format string, args ...any) finding  { return finding{hint: fmt.Sprintf(format, args...)} }
+func info(format string, args ...any) finding  { return finding{info: fmt.Sprintf(format, args...)} }
 
 // checks in the order in which they are printed.
 var checks = []struct {
@@ -41,6 +42,9 @@ var checks = []struct {
 	{"HTTP address", checkHTTP},
 	{"media port", checkMedia},
 	{"announced addresses", checkNodeIPs},
+	{"way to the media port", checkReach},
+	{"TURN", checkTURN},
+	{"certificates", checkCertificates},
 	{"public address", checkPublicURL},
 	{"media worker", checkWorker},
 	{"pages", checkPages},
@@ -62,6 +66,8 @@ func (c *command) doctor(ctx context.Context, args []string) error {
 			fmt.Fprintf(c.out, "WRONG %s: %v\n", check.name, f.wrong)
 		case f.hint != "":
 			fmt.Fprintf(c.out, "note  %s: %s\n", check.name, f.hint)
+		case f.info != "":
+			fmt.Fprintf(c.out, "ok    %s: %s\n", check.name, f.info)
 		default:
 			fmt.Fprintf(c.out, "ok    %s\n", check.name)
 		}
@@ -135,24 +141,6 @@ func portFinding(l interface{ Close() error }, err error, flag string) finding {
 		return wrong("%v (choose another with %s)", err, flag)
 	}
 	l.Close()
-	return finding{}
-}
-
-func checkNodeIPs(_ context.Context, cfg config.Config) finding {
-	if len(cfg.RTC.NodeIPs) > 0 {
-		return finding{}
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return finding{wrong: err}
-	}
-	public := slices.ContainsFunc(addrs, func(a net.Addr) bool {
-		p, err := netip.ParsePrefix(a.String())
-		return err == nil && p.Addr().IsGlobalUnicast() && !p.Addr().IsPrivate()
-	})
-	if !public {
-		return hint("no interface has a public address: clients from elsewhere need --node-ip with the one that leads here")
-	}
 	return finding{}
 }
 

@@ -91,6 +91,16 @@ func (s *Server) Stats() Stats {
 	}
 }
 
+// Of is a server that is not opened: it makes the credentials that another process with the same configuration takes.
+func Of(cfg Config) *Server {
+	s := &Server{cfg: cfg, port: cfg.Port}
+	if cfg.Certificate != "" {
+		s.tls = cfg.TLSPort
+	}
+	s.urls = s.addresses()
+	return s
+}
+
 // New opens the ports and returns a running server. Close it.
 func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, grace: grace, users: map[string]int{}}

@@ -199,12 +199,17 @@ func TestRelay(t *testing.T) {
 				t.Error(err)
 			}
 			eventually(t, "a packet to another port is refused", func() bool { return s.Stats().RefusedPeer > refused })
+			address := map[string]string{"udp": s.urls[0], "tcp": s.urls[1], "tls": s.urls[2]}[way]
+			if err := Probe(t.Context(), address, s.Credentials("doctor"), []netip.AddrPort{to}); (err == nil) != (way != "tls") {
+				t.Errorf("probe: %v", err) // nobody trusts the certificate
+			}
+			eventually(t, "the probe's relay ends", func() bool { return s.Stats().Allocations == 1 })
 			before := s.Stats().Allocations
 			relay.Close()
 			eventually(t, "the relay ends", func() bool { return s.Stats().Allocations == before-1 })
 		})
 	}
-	if st := s.Stats(); st.Allocated != 3 || st.PacketsIn < 6 || st.PacketsOut < 6 {
+	if st := s.Stats(); st.Allocated != 5 || st.PacketsIn < 6 || st.PacketsOut < 6 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -154,13 +154,24 @@ func routeAddresses() (all []netip.Addr) {
 	return all
 }
 
-// Open opens the port.
-func Open(cfg Config) (*Port, error) {
+// addresses are those that a port has with a configuration.
+func (cfg Config) addresses() ([]address, error) {
 	local, err := localAddresses()
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := addressesFor(local, routeAddresses(), cfg)
+	return addressesFor(local, routeAddresses(), cfg)
+}
+
+// Addresses are those that a port has with a configuration. It need not be open.
+func Addresses(cfg Config) ([]Address, error) {
+	addrs, err := cfg.addresses()
+	return exported(addrs), err
+}
+
+// Open opens the port.
+func Open(cfg Config) (*Port, error) {
+	addrs, err := cfg.addresses()
 	if err != nil {
 		return nil, err
 	}
@@ -233,8 +244,10 @@ type Address struct {
 }
 
 // Addresses are those that the port listens on.
-func (p *Port) Addresses() (all []Address) {
-	for _, a := range p.addrs {
+func (p *Port) Addresses() []Address { return exported(p.addrs) }
+
+func exported(addrs []address) (all []Address) {
+	for _, a := range addrs {
 		all = append(all, Address{a.local, a.announce})
 	}
 	return all
