@@ -162,6 +162,7 @@ const (
 
 // watcher is a decoder that decodes nothing: it knows what could be shown. The zero value waits for a key frame.
 type watcher struct {
+	begun   bool // there was a key frame
 	running bool // next continues what was decodable
 	next    uint16
 	held    map[uint16]fragment
@@ -176,12 +177,12 @@ func (w *watcher) take(now time.Time, f fragment) (seen []picture, lost bool) {
 	if w.held == nil {
 		w.held = map[uint16]fragment{}
 	}
-	if w.running && int16(f.seq-w.next) < 0 {
+	if w.begun && int16(f.seq-w.next) < 0 {
 		return nil, false // twice, or too late
 	}
 	w.held[f.seq] = f
 	if !w.running && f.isKey() {
-		w.begin(f.seq)
+		w.begin(f.seq, now)
 	}
 	for w.running {
 		f, ok := w.held[w.next]
@@ -209,7 +210,7 @@ func (w *watcher) take(now time.Time, f fragment) (seen []picture, lost bool) {
 		w.running = false
 		for seq, f := range w.held { // a key frame may have come meanwhile
 			if f.isKey() && (!w.running || int16(seq-w.next) > 0) {
-				w.begin(seq)
+				w.begin(seq, now)
 			}
 		}
 	}
@@ -221,8 +222,8 @@ func (w *watcher) take(now time.Time, f fragment) (seen []picture, lost bool) {
 }
 
 // begin goes on with the key frame that begins with a packet.
-func (w *watcher) begin(seq uint16) {
-	w.running, w.next, w.stuck = true, seq, time.Now()
+func (w *watcher) begin(seq uint16, now time.Time) {
+	w.begun, w.running, w.next, w.stuck = true, true, seq, now
 	for held := range w.held {
 		if int16(held-seq) < 0 {
 			delete(w.held, held)

@@ -141,3 +141,46 @@ func (s sight) report(t *testing.T, name string) {
 		figure(t, name+".width", float64(s.width), "px")
 	}
 }
+
+// TestWatcher: the Go client's judgement of what could be shown.
+func TestWatcher(t *testing.T) {
+	now := time.Now()
+	var made camera
+	frame := func(key bool) []byte {
+		made.key.Store(key)
+		sample, err := made.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sample.Data
+	}
+	// Frames of two packets, each from a sequence number on, over its end.
+	packets := func(seq uint16, key bool) [2]fragment {
+		data := frame(key)
+		return [2]fragment{{seq: seq, begins: true, payload: data[:len(data)/2]}, {seq: seq + 1, ends: true, payload: data[len(data)/2:]}}
+	}
+	made.n = 1 // the first is no key frame by itself
+	old, first, second, third, fresh := packets(65530, false), packets(65532, true), packets(65534, false), packets(0, false), packets(6, true)
+	var w watcher
+	take := func(what string, f fragment, after time.Duration, pictures int, asks bool) {
+		t.Helper()
+		now = now.Add(after)
+		if seen, lost := w.take(now, f); len(seen) != pictures || lost != asks {
+			t.Errorf("%s: %d pictures, asks %v", what, len(seen), lost)
+		}
+	}
+	const soon = time.Millisecond
+	take("before the key frame", old[0], soon, 0, true)
+	take("the key frame's first half", first[0], soon, 0, false)
+	take("and second", first[1], soon, 1, false)
+	take("the next one but one", third[0], soon, 0, false)
+	take("its end", third[1], soon, 0, false)
+	take("the next one", second[0], soon, 0, false)
+	take("brings both", second[1], soon, 2, false)
+	take("again", second[1], soon, 0, false)
+	take("something is missing", fragment{seq: 4, begins: true, ends: true, payload: frame(false)}, soon, 0, false)
+	take("for long", fragment{seq: 5, begins: true, ends: true, payload: frame(false)}, patience+time.Second, 0, true)
+	take("a new key frame", fresh[0], soon, 0, false)
+	take("is a picture", fresh[1], soon, 1, false)
+	take("the missing one is too late", fragment{seq: 2, begins: true, ends: true, payload: frame(true)}, soon, 0, false)
+}
