@@ -131,6 +131,15 @@ func TestPlayer(t *testing.T) {
 	stream := fmt.Sprintf("%s/beam/%s/%s/master.m3u8", server.URL, room.CustomerID, room.ID)
 	shows(t, stream, 1)
 
+	var active struct {
+		Session struct {
+			ID    string
+			Peers []string
+		}
+	}
+	if err := server.API(t.Context(), http.MethodGet, "/v2/active-rooms/"+room.ID, nil, &active); err != nil || len(active.Session.Peers) != 2 {
+		t.Fatalf("%v %+v", err, active)
+	}
 	second := encode(t, server.URL+"/whip/"+room.Codes[stage], "", h264, "blue")
 	second.says("connected")
 	if err := first.input.Close(); err != nil {
@@ -138,6 +147,18 @@ func TestPlayer(t *testing.T) {
 	}
 	first.says("deleted: 200")
 	p.sees("the second encoder, with another codec")
+	eventually(t, "how good the first encoder's picture was is on record", func() bool {
+		var stats struct {
+			Publisher struct {
+				Video []struct {
+					Series struct{ Bitrate []float64 } `json:"time_series"`
+				}
+			}
+		}
+		err := server.API(t.Context(), http.MethodGet, "/v2/analytics/peer-stats?peer_id="+active.Session.Peers[0]+"&session_id="+active.Session.ID, nil, &stats)
+		v := stats.Publisher.Video
+		return err == nil && len(v) == 1 && len(v[0].Series.Bitrate) == 1 && v[0].Series.Bitrate[0] > 10000
+	})
 	shows(t, stream, 2)
 	if n := p.streams.Load(); n != 2 {
 		t.Errorf("%d streams began", n)

@@ -59,6 +59,7 @@ type Peer struct {
 	agent        string
 	silent       bool // see silent.go; never changes
 	plays        bool // a silent one that receives
+	reporter     reporter
 	phase        phase
 	role         *policy.Role
 	groups       []string // never nil
@@ -317,7 +318,10 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 		if len(tracks) > 0 {
 			p.setTracks(tracks, media)
 		}
-		r.stageDirty = r.stageDirty || p.silent
+		if p.silent {
+			r.stageDirty = true
+			p.reportLater()
+		}
 		if media != nil && !p.silent {
 			media.StartSubscribe(p.autoVideo)
 		}
@@ -348,6 +352,9 @@ func (r *Room) remove(p *Peer, why Departure) {
 		r.announceLeave(p)
 	}
 	if p.phase == joined {
+		if p.silent {
+			p.reportMedia()
+		}
 		p.tracksChanged(TrackRemoved, p.tracks...)
 		why.At = time.Now()
 		r.changed()
@@ -486,6 +493,9 @@ func (p *Peer) stopTimer() {
 // stop lets go of what the peer holds outside the room.
 func (p *Peer) stop() {
 	p.stopTimer()
+	if p.reporter.timer != nil {
+		p.reporter.timer.Stop()
+	}
 	if m := p.media.Load(); m != nil {
 		go m.Close() // closing a connection takes milliseconds that the room does not have
 	}

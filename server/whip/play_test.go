@@ -7,6 +7,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"amphi/server/protocol"
 	"amphi/server/room"
 )
 
@@ -85,6 +86,9 @@ func TestPlayer(t *testing.T) {
 	}
 	s.want(200, "DELETE", p.resource, p.token, "")
 	s.want(404, "DELETE", p.resource, p.token, "")
+	if !s.diary.has(protocol.ReportSubscriberStats, `"total_packets_received"`) {
+		t.Errorf("nothing is reported of the player: %q", s.diary.reports)
+	}
 	eventually(t, "the player sees its end", func() bool { return p.pc.ConnectionState() == webrtc.PeerConnectionStateClosed })
 
 	gone := newPlayer(t)

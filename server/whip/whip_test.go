@@ -61,11 +61,39 @@ func (shelf) RoleChanged(context.Context, room.Session, room.Stay, room.RoleChan
 func (shelf) SaveState(context.Context, room.Session, []byte) error                       { return nil }
 func (shelf) LinkedPolls(context.Context, string) ([]room.LinkedPoll, error)              { return nil, nil }
 
+// diary keeps what the room reports of encoders and players, "name: info".
+type diary struct {
+	room.Observer
+	mu      sync.Mutex
+	reports []string
+}
+
+func (*diary) Refused(context.Context, room.Session, room.Stay, room.Refusal) error { return nil }
+func (*diary) TrackChanged(room.Info, room.Stay, room.TrackChange)                  {}
+func (d *diary) Reported(_ room.Info, _ room.Stay, r protocol.Analytics) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reports = append(d.reports, r.Name+": "+string(r.Info))
+}
+
+// has says whether a report of that name has that in it.
+func (d *diary) has(name, text string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.reports {
+		if strings.HasPrefix(r, name+": ") && strings.Contains(r, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // studio is a whip.Server over HTTP. A bearer is "role" or "role user"; the path names the room.
 type studio struct {
 	*Server
 	t     *testing.T
 	media *sfu.SFU
+	diary *diary
 	http  *httptest.Server
 }
 
@@ -75,9 +103,10 @@ func newStudio(t *testing.T) *studio {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rooms := room.NewRegistry(room.Config{SFU: m, Records: shelf{}, Streamer: func() room.Streamer { return nil },
+	d := &diary{}
+	rooms := room.NewRegistry(room.Config{SFU: m, Records: shelf{}, Observer: d, Streamer: func() room.Streamer { return nil },
 		NewID: func() string { return "s1" }, NodeID: "node-1", Log: slog.New(slog.DiscardHandler)})
-	s := &studio{Server: New(rooms, slog.New(slog.DiscardHandler)), t: t, media: m}
+	s := &studio{Server: New(rooms, slog.New(slog.DiscardHandler)), t: t, media: m, diary: d}
 	mux := http.NewServeMux()
 	serve := func(pattern string, h func(w http.ResponseWriter, r *http.Request, token string) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -373,6 +402,9 @@ func TestSession(t *testing.T) {
 	s.want(403, "DELETE", e.resource, "broadcaster other", "")
 	s.want(200, "DELETE", e.resource, "broadcaster", "", "If-Match", `"whatever"`)
 	s.want(404, "DELETE", e.resource, "broadcaster", "")
+	if id := a[0].Tracks[0].TrackID; !s.diary.has(protocol.ReportPublisherStats, `"track_id":"`+id) || !s.diary.has(protocol.ReportPublisherStats, `"total_packets_sent"`) {
+		t.Errorf("nothing is reported of the encoder: %q", s.diary.reports)
+	}
 	if !host.heard(protocol.OnPeerLeave, a[0].PeerID) {
 		t.Error("the room does not know that the encoder left")
 	}
