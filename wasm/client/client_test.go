@@ -274,6 +274,27 @@ func TestSilentServer(t *testing.T) {
 	p.told(NotifyReconnected)
 }
 
+// When media is gone too, a silent server is left sooner.
+func TestDoubtedServer(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.timing.pingEvery, p.timing.pongTimeout, p.timing.doubtTimeout = time.Minute, time.Hour, 200*time.Millisecond
+	p.join(s)
+	p.Client.mu.Lock()
+	link := p.session.link
+	p.Client.mu.Unlock()
+	link.doubt()
+	if _, err := p.Send(context.Background(), "still here", "", nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.set(func() { s.mutes = true })
+	link.doubt()
+	p.told(NotifyReconnecting)
+	s.set(func() { s.mutes = false })
+	p.told(NotifyReconnected)
+}
+
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, "gallery")

@@ -19,6 +19,7 @@ import (
 const (
 	pingEvery     = 3 * time.Second
 	pongTimeout   = 12 * time.Second
+	doubtTimeout  = 3 * time.Second // of a ping, when media does not come through either
 	requestTries  = 3
 	retryMin      = 2 * time.Second
 	retryMax      = 4 * time.Second
@@ -37,6 +38,7 @@ var errSocketLost = fmt.Errorf("signalling connection lost")
 // timing is what a test makes shorter.
 type timing struct {
 	pingEvery, pongTimeout time.Duration
+	doubtTimeout           time.Duration
 	retryMin, retryMax     time.Duration // between tries of a request
 	reconnectEvery         time.Duration
 	reconnectFor           time.Duration // then the call is given up
@@ -47,7 +49,7 @@ type timing struct {
 
 func defaultTiming() timing {
 	return timing{
-		pingEvery: pingEvery, pongTimeout: pongTimeout, retryMin: retryMin, retryMax: retryMax,
+		pingEvery: pingEvery, pongTimeout: pongTimeout, doubtTimeout: doubtTimeout, retryMin: retryMin, retryMax: retryMax,
 		reconnectEvery: time.Second, reconnectFor: time.Minute, connectTries: 5, mediaGrace: 5 * time.Second,
 		measureEvery: measureEvery,
 	}
@@ -69,6 +71,7 @@ type link struct {
 	log    *slog.Logger
 	timing timing
 	handle func(method string, params json.RawMessage)
+	doubts chan struct{} // holds one
 
 	mu      sync.Mutex
 	conn    socket        // nil while there is none
@@ -79,7 +82,7 @@ type link struct {
 }
 
 func newLink(log *slog.Logger, t timing, handle func(string, json.RawMessage)) *link {
-	return &link{log: log, timing: t, handle: handle, up: make(chan struct{}), pending: map[string]chan protocol.Frame{}}
+	return &link{log: log, timing: t, handle: handle, doubts: make(chan struct{}, 1), up: make(chan struct{}), pending: map[string]chan protocol.Frame{}}
 }
 
 // serve reads one socket until it ends, and returns why.
@@ -158,36 +161,63 @@ func parseFrame(data []byte) (protocol.Frame, error) {
 	return f, nil
 }
 
+// doubt asks the server at once whether it is there, because it seems not to be: an address of this machine may have
+// changed, and then nothing else ends the socket soon.
+func (l *link) doubt() {
+	select {
+	case l.doubts <- struct{}{}:
+	default:
+	}
+}
+
 // ping keeps asking; when nothing at all comes for too long it closes the socket.
 func (l *link) ping(ctx context.Context, conn socket, silent chan struct{}) {
+	doubted := false
 	for {
 		sent := time.Now()
 		if err := l.write(ctx, conn, protocol.Request(uuid.NewString(), protocol.MethodPing, protocol.Ping{Timestamp: sent.UnixMilli()})); err != nil {
 			return // the reader sees the socket end
 		}
-		if !sleep(ctx, l.timing.pingEvery) {
+		patience := l.timing.pongTimeout
+		if doubted {
+			patience = l.timing.doubtTimeout
+		}
+		if doubted = l.pause(ctx, min(l.timing.pingEvery, patience)); ctx.Err() != nil {
 			return
 		}
-		l.mu.Lock()
-		heard := l.heard
-		l.mu.Unlock()
-		if heard.After(sent) {
+		if doubted || l.heardSince(sent) {
 			continue
 		}
 		// Timers of hidden pages run late, answers do not: the time counts from
 		// the ping, and any frame is an answer.
-		if !sleep(ctx, l.timing.pongTimeout-time.Since(sent)) {
+		if doubted = l.pause(ctx, patience-time.Since(sent)); ctx.Err() != nil {
 			return
 		}
-		l.mu.Lock()
-		heard = l.heard
-		l.mu.Unlock()
-		if !heard.After(sent) {
+		if !doubted && !l.heardSince(sent) {
 			close(silent)
 			conn.CloseNow()
 			return
 		}
 	}
+}
+
+// pause waits, but not longer than until somebody doubts the socket.
+func (l *link) pause(ctx context.Context, d time.Duration) (doubted bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.doubts:
+		return true
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (l *link) heardSince(t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard.After(t)
 }
 
 func (l *link) write(ctx context.Context, conn socket, data []byte) error {

@@ -36,6 +36,9 @@ func (w *watchdog) state(state webrtc.PeerConnectionState) {
 	w.present = state
 	bad := state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateDisconnected ||
 		state == webrtc.PeerConnectionStateConnecting
+	if bad && state != webrtc.PeerConnectionStateConnecting {
+		w.s.link.doubt()
+	}
 	if bad && !w.running {
 		w.running = true
 		failed := state == webrtc.PeerConnectionStateFailed
