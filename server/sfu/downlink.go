@@ -209,9 +209,13 @@ func (d *downlink) take(box mailbox) {
 	if box.restart {
 		d.restart = true
 	}
-	if box.resend && d.link.offer != "" {
+	switch {
+	case !box.resend:
+	case d.link.offer != "":
 		d.link.offeredAt = now
 		d.peer.signals.Offer(d.link.offer)
+	case d.lastState == webrtc.PeerConnectionStateDisconnected:
+		d.recover(now) // the socket came back by another way, perhaps
 	}
 	d.negotiate(false)
 }
