@@ -205,16 +205,20 @@ func (a *API) answer(w *recorder, r *http.Request, e endpoint, v any, err error)
 	switch {
 	case err != nil:
 		refusal := asError(err)
+		path := r.URL.Path
+		if e.access == byEncoder {
+			path = e.path // theirs may hold room codes
+		}
 		switch {
 		case r.Context().Err() != nil: // the client has gone
 		case refusal == errInternal:
-			a.Log.Error("request failed", "method", method(r), "path", r.URL.Path, "err", err)
+			a.Log.Error("request failed", "method", method(r), "path", path, "err", err)
 		default:
 			reason := cmp.Or(strings.Join(refusal.Details, "; "), refusal.Message)
 			if refusal.cause != nil {
 				reason += ": " + refusal.cause.Error()
 			}
-			a.Log.Info("request refused", "method", method(r), "path", r.URL.Path, "status", cmp.Or(refusal.status, refusal.Code), "reason", reason)
+			a.Log.Info("request refused", "method", method(r), "path", path, "status", cmp.Or(refusal.status, refusal.Code), "reason", reason)
 		}
 		if refusal.Code == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")

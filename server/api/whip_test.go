@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +12,8 @@ import (
 
 // TestWHIPDoors: who may publish, and where. The offer is none, so whoever comes in is told that.
 func TestWHIPDoors(t *testing.T) {
-	b := newBench(t, nil)
+	var log bytes.Buffer
+	b := newBench(t, func(a *API) { a.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	const inside = `"detail":"the offer is no session description`
 	mint := func(roomID string, life time.Duration) string {
 		token, err := auth.MintApp(b.seed.Key, auth.Grant{RoomID: roomID, Role: "broadcaster", UserID: "u"}, life)
@@ -70,6 +73,9 @@ func TestWHIPDoors(t *testing.T) {
 	b.field("id", "POST", "/v2/rooms/"+other, `{"enabled":false}`)
 	if resp, body := b.call("POST", "/whip", otherCode, "garbage", "Content-Type", "application/sdp"); resp.StatusCode != 403 || !strings.Contains(body, "room is disabled") {
 		t.Errorf("a disabled room: %d %s", resp.StatusCode, body)
+	}
+	if strings.Contains(log.String(), code) || strings.Contains(log.String(), otherCode) || !strings.Contains(log.String(), "/whip/{room}") {
+		t.Errorf("room codes are in the log, or nothing is:\n%s", &log)
 	}
 }
 
