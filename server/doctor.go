@@ -127,8 +127,13 @@ func checkHTTP(ctx context.Context, cfg config.Config) finding {
 }
 
 func checkMedia(ctx context.Context, cfg config.Config) finding {
-	l, err := new(net.ListenConfig).ListenPacket(ctx, "udp", fmt.Sprintf(":%d", cfg.RTC.Port))
-	return portFinding(l, err, "--rtc-port")
+	at := fmt.Sprintf(":%d", cfg.RTC.Port)
+	udp, err := new(net.ListenConfig).ListenPacket(ctx, "udp", at)
+	if f := portFinding(udp, err, "--rtc-port"); f != (finding{}) {
+		return f
+	}
+	tcp, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
+	return portFinding(tcp, err, "--rtc-port")
 }
 
 func portFinding(l interface{ Close() error }, err error, flag string) finding {

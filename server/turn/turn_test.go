@@ -356,3 +356,29 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		t.Errorf("a certificate that is not there: %v", err)
 	}
 }
+
+// FuzzUsername: whoever is let in has a name that was made here, and has not expired.
+func FuzzUsername(f *testing.F) {
+	s := &Server{cfg: Config{Secret: []byte("secret"), Lifetime: time.Hour}}
+	f.Add(s.Credentials("ann").Username, realm)
+	f.Add("1:ann", realm)
+	f.Add("99999999999999999999:ann", realm)
+	f.Add(":", "")
+	f.Add("-1:", realm)
+	f.Fuzz(func(t *testing.T, name, of string) {
+		user, key, ok := s.authenticate(&turn.RequestAttributes{Username: name, Realm: of})
+		if !ok {
+			if user != "" || key != nil {
+				t.Errorf("%q is refused with a key", name)
+			}
+			return
+		}
+		var until int64
+		if _, err := fmt.Sscanf(name, "%d:", &until); err != nil || until < time.Now().Add(-time.Minute).Unix() || of != realm || user == "" {
+			t.Errorf("%q of %q is let in as %q", name, of, user)
+		}
+		if !bytes.Equal(key, turn.GenerateAuthKey(name, realm, s.password(name))) {
+			t.Errorf("%q has another key", name)
+		}
+	})
+}
