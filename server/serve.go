@@ -306,10 +306,14 @@ func shownSDK(files *static.Files, log *slog.Logger) *web.SDK {
 	return &sdk
 }
 
-func assets(files *static.Files) func(string) (string, string) {
-	return func(name string) (string, string) {
-		asset, _ := files.Asset(name)
-		return files.URL(name), asset.Integrity
+func assets(files *static.Files) func(string) web.Asset {
+	return func(name string) web.Asset {
+		built, _ := files.Asset(name)
+		asset := web.Asset{URL: files.URL(name), Integrity: built.Integrity}
+		for _, path := range built.Imports {
+			asset.Imports = append(asset.Imports, static.Asset{Path: path}.URL())
+		}
+		return asset
 	}
 }
 

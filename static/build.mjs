@@ -12,7 +12,7 @@
 //   fonts/<name>-<hash>.woff2  the typefaces
 //   icons/<name>-<hash>.<ext>  static/icons/, as they are
 //   docs.json                  what the documentation page shows of the SDK (docs.mjs)
-//   manifest.json              logical name → {path, integrity, size, brotli, whole (with what it imports)}
+//   manifest.json              logical name → {path, integrity, size, brotli, imports, whole (with what it imports)}
 //
 // Names carry a hash of the content, so that they can be cached forever; the server finds them through
 // the manifest. Usage: node build.mjs [--fast] [--no-wasm]
@@ -130,7 +130,9 @@ async function buildScripts(entries, define) {
   const needs = (file) => metafile.outputs[file].imports.filter(({ kind }) => kind === 'import-statement')
     .reduce((all, { path: other }) => new Set([...all, ...needs(other)]), new Set([file]));
   for (const [logical, rel] of Object.entries(names)) {
-    manifest[logical].whole = [...needs(path.join('dist', rel))].reduce((sum, file) => sum + sizes[file], 0);
+    const [, ...imports] = needs(path.join('dist', rel));
+    manifest[logical].imports = imports.map((file) => path.relative('dist', file).replaceAll(path.sep, '/'));
+    manifest[logical].whole = [path.join('dist', rel), ...imports].reduce((sum, file) => sum + sizes[file], 0);
   }
   return names;
 }

@@ -29,7 +29,9 @@ type Asset struct {
 	// Size in bytes, uncompressed; Brotli is what goes over the wire.
 	Size   int64 `json:"size"`
 	Brotli int64 `json:"brotli"`
-	// Whole is Brotli of a script and of all that it imports at once.
+	// Imports are the paths of what a script imports at once, directly or not.
+	Imports []string `json:"imports"`
+	// Whole is Brotli of a script and of its imports.
 	Whole int64 `json:"whole"`
 }
 

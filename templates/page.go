@@ -18,6 +18,7 @@ import (
 type Asset struct {
 	URL       string
 	Integrity string
+	Imports   []string // addresses of what a script imports at once
 }
 
 // Page is what every page needs.

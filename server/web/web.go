@@ -54,12 +54,15 @@ type (
 // SDK is what the page about the client SDK shows.
 type SDK = templates.SDK
 
+// Asset is a built file, as pages name it.
+type Asset = templates.Asset
+
 // Config is what pages are made from.
 type Config struct {
 	Log *slog.Logger
 
-	// Assets finds a built file by its logical name: its address and its integrity hash.
-	Assets func(name string) (url, integrity string)
+	// Assets finds a built file by its logical name.
+	Assets func(name string) Asset
 
 	// Door says what a room code opens; ErrUnknownCode or ErrClosed when it opens nothing.
 	Door func(ctx context.Context, code string) (Door, error)
@@ -264,10 +267,7 @@ func (p *pages) problem(w http.ResponseWriter, r *http.Request, problem template
 
 // page is what all pages have in common.
 func (p *pages) page(r *http.Request, title string) templates.Page {
-	page := templates.Page{Title: title, Assets: func(name string) templates.Asset {
-		url, integrity := p.Assets(name)
-		return templates.Asset{URL: url, Integrity: integrity}
-	}}
+	page := templates.Page{Title: title, Assets: p.Assets}
 	if cookie, err := r.Cookie("amphi-theme"); err == nil && (cookie.Value == "light" || cookie.Value == "dark") {
 		page.Theme = cookie.Value
 	}

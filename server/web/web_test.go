@@ -21,8 +21,8 @@ func testConfig() Config {
 	roles := policy.StarterKit().Roles
 	return Config{
 		Log: slog.New(slog.DiscardHandler),
-		Assets: func(name string) (string, string) {
-			return "/static/" + name, "sha384-" + name
+		Assets: func(name string) Asset {
+			return Asset{URL: "/static/" + name, Integrity: "sha384-" + name}
 		},
 		Door: func(_ context.Context, code string) (Door, error) {
 			switch code {
