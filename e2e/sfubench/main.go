@@ -9,6 +9,37 @@
 // of its header and thrown away, so that they cost less than the server. Nothing is asked for again.
 //
 // Needs a built bin/amphi, and as many open files as viewers in this process.
+//
+// # Where each microsecond goes
+//
+// By CPU profiles of the server at 200 viewers, 54,500 packets/s, on two processors that were shared
+// with other work (load 10; on such a machine a system call takes twice as long as on a quiet one, so
+// the shares say more than the times):
+//
+//	                                              us a packet   share
+//	the kernel: sendmsg of a frame's packets          2.2         38 %
+//	the kernel: sendto of lone packets, sound         1.7         29 %
+//	AES-GCM, in place                                 0.7         12 %
+//	our own: munger, header, layers, statistics       0.6         11 %
+//	reports of viewers, what is left of pion,
+//	signalling, garbage collection                    0.6         10 %
+//	in all                                            5.8
+//
+// In the same hour the same machine took 7.6 us with a subscribe connection of pion's, which sealed and
+// batched the same way: 3.4 of them in the kernel, 4.2 above it. Here it is 3.3 and 2.2. Transport's
+// BenchmarkBatch, which is sealing and sending and nothing else, takes 2.1.
+//
+// So two thirds are the kernel's, and nearly all of that is the delivery on loopback, the readers' wake-ups
+// with it, which is charged to who sends. What goes to one viewer in one frame is one call already
+// (7.6 packets of video). The dearest packets are those of sound: 50 of a viewer's 280 packets a
+// second, each in a call of its own, 9 us here where one of a frame costs 2.6. They could only wait for
+// company at the price of their delay.
+//
+// A viewer costs 0.41 MiB (with pion 0.98), of which the greater part is its publish connection, that
+// carries nothing: it still is one of pion's, with twenty goroutines and a buffer for each of the
+// server's addresses. A join costs 7 to 8 ms (12.5): the DTLS handshakes of two connections 1.4,
+// records of the session in SQL 1.2, signalling and its JSON 1.2, pion's publish connection 1.5, the
+// garbage collector and the scheduler the rest.
 package main
 
 import (

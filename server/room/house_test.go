@@ -202,6 +202,13 @@ func (b *inbox) methods() []string {
 	return names
 }
 
+// has says whether a frame of that method was received, and leaves it there.
+func (b *inbox) has(method string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.frames, func(f protocol.Frame) bool { return f.Method == method })
+}
+
 func (b *inbox) take() []protocol.Frame {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -73,6 +73,7 @@ func TestMoveMedia(t *testing.T) {
 
 	pub := newPublisher(t)
 	publish(ann, pub, "node-1.1")
+	eventually(t, "the subscribe offer", func() bool { return annBox.has(protocol.MethodOffer) })
 	if e := one[protocol.TrackEvent](t, annBox, protocol.OnTrackAdd); e.Peer.PeerID != "bob" || e.Tracks["mic-of-bob"].TrackID == "" {
 		t.Errorf("%+v", e)
 	}
@@ -82,7 +83,6 @@ func TestMoveMedia(t *testing.T) {
 	if e := one[protocol.TrackEvent](t, bobBox, protocol.OnTrackAdd); e.Tracks["mic-2"].TrackID != "mic-2" {
 		t.Errorf("%+v", e)
 	}
-	eventually(t, "the subscribe offer", func() bool { return slices.Contains(annBox.methods(), protocol.MethodOffer) })
 	_, again, err := h.connect("ann", policy.RoleBroadcaster)
 	if err != nil {
 		t.Fatal(err)
