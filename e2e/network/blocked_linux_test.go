@@ -67,6 +67,7 @@ func TestBlocked(t *testing.T) {
 		block func(Packet) bool
 	}{
 		{"no_udp", NoUDP},
+		{"only_ipv6", func(p Packet) bool { return p.Source.Addr().Is4() && only(nil, nil)(p) }},
 		{"only_media_tcp", only(nil, []uint16{mediaPort})},
 		{"only_turn_udp", only([]uint16{turnPort}, nil)},
 		{"only_turn_tcp", only(nil, []uint16{turnPort})},
@@ -92,7 +93,7 @@ func TestBlocked(t *testing.T) {
 	figure(t, "blocked.publish_over_tls.join", millis(time.Since(begin)), "ms")
 	over := l.room("over-tcp")
 	begin = time.Now()
-	l.enterFrom(behind("bob", ways[1].block), over, broadcaster)
+	l.enterFrom(behind("bob", ways[2].block), over, broadcaster)
 	vic := l.enter(over, viewer, "vic")
 	figure(t, "blocked.publish_over_tcp.first_picture", millis(vic.watches(begin)), "ms")
 	viewers := map[string]*person{}

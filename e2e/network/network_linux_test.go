@@ -132,8 +132,8 @@ func TestHosts(t *testing.T) {
 	if took := reach("a delayed datagram", "udp", server.IPv4(), 10); took < 150*time.Millisecond {
 		t.Errorf("there and back in %v", took)
 	}
-	ann.Set(Link{Loss: 0.2}, Link{Loss: 0.2, Duplicate: 0.2})
-	reach("TCP with loss", "tcp", server.IPv4(), 100_000)
+	ann.Set(Link{Loss: 0.05}, Link{Loss: 0.05, Duplicate: 0.2})
+	reach("TCP with loss", "tcp", server.IPv4(), 300_000)
 	ann.Set(Link{}, Link{Rate: 8_000_000})
 	if took := reach("TCP at 8 Mbit/s", "tcp", server.IPv4(), 1_000_000); took < 900*time.Millisecond {
 		t.Errorf("1 MB at 8 Mbit/s in %v", took)
