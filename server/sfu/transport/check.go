@@ -51,10 +51,10 @@ func (s *socket) takeSTUN(b []byte, from netip.AddrPort, now time.Time) (ours bo
 	}
 	if m.Contains(stun.AttrICEControlled) {
 		// Towards a lite agent the other one controls, always.
-		s.answer(m, from, stun.BindingError, stun.ErrorCodeAttribute{Code: roleConflict, Reason: []byte("Role Conflict")}, *key)
+		s.answer(m, from, stun.BindingError, stun.ErrorCodeAttribute{Code: roleConflict, Reason: []byte("Role Conflict")}, key)
 		return true
 	}
-	if !s.answer(m, from, stun.BindingSuccess, &stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())}, *key) {
+	if !s.answer(m, from, stun.BindingSuccess, &stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())}, key) {
 		return true
 	}
 	t.checked(path{s, from}, current, m.Contains(stun.AttrUseCandidate), now)

@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"errors"
+	"net"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,8 +29,21 @@ func (s segmentSize) of(bytes int) []byte {
 	return s
 }
 
-// cannotCut says that an error is none of the moment: an old kernel, or a device that cannot
-// make the checksums of what it is to cut.
-func cannotCut(err error) bool {
-	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOPROTOOPT)
+// cuts says whether the kernel knows of it (Linux 4.18).
+func cuts(c *net.UDPConn) (ok bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Control(func(fd uintptr) {
+		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+		ok = err == nil
+	})
+	return ok && err == nil
+}
+
+// cannotCut says that an error means that packets must go one by one: once, because the way to this client takes
+// smaller ones than those, or always, because the device cannot make the checksums of what it is to cut.
+func cannotCut(err error) (once, always bool) {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE), errors.Is(err, unix.EIO)
 }

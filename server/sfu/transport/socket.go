@@ -23,7 +23,11 @@ type socket struct {
 	plain        []byte // decrypted RTCP
 }
 
-func newSocket(p *Port, c *net.UDPConn) *socket { return &socket{UDPConn: c, port: p} }
+func newSocket(p *Port, c *net.UDPConn) *socket {
+	s := &socket{UDPConn: c, port: p}
+	s.single.Store(!cuts(c))
+	return s
+}
 
 // ReadFromAddrPort is part of ice.AddrPortReaderWriter.
 func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
@@ -108,15 +112,18 @@ func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, control seg
 
 // write sends n packets of a size, the last of which may be smaller.
 func (s *socket) write(b []byte, size, n int, to netip.AddrPort, control segmentSize) (failed int) {
-	if n > 1 && control != nil && !s.single.Load() {
+	if n > 1 && !s.single.Load() {
 		_, _, err := s.WriteMsgUDPAddrPort(b, control.of(size), to)
-		switch {
-		case err == nil:
+		if err == nil {
 			return 0
-		case !cannotCut(err):
-			return n // it would be refused again: the way there is closed
 		}
-		s.single.Store(true)
+		once, always := cannotCut(err)
+		if !once && !always {
+			return n // they would be refused again: the way there is closed
+		}
+		if always {
+			s.single.Store(true)
+		}
 	}
 	for len(b) > 0 {
 		k := min(size, len(b))

@@ -219,15 +219,15 @@ func (t *Transport) Close() {
 func (w path) source() source { return source{w.at, w.to} }
 
 // keyOf is the key of the generation that goes by a name, nil if there is none.
-func (t *Transport) keyOf(ufrag string) (current bool, key *stun.MessageIntegrity) {
+func (t *Transport) keyOf(ufrag string) (current bool, key stun.MessageIntegrity) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
 	case ufrag == t.local.Ufrag:
-		return true, &t.local.key
+		return true, t.local.key
 	case ufrag == t.before.Ufrag:
-		return false, &t.before.key
+		return false, t.before.key
 	}
 	return false, nil
 }
