@@ -206,6 +206,7 @@ func (r *Relay) stay(from *websocket.Conn) bool {
 var (
 	candidateLine = regexp.MustCompile(`a=candidate:[^\\"]*(\\r\\n)?`)
 	hostCandidate = regexp.MustCompile(`(candidate:\S+ \d+ (?i:udp) \d+ )(\S+) (\d+)( typ host)`)
+	tcpCandidate  = regexp.MustCompile(`a=candidate:\S+ \d+ (?i:tcp) [^\\"]*(\\r\\n)?`)
 	trickled      = []byte(`"method":"trickle"`) // inside of a string its quotes would be escaped
 )
 
@@ -217,8 +218,9 @@ func withoutCandidates(frame []byte) ([]byte, error) {
 	return candidateLine.ReplaceAll(frame, nil), nil
 }
 
-// ownCandidates puts the relay in the place of the server's addresses.
+// ownCandidates puts the relay in the place of the server's addresses. Those for TCP lead past it, and go.
 func (r *Relay) ownCandidates(frame []byte) (changed []byte, err error) {
+	frame = tcpCandidate.ReplaceAll(frame, nil)
 	changed = hostCandidate.ReplaceAllFunc(frame, func(candidate []byte) []byte {
 		parts := hostCandidate.FindSubmatch(candidate)
 		port, e := r.relayUDP(net.JoinHostPort(string(parts[2]), string(parts[3])))

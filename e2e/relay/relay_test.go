@@ -173,6 +173,10 @@ func TestMedia(t *testing.T) {
 	if _, err := fmt.Sscanf(answer, `{"candidate":"candidate:1 1 udp 1 127.0.0.1 %d typ host"}`, &port); err != nil || port == udp.Port {
 		t.Fatalf("got %s, %v", answer, err)
 	}
+	offer := `{"sdp":"v=0\r\na=candidate:2 1 tcp 9 127.0.0.1 9 typ host tcptype passive\r\na=x\r\n"}`
+	if got, err := r.ownCandidates([]byte(offer)); err != nil || string(got) != `{"sdp":"v=0\r\na=x\r\n"}` {
+		t.Errorf("TCP leads past the relay: %s, %v", got, err)
+	}
 	conn, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		t.Fatal(err)
