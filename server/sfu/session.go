@@ -128,9 +128,12 @@ func (l *session) update(desired []*Track, autoVideo bool) (changed bool) {
 	l.subs = kept
 	added := false
 	for _, t := range desired {
-		if want[t] {
-			delete(want, t)
-			l.add(t, autoVideo)
+		if !want[t] {
+			continue
+		}
+		delete(want, t)
+		if n := l.free(t.info.Kind); n != nil {
+			l.add(t, n, autoVideo)
 			added = true
 		}
 	}
@@ -151,22 +154,27 @@ func (l *session) index() {
 	l.streams.Store(&bySSRC)
 }
 
-// add subscribes to a track, on a free section of its kind or on a new one.
-// Its SSRC is always a new one: by that clients know that another track came.
-func (l *session) add(t *Track, autoVideo bool) {
+// add subscribes to a track, on a section that is free. Its SSRC is always a
+// new one: by that clients know that another track came.
+func (l *session) add(t *Track, on *line, autoVideo bool) {
 	d := newDownTrack(t, l, t.info.Kind == Audio || autoVideo)
-	sub := &subscription{down: d, line: l.free(t.info.Kind)}
+	sub := &subscription{down: d, line: on}
 	sub.line.sub = sub
 	l.subs = append(l.subs, sub)
 	l.down.peer.sfu.stats.subscriptions.Add(1)
 	t.addDown(d)
 }
 
+// free is a free section of a kind, or a new one; nil if there are too many,
+// which takes a client that refuses one after the other.
 func (l *session) free(kind Kind) *line {
 	for _, n := range l.lines {
 		if n.sub == nil && n.kind == kind && !n.leaving && !n.dead {
 			return n
 		}
+	}
+	if len(l.lines)+1 == maxSections {
+		return nil
 	}
 	n := &line{kind: kind}
 	l.lines = append(l.lines, n)

@@ -34,9 +34,9 @@ import (
 // client needs.
 const (
 	maxSDP        = 256 << 10 // bytes of one session description
-	maxSections   = 128       // media sections of one connection
+	maxSections   = 256       // media sections of one connection: an answer with so many fits into maxSDP
 	maxTracks     = 32        // tracks published by one peer
-	maxSubscribed = 512       // tracks subscribed by one peer
+	maxSubscribed = 240       // tracks subscribed by one peer, which leaves sections for those that were refused
 	maxCandidates = 256       // remote candidates of one connection and ICE generation
 	maxMessage    = 16 << 10  // bytes of one data channel message
 )

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// format is how a codec is offered to subscribers.
+// offered is how a codec is offered to subscribers.
 type offered struct {
 	codec Codec
 	pt    uint8

@@ -485,6 +485,39 @@ func TestOfferOfABrowser(t *testing.T) {
 	}
 }
 
+// However many tracks there are, and whatever the client refuses, an offer has no more sections than an
+// answer may have.
+func TestSectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := timedSFU(t, hastyTiming)
+	c := &client{t: t, work: make(chan string, 100), left: make(chan struct{})}
+	p := s.NewPeer("p", c)
+	defer p.Close()
+	var tracks []*Track
+	for i := range 2 * maxSubscribed {
+		id := fmt.Sprintf("track-%d", i)
+		track := newTrack(s, TrackInfo{id, "s-" + id, Video}, VP8)
+		defer track.close()
+		tracks = append(tracks, track)
+	}
+	p.Subscribe(tracks)
+	p.StartSubscribe(true)
+	for round := range 3 {
+		offer := <-c.work
+		sections := strings.Count(offer, "m=")
+		if sections > maxSections || round == 0 && sections != maxSubscribed+1 {
+			t.Fatalf("%d sections", sections)
+		}
+		refusing := strings.ReplaceAll(strings.ReplaceAll(offer, "m=video 9 ", "m=video 0 "), "actpass", "active")
+		if err := p.Answer(refusing); err != nil {
+			t.Fatal(err)
+		}
+		p.Subscribe(nil)
+		p.Subscribe(tracks[round+1:])
+		p.RestartICE()
+	}
+}
+
 func FuzzDescription(f *testing.F) {
 	f.Add(chromeOffer)
 	f.Add(strings.ReplaceAll(chromeOffer, "a=mid:3", "a=rid:f send\r\na=rid:q send\r\na=simulcast:send f;~q\r\na=mid:3"))
