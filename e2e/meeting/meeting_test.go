@@ -311,9 +311,14 @@ func (m *meeting) listen(all []*person) {
 func (m *meeting) eventually(what string, ok func() error) {
 	m.t.Helper()
 	var err error
+	slow := time.Now().Add(settle / 4)
 	for deadline := time.Now().Add(settle); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err = ok(); err == nil {
 			return
+		}
+		if now := time.Now(); now.After(slow) {
+			m.t.Logf("%s: not yet: %v", what, err)
+			slow = now.Add(settle / 4)
 		}
 	}
 	m.t.Errorf("%s: %v", what, err)

@@ -141,7 +141,11 @@ func (p *person) act(ctx context.Context) error {
 		a = actions[p.random.IntN(len(actions))]
 	}
 	p.meeting.count(a.name)
+	begun := time.Now()
 	err := a.do(ctx, p, s)
+	if took := time.Since(begun); took > settle/4 {
+		p.meeting.t.Logf("%s took %s to %s: %v", p.name, took.Round(time.Second), a.name, err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.noteLocked(a.name, err)
