@@ -157,14 +157,17 @@ func (r *Relay) socket(w http.ResponseWriter, req *http.Request) {
 
 // pump carries frames one way. The end of a side, too, reaches the other side only while the relay is not cut.
 func (r *Relay) pump(to, from *websocket.Conn, stranded context.Context, change func([]byte) ([]byte, error)) {
-	forget := func(string) error { return nil } // the libraries at both ends have their own pings
-	from.SetPingHandler(func(data string) error {
-		if stranded.Err() != nil {
+	// Pings are answered by the other end, not here: the answer says that what came before has arrived.
+	carry := func(kind int) func(string) error {
+		return func(data string) error {
+			if r.sockets.wait(r.ctx) == nil && stranded.Err() == nil {
+				_ = to.WriteControl(kind, []byte(data), time.Now().Add(time.Second)) // the reader sees a side that has ended
+			}
 			return nil
 		}
-		return from.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
-	})
-	from.SetPongHandler(forget)
+	}
+	from.SetPingHandler(carry(websocket.PingMessage))
+	from.SetPongHandler(carry(websocket.PongMessage))
 	for {
 		kind, frame, err := from.ReadMessage()
 		if r.sockets.wait(r.ctx) != nil || stranded.Err() != nil && !r.stay(from) {

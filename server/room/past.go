@@ -59,10 +59,12 @@ func (r *Room) tellRemembered(method string, params any, to audience, chat bool)
 	frame := protocol.Notification(method, params)
 	r.past.add(frame, to, chat)
 	r.changed()
+	last := r.past.last.Load()
 	for _, p := range r.order {
 		if to.has(p) {
 			p.send(frame)
 		}
+		p.told.Store(last)
 	}
 }
 
@@ -80,20 +82,41 @@ func (r *Room) tellHistory(p *Peer) {
 	}
 }
 
-// tellMissed sends somebody who is back what came since the last sign of life on
-// the old socket. A message that arrived after that, but before the socket broke,
-// comes twice, with the same id: a message that is lost would be worse.
+// tellMissed sends somebody who is back what is not known to have arrived. What
+// did, but could not be acknowledged before the socket broke, comes twice, with
+// the same id: a message that is lost would be worse.
 func (r *Room) tellMissed(p *Peer) {
 	for i := range r.past.events {
 		if e := &r.past.events[i]; e.number > p.heard.Load() && e.To.has(p) {
 			p.send(e.Frame)
 		}
 	}
+	p.told.Store(r.past.last.Load())
 }
 
-// Heard says that the peer's socket lives: what was sent before has most likely
-// arrived. It is called for every incoming frame.
-func (p *Peer) Heard() { p.heard.Store(p.room.past.last.Load()) }
+// Told is the number of the newest event of the past that the peer's [Sink] was
+// given, or that was not meant for it. Whatever the sink is given after the call
+// comes after that event.
+func (p *Peer) Told() uint64 { return p.told.Load() }
+
+// Heard says that the client has got all up to the event of a number that [Peer.Told]
+// gave. That a frame came from the client does not say so: it may have been under way
+// for long, while nothing came through the other way.
+func (p *Peer) Heard(number uint64) {
+	for {
+		before := p.heard.Load()
+		if number <= before || p.heard.CompareAndSwap(before, number) {
+			return
+		}
+	}
+}
+
+// upToDate says that there is nothing of the past that the peer would have to be told.
+func (p *Peer) upToDate() {
+	last := p.room.past.last.Load()
+	p.told.Store(last)
+	p.Heard(last)
+}
 
 // Saying is a message as it is recorded. Messages to one peer are not.
 type Saying struct {

@@ -49,7 +49,8 @@ type Peer struct {
 	// What the observer hears of the peer is bounded in number and in bytes.
 	reports     *rate.Limiter
 	reportBytes *rate.Limiter
-	heard       atomic.Uint64 // number of the newest event of the past when the socket last showed a sign of life
+	told        atomic.Uint64 // number of the newest event of the past that was handed to the sink
+	heard       atomic.Uint64 // and of the newest that is known to have arrived
 
 	// What follows is owned by the room's goroutine.
 	node         string // name of the place of the connections, see moveMedia
@@ -304,7 +305,7 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 		r.tellHistory(p)
 		r.tellRunningPolls(p)
 		r.tellWhiteboard(p)
-		p.Heard()
+		p.upToDate()
 		r.order = append(r.order, p)
 		r.changed()
 		r.grow()

@@ -150,7 +150,7 @@ func (r *Room) restore(s *state) {
 		r.past.add(e.Frame, e.To, e.Chat)
 	}
 	for _, p := range r.order {
-		p.Heard() // what was sent before the end has most likely arrived
+		p.upToDate() // what was sent before the end has most likely arrived
 	}
 	for _, saved := range s.Polls {
 		lp := &livePoll{Poll: poll.Restore(saved.State)}

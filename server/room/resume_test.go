@@ -45,7 +45,7 @@ func TestResume(t *testing.T) {
 	if err := answer(bob, "yes"); err != nil {
 		t.Fatal(err)
 	}
-	bob.Heard()
+	bob.Heard(bob.Told())
 	bob.Disconnected(bobIn, false)
 	first.Suspend()
 	if got := first.noted(); slices.Contains(got, "closed s1") || first.saved == nil {

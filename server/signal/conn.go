@@ -34,10 +34,12 @@ type conn struct {
 	server *Server
 	ws     *websocket.Conn
 	ping   *time.Timer
-	limit  int // of queue
+	limit  int    // of queue
+	asked  uint64 // the last mark; the reader's own
 
 	mu      sync.Mutex // guards all below
 	queue   [][]byte   // frames that wait
+	mark    uint64     // to be written after them: see asks; 0 for none
 	writing bool       // a goroutine is in write
 	inLine  bool       // waits for the pacer
 	closed  bool       // no more frames are taken
@@ -49,7 +51,6 @@ func newConn(s *Server, ws *websocket.Conn) *conn {
 	c := &conn{server: s, ws: ws, limit: s.QueueFrames}
 	ws.SetReadLimit(int64(s.FrameBytes))
 	_ = ws.SetReadDeadline(c.deadline())
-	ws.SetPongHandler(func(string) error { return c.alive() })
 	c.ping = time.AfterFunc(s.PingEvery, c.sendPing)
 	return c
 }
@@ -130,20 +131,20 @@ func (c *conn) write() {
 	defer writeBuffers.Put(buf)
 	for {
 		c.mu.Lock()
-		frames, closed, reason := c.queue, c.closed, c.reason
-		c.queue = nil
-		if len(frames) == 0 && !closed {
+		frames, mark, closed, reason := c.queue, c.mark, c.closed, c.reason
+		c.queue, c.mark = nil, 0
+		if len(frames) == 0 && mark == 0 && !closed {
 			c.writing = false
 			c.mu.Unlock()
 			return
 		}
 		c.mu.Unlock()
-		if !c.writeFrames(frames, buf) {
+		if !c.writeFrames(frames, mark, buf) {
 			c.Close("write failed")
 			_ = c.ws.Close() // wakes the reader
 			return
 		}
-		if len(frames) == 0 { // closed, and all is said
+		if len(frames) == 0 && mark == 0 { // closed, and all is said
 			c.sayGoodbye(reason)
 			return
 		}
@@ -152,12 +153,16 @@ func (c *conn) write() {
 
 // writeFrames writes text frames to the connection itself, several at once. The
 // library, which answers pings and closes by itself, writes whole frames too: the
-// connection keeps writes apart.
-func (c *conn) writeFrames(frames [][]byte, buf *[]byte) bool {
+// connection keeps writes apart. A mark goes out as a ping after the frames.
+func (c *conn) writeFrames(frames [][]byte, mark uint64, buf *[]byte) bool {
 	b := (*buf)[:0]
-	for i, frame := range frames {
-		b = append(appendHeader(b, len(frame)), frame...)
-		if len(b) < writeBatch && i < len(frames)-1 {
+	for i := range len(frames) + 1 {
+		if i < len(frames) {
+			b = append(appendHeader(b, len(frames[i])), frames[i]...)
+		} else if mark > 0 {
+			b = binary.BigEndian.AppendUint64(append(b, 0x80|websocket.PingMessage, 8), mark)
+		}
+		if len(b) < writeBatch && i < len(frames) || len(b) == 0 {
 			continue
 		}
 		if err := c.ws.NetConn().SetWriteDeadline(time.Now().Add(c.server.WriteTimeout)); err != nil {
@@ -211,6 +216,19 @@ func (c *conn) sendPing() {
 	}
 }
 
+// asks finds out what has arrived: after all that the room has handed over up to now a ping goes out with the number
+// of the newest event in it, and the answer, which every WebSocket client gives by itself, says that all of it is there.
+// That is done when something new was told and a frame came from the client, that is, with the answer to its ping.
+func (c *conn) asks(told uint64) {
+	if told <= c.asked {
+		return
+	}
+	c.asked = told
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mark = told
+}
+
 // alive gives the other side, which has answered, until after the next ping.
 func (c *conn) alive() error {
 	c.mu.Lock()
@@ -231,13 +249,20 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 	pace := rate.NewLimiter(rate.Limit(c.server.FramesPerSecond), c.server.FrameBurst)
 	bad := 0
 	tooFast := false // since a warning
+	c.ws.SetPongHandler(func(data string) error {
+		if len(data) == 8 {
+			// No more than was asked: a client may answer what it likes.
+			peer.Heard(min(binary.BigEndian.Uint64([]byte(data)), c.asked))
+		}
+		return c.alive()
+	})
 	for {
 		kind, data, err := c.ws.ReadMessage()
 		if err != nil {
 			return websocket.IsCloseError(err, websocket.CloseGoingAway)
 		}
 		c.server.stats.framesIn.Add(1)
-		peer.Heard()
+		c.asks(peer.Told())
 		frame, err := protocol.ParseFrame(data)
 		if kind != websocket.TextMessage {
 			err = protocol.ErrBadFrame

@@ -314,7 +314,7 @@ func (c *crowd) send(id, method string, message any) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	p.Heard()
+	p.Heard(p.Told())
 	result, err := dispatch(c.t.Context(), p, protocol.Frame{ID: "1", Method: method, Params: params})
 	c.say("%s: %s %.200s: %v", id, method, params, err)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -244,7 +245,7 @@ func TestTooFast(t *testing.T) {
 // A reader that reads nothing is dropped, and the room goes on.
 func TestSlowReader(t *testing.T) {
 	s := newStage(t)
-	s.QueueFrames, s.WriteTimeout = 4, time.Second
+	s.QueueFrames, s.WriteTimeout = 16, time.Second
 	slow := s.dial(t, "slow", "r1/hls-viewer")
 	slow.request("1", "join", `{"name":"Slow"}`)
 	s.QueueFrames = 512
@@ -344,3 +345,43 @@ type deaf struct{}
 
 func (deaf) Send([]byte)  {}
 func (deaf) Close(string) {}
+
+// What was written to a socket has not arrived because its client still sends: it comes again on the next socket. What
+// the client has read does not.
+func TestWhatDidNotArriveComesAgain(t *testing.T) {
+	s := newStage(t)
+	ann := s.dial(t, "ann", "r1/broadcaster")
+	ann.request("1", "join", `{"name":"Ann"}`)
+	bob := s.dial(t, "bob", "r1/hls-viewer")
+	bob.request("1", "join", `{"name":"Bob"}`)
+	say := func(text string) { ann.request(text, "broadcast", `{"info":{"message":"`+text+`","type":"chat"}}`) }
+	// The messages up to the answer to a request.
+	heard := func(c *client, id string) (all []string) {
+		c.send(`{"id":"` + id + `","method":"ping","params":{},"jsonrpc":"2.0"}`)
+		c.until(func(f protocol.Frame) bool {
+			var event protocol.BroadcastEvent
+			if f.Method == protocol.OnBroadcast && json.Unmarshal(f.Params, &event) == nil {
+				all = append(all, event.Info.Message)
+			}
+			return f.ID == id
+		})
+		return all
+	}
+	say("read")
+	// The answer to the first shows bob a mark, with the second his library has answered it, and the third comes after that.
+	got := slices.Concat(heard(bob, "2"), heard(bob, "3"), heard(bob, "4"))
+	say("not read")
+	before := s.Stats().FramesIn
+	for range 5 {
+		bob.send(`{"id":"5","method":"ping","params":{},"jsonrpc":"2.0"}`)
+	}
+	for end := time.Now().Add(20 * time.Second); s.Stats().FramesIn < before+5; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the server does not read")
+		}
+	}
+	again := s.dial(t, "bob", "r1/hls-viewer")
+	if got = append(got, heard(again, "6")...); !slices.Equal(got, []string{"read", "not read"}) {
+		t.Errorf("bob heard %q", got)
+	}
+}
