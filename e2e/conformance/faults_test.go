@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -108,7 +109,7 @@ func sleep(awake, asleep tab, freeze func() (thaw func(), err error)) error {
 func (s *stage) mortal(t *testing.T, name string) *stage {
 	t.Helper()
 	data := t.TempDir()
-	http, rtc := freePort(t, "tcp"), freePort(t, "udp")
+	http, rtc := freePort(t), freePort(t)
 	start := func() (*testserver.Server, error) {
 		return testserver.Start(context.Background(), testserver.Config{DataDir: data,
 			Args: []string{"--addr", "127.0.0.1:" + http, "--rtc-port", rtc}})
@@ -134,23 +135,26 @@ func (s *stage) mortal(t *testing.T, name string) *stage {
 	return in
 }
 
-// freePort returns a port that nobody uses at the moment.
-func freePort(t *testing.T, network string) string {
+// freePort returns a port that nobody uses at the moment, for TCP and UDP. It is none of those that the kernel gives to
+// whoever asks for any: browsers ask for many, and the port must be free again after the server was killed.
+func freePort(t *testing.T) string {
 	t.Helper()
-	if network == "udp" {
-		conn, err := net.ListenPacket(network, "127.0.0.1:0")
+	for range 100 {
+		port := strconv.Itoa(20_000 + rand.IntN(10_000))
+		stream, err := net.Listen("tcp", ":"+port)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		defer conn.Close()
-		return strconv.Itoa(conn.LocalAddr().(*net.UDPAddr).Port)
+		packets, err := net.ListenPacket("udp", ":"+port)
+		stream.Close()
+		if err != nil {
+			continue
+		}
+		packets.Close()
+		return port
 	}
-	listener, err := net.Listen(network, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 // restarts is what a page posts to.

@@ -51,12 +51,13 @@
     }
   };
 
-  // Voices are left as they are captured: to cancel the echo of a dozen people is most of what these pages would cost.
+  // To cancel the echo of a dozen people is most of what these pages would cost. Some processing must be left: Chromium
+  // now and then captures nothing for the second of two people in a page who want the bare sound of the same microphone.
   const media = navigator.mediaDevices;
   const capture = media.getUserMedia.bind(media);
   media.getUserMedia = ({ audio, ...rest }) => capture(audio ? {
     ...rest,
-    audio: { deviceId: audio.deviceId, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+    audio: { deviceId: audio.deviceId, echoCancellation: false, noiseSuppression: false, autoGainControl: true },
   } : rest);
 
   globalThis.Wire = {
