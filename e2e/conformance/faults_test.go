@@ -25,6 +25,7 @@ const (
 // TestFaults lets all troubles happen at about the same time, each in a room of its own: they last a minute. Each begins
 // when its people are together, and their page is closed when it is over, so that a small machine can do it.
 func TestFaults(t *testing.T) {
+	t.Parallel() // with TestFirefox
 	s := newStage(t, testserver.Run(t))
 	browser := startBrowser(t)
 	results := &table{cell: map[string]map[string]string{}}

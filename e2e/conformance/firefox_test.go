@@ -12,6 +12,7 @@ import (
 
 // TestFirefox lets Firefox and Chromium meet, with both SDKs, one after the other.
 func TestFirefox(t *testing.T) {
+	t.Parallel() // with TestFaults, which mostly waits
 	s := newStage(t, testserver.Run(t))
 	chromium := startBrowser(t)
 	firefox, err := testbrowser.StartFirefox()
