@@ -225,6 +225,9 @@ func (r *rendition) loadPart(ctx context.Context, s segment, t part) error {
 		return fmt.Errorf("%s: %w", t.uri, err)
 	}
 	for _, fragment := range fragments {
+		if len(fragment.Tracks) != len(init.Tracks) {
+			r.wrong("%s: has %d of %d tracks", t.uri, len(fragment.Tracks), len(init.Tracks))
+		}
 		for _, track := range fragment.Tracks {
 			i := slices.IndexFunc(init.Tracks, func(in *fmp4.InitTrack) bool { return in.ID == track.ID })
 			if i < 0 {

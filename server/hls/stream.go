@@ -366,7 +366,6 @@ func (s *Stream) Fill(until time.Duration) error {
 	if !w.began || n <= w.next {
 		return nil
 	}
-	s.silence(ticks(s.clock.at(n), s.clock.sampleRate))
 	return s.fill(n)
 }
 
@@ -374,6 +373,7 @@ func (s *Stream) Fill(until time.Duration) error {
 func (s *Stream) fill(n int64) error {
 	w := &s.write
 	w.needKey = true
+	s.silence(s.samples(n))
 	for w.next < n {
 		if w.open == nil {
 			s.beginSegment(false)
@@ -437,11 +437,12 @@ func (s *Stream) silence(until int64) {
 }
 
 // takeSounds takes the sound before the nth picture, and says when it begins. What is missing may
-// still come with the next part, unless it is so late that players run dry.
+// still come with the next part, unless it is so late that players run dry. There is always some:
+// players stand still at a part without sound.
 func (s *Stream) takeSounds(n int64) (units [][]byte, at int64) {
 	w := &s.write
 	end := s.samples(n)
-	if end-s.soundEnd() > ticks(starvation, s.clock.sampleRate) {
+	if len(w.sounds) == 0 || end-s.soundEnd() > ticks(starvation, s.clock.sampleRate) {
 		s.silence(end)
 	}
 	taken := 0

@@ -1,7 +1,9 @@
 package hls
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,11 @@ func TestGapIsFilled(t *testing.T) {
 			}
 			stream := whole(t, s, media, dir)
 			ffmpeg(t, stream, "ffmpeg", "-xerror", "-i", "-", "-f", "null", "-")
+			for _, p := range slices.Concat(media.Segments[len(media.Segments)-1].Parts, media.Segments[len(media.Segments)-2].Parts, media.Segments[len(media.Segments)-3].Parts) {
+				if tracks := bytes.Count(body(t, s, "/"+dir+"/"+p.URI), []byte("traf")); tracks != 2 {
+					t.Errorf("%s has %d tracks", p.URI, tracks)
+				}
+			}
 			for kind, most := range map[string]time.Duration{"v": partDuration, "a": 22 * time.Millisecond} {
 				assertNoHole(t, ffmpeg(t, stream, "ffprobe", "-select_streams", kind, "-show_entries", "packet=pts_time", "-of", "csv=p=0", "-"), most)
 			}
