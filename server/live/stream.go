@@ -55,8 +55,7 @@ type stream struct {
 	key  hls.Key
 	log  *slog.Logger
 
-	layers []policy.HLSLayer // the sizes to make, best first
-	canvas layout.Canvas     // the first of them
+	canvas layout.Canvas
 
 	ended   atomic.Bool                // an ending was accepted
 	endings chan ending                // one slot
@@ -96,13 +95,30 @@ func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
 		m: m, room: r, info: info, dest: dest,
 		key:      hls.Key{Customer: info.CustomerID, Room: info.RoomID},
 		log:      m.cfg.Log.With("room", info.RoomID),
-		layers:   layersOf(dest),
 		endings:  make(chan ending, 1),
 		changed:  make(chan struct{}, 1),
 		feeds:    make(map[string]*feed),
 		syncs:    make(map[string]uint32),
 		pictured: make(map[uint32]bool),
 	}
+}
+
+// layer is the rendition to make, with defaults for what the template leaves open.
+func (s *stream) layer() policy.HLSLayer {
+	l := policy.HLSLayer{Width: 1280, Height: 720, VideoBitrate: 2500, AudioBitrate: 128}
+	if len(s.dest.Layers) > 0 {
+		t := s.dest.Layers[0]
+		if t.Width > 0 && t.Height > 0 {
+			l.Width, l.Height = t.Width&^1, t.Height&^1
+		}
+		if t.VideoBitrate > 0 {
+			l.VideoBitrate = t.VideoBitrate
+		}
+		if t.AudioBitrate > 0 {
+			l.AudioBitrate = t.AudioBitrate
+		}
+	}
+	return l
 }
 
 func (s *stream) frameRate() int {
@@ -128,15 +144,15 @@ func (s *stream) open(ctx context.Context, o Options) error {
 		held.Release()
 		return refusal(room.ErrClosed)
 	}
-	best := s.layers[0]
+	layer := s.layer()
 	s.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
 		RoomID:      s.info.RoomID,
 		SessionID:   s.info.SessionID,
 		Destination: s.dest.Name,
 		MeetingURL:  o.MeetingURL,
 		PlaybackURL: s.m.playlistURL(s.key),
-		Width:       best.Width,
-		Height:      best.Height,
+		Width:       layer.Width,
+		Height:      layer.Height,
 		Recording:   o.Recording,
 		StartedBy:   o.StartedBy,
 	})
@@ -147,7 +163,7 @@ func (s *stream) open(ctx context.Context, o Options) error {
 	}
 	s.log = s.log.With("stream", s.record.ID)
 	s.initTime = time.Now()
-	s.canvas = layout.Canvas{W: best.Width, H: best.Height}
+	s.canvas = layout.Canvas{W: layer.Width, H: layer.Height}
 	s.room.SetHLS(s.state(protocol.StateInitialised, nil))
 	return nil
 }
@@ -270,7 +286,8 @@ func (s *stream) close(end ending) {
 		s.dismiss()
 	}
 	if s.out != nil {
-		s.m.cfg.Origin.Retire(s.key, s.out)
+		s.out.Close()
+		s.m.cfg.Origin.Remove(s.key, s.out)
 	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), storeEndLimit)
