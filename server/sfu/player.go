@@ -149,23 +149,19 @@ func (sec *section) feedbackOf(pt uint8) (list []string) {
 
 // answer writes the answer to a player's offer.
 func (l *session) answer(o *description) string {
-	port := l.down.peer.sfu.port
-	local := l.transport.Local()
 	byMid := map[string]*line{}
-	group := "a=group:BUNDLE"
+	var bundle []string
 	for _, n := range l.lines {
 		byMid[n.mid] = n
-		group += " " + n.mid
+		bundle = append(bundle, n.mid)
+	}
+	setup := "passive"
+	if o.setup == "passive" {
+		setup = "active"
 	}
 	var b strings.Builder
 	write := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
-	write("v=0")
-	write("o=- %d %d IN IP4 127.0.0.1", l.id, l.version)
-	write("s=-")
-	write("t=0 0")
-	write("%s", group)
-	write("a=msid-semantic:WMS *")
-	write("a=ice-lite")
+	l.writeHead(write, strings.Join(bundle, " "))
 	first := true
 	for _, sec := range o.sections {
 		n := byMid[sec.mid]
@@ -182,15 +178,9 @@ func (l *session) answer(o *description) string {
 			continue
 		}
 		n.write(write, sec)
-		write("a=setup:%s", map[bool]string{true: "active", false: "passive"}[o.setup == "passive"])
-		write("a=ice-ufrag:%s", local.Ufrag)
-		write("a=ice-pwd:%s", local.Password)
-		write("a=fingerprint:%s", port.Fingerprint())
+		l.writeTransport(write, setup)
 		if first {
-			for _, c := range port.Candidates() {
-				write("a=candidate:%s", c)
-			}
-			write("a=end-of-candidates")
+			l.writeCandidates(write)
 			first = false
 		}
 		write("a=msid:%s %s", l.down.peer.id, n.mid)

@@ -34,38 +34,24 @@ const (
 
 // describe writes an offer.
 func (l *session) describe() string {
-	port := l.down.peer.sfu.port
-	local := l.transport.Local()
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
-	line("v=0")
-	line("o=- %d %d IN IP4 127.0.0.1", l.id, l.version)
-	line("s=-")
-	line("t=0 0")
-	group := "a=group:BUNDLE 0"
+	bundle := "0"
 	for i, n := range l.lines {
 		if !n.dead {
-			group += " " + strconv.Itoa(i+1)
+			bundle += " " + strconv.Itoa(i+1)
 		}
 	}
-	line("%s", group)
+	l.writeHead(line, bundle)
 	line("a=extmap-allow-mixed")
-	line("a=msid-semantic:WMS *")
-	line("a=ice-lite")
 	section := func(mid int) {
 		line("c=IN IP4 0.0.0.0")
 		line("a=mid:%d", mid)
-		line("a=setup:actpass")
-		line("a=ice-ufrag:%s", local.Ufrag)
-		line("a=ice-pwd:%s", local.Password)
-		line("a=fingerprint:%s", port.Fingerprint())
+		l.writeTransport(line, "actpass")
 	}
 	line("m=application 9 UDP/DTLS/SCTP webrtc-datachannel")
 	section(0)
-	for _, c := range port.Candidates() {
-		line("a=candidate:%s", c)
-	}
-	line("a=end-of-candidates")
+	l.writeCandidates(line)
 	line("a=sctp-port:5000")
 	line("a=max-message-size:%d", maxChannelMessage)
 	for i, n := range l.lines {
@@ -103,6 +89,34 @@ func (l *session) describe() string {
 		n.sub.down.write(line)
 	}
 	return b.String()
+}
+
+// writeHead writes what stands before the media sections; bundle are the mids of all that are in use.
+func (l *session) writeHead(line func(string, ...any), bundle string) {
+	line("v=0")
+	line("o=- %d %d IN IP4 127.0.0.1", l.id, l.version)
+	line("s=-")
+	line("t=0 0")
+	line("a=group:BUNDLE %s", bundle)
+	line("a=msid-semantic:WMS *")
+	line("a=ice-lite")
+}
+
+// writeTransport writes what a section says of the transport that all share.
+func (l *session) writeTransport(line func(string, ...any), setup string) {
+	local := l.transport.Local()
+	line("a=setup:%s", setup)
+	line("a=ice-ufrag:%s", local.Ufrag)
+	line("a=ice-pwd:%s", local.Password)
+	line("a=fingerprint:%s", l.down.peer.sfu.port.Fingerprint())
+}
+
+// writeCandidates writes where the port is; the first section in use says so for all.
+func (l *session) writeCandidates(line func(string, ...any)) {
+	for _, c := range l.down.peer.sfu.port.Candidates() {
+		line("a=candidate:%s", c)
+	}
+	line("a=end-of-candidates")
 }
 
 func (f *offered) write(line func(string, ...any)) {
