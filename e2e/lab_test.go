@@ -62,15 +62,7 @@ func (l *lab) open(name string, cfg testbrowser.PageConfig) *testbrowser.Page {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Cleanup(func() {
-		if l.t.Failed() {
-			if png, err := page.Screenshot(); err == nil {
-				testserver.Keep(l.t, name+".png", png)
-			}
-			testserver.Keep(l.t, name+".log", []byte(page.Console()))
-		}
-		page.Close()
-	})
+	testserver.KeepPage(l.t, name, page)
 	return page
 }
 

@@ -92,19 +92,14 @@ func serve(t *testing.T) *pages {
 	return p
 }
 
-// page opens the suite with an SDK. What its console says is kept under the name after a failure.
+// page opens the suite with an SDK. Its end state is kept under the name after a failure.
 func (s *stage) page(t *testing.T, browser *testbrowser.Browser, sdk, name string) *testbrowser.Page {
 	t.Helper()
 	page, err := browser.Open(testbrowser.PageConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			testserver.Keep(t, name+".log", []byte(page.Console()))
-		}
-		page.Close()
-	})
+	testserver.KeepPage(t, name, page)
 	if err := page.Goto(s.address(sdk)); err != nil {
 		t.Fatal(err)
 	}

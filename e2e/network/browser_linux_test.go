@@ -42,15 +42,7 @@ func (l *lab) surf(browser *testbrowser.Browser, room *testserver.Room, role, na
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Cleanup(func() {
-		if l.t.Failed() {
-			if png, err := page.Screenshot(); err == nil {
-				testserver.Keep(l.t, name+".png", png)
-			}
-			testserver.Keep(l.t, name+".log", []byte(page.Console()))
-		}
-		page.Close()
-	})
+	testserver.KeepPage(l.t, name, page)
 	err = page.Goto(l.server.URL + "/meeting/" + room.Codes[role])
 	if err == nil {
 		err = page.Type(`[data-testid="join-name"]`, name)

@@ -37,6 +37,26 @@ func End(t *testing.T, server *Server) {
 	}
 }
 
+// Page is one of a browser.
+type Page interface {
+	Screenshot() ([]byte, error)
+	Console() string
+	Close()
+}
+
+// KeepPage closes a page at the end of the test, and keeps its end state, by name, if that has failed.
+func KeepPage(t *testing.T, name string, page Page) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			if png, err := page.Screenshot(); err == nil {
+				Keep(t, name+".png", png)
+			}
+			Keep(t, name+".log", []byte(page.Console()))
+		}
+		page.Close()
+	})
+}
+
 // Keep writes something to look at after a failure into e2e/failures, and says where.
 func Keep(t *testing.T, name string, data []byte) {
 	t.Helper()
