@@ -67,7 +67,7 @@ func TestLive(t *testing.T) {
 	if d := time.Since(time.Unix(0, p.started.Epoch).Add(start.Offset)); d < 0 || d > 5*time.Second {
 		t.Errorf("epoch is %v off", d)
 	}
-	grid := layout.Canvas{W: 1280, H: 720}.Grid(2)
+	grid := layout.Canvas{W: 1280, H: 720}.Arrange(layout.Style{}, 2)
 	left, right := grid[0].Rect, grid[1].Rect
 	above := image.Rect(left.Min.X, 0, left.Max.X, left.Min.Y&^1)
 	empty := p.ticks(5)
@@ -162,7 +162,7 @@ func TestBroken(t *testing.T) {
 	const (
 		good, flippedVP8, flippedH264, garbage, large, largeH264, noKey, sound = 1, 2, 3, 4, 5, 6, 7, 8
 	)
-	tiles := layout.Canvas{W: 1280, H: 720}.Grid(7)
+	tiles := layout.Canvas{W: 1280, H: 720}.Arrange(layout.Style{}, 7)
 	scene := &wire.Scene{Background: 0x0b0f1a}
 	for id := uint32(good); id <= noKey; id++ {
 		codec := wire.VP8

@@ -200,7 +200,7 @@ func (r run) setUp() []wire.Message {
 	canvas := layout.Canvas{W: int(r.renditions[0].Width), H: int(r.renditions[0].Height)}
 	labels := label.New(label.Config{BuiltinOnly: true})
 	scene := &wire.Scene{Background: 0x0b0f1a}
-	for i, tile := range canvas.Grid(r.people) {
+	for i, tile := range canvas.Arrange(layout.Style{}, r.people) {
 		id := uint32(i + 1)
 		messages = append(messages,
 			&wire.AddInput{ID: id, Codec: wire.VP8, Sync: id},

@@ -91,10 +91,11 @@ func choose(c layout.Canvas, stage *room.Stage) selection {
 	})
 
 	sel.tiles = append(screens, people...)
-	places := c.Grid(len(sel.tiles))
+	var style layout.Style
 	if len(screens) > 0 {
-		places = c.Spotlight(len(sel.tiles))
+		style.Mode = layout.Sidebar
 	}
+	places := c.Arrange(style, len(sel.tiles))
 	if len(sel.tiles) > len(places) {
 		sel.hide(sel.tiles[len(places):])
 		sel.tiles = sel.tiles[:len(places)]

@@ -100,7 +100,7 @@ func TestChooseFromACrowd(t *testing.T) {
 		stage.Peers = append(stage.Peers, person(fmt.Sprint("p", i), publishes))
 	}
 	sel := choose(hd, &stage)
-	if len(sel.tiles) != layout.MaxGrid {
+	if len(sel.tiles) != layout.PerPage {
 		t.Fatalf("%d tiles", len(sel.tiles))
 	}
 	for i, tile := range sel.tiles {
@@ -116,7 +116,7 @@ func TestChooseFromACrowd(t *testing.T) {
 			pictures++
 		}
 	}
-	if voices != maxVoices || pictures != layout.MaxGrid {
+	if voices != maxVoices || pictures != layout.PerPage {
 		t.Errorf("%d voices, %d pictures", voices, pictures)
 	}
 }
