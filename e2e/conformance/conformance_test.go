@@ -73,13 +73,21 @@ type table struct {
 	cell map[string]map[string]string
 }
 
+const failed = "FAIL"
+
+// fail writes the reason into the table too: of a long log often only the table is looked at.
+func (tb *table) fail(row, sdk string, err error) {
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	tb.set(row, sdk, failed+": "+reason)
+}
+
 func (tb *table) set(row, sdk, result string) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	if tb.cell[row] == nil {
 		tb.cell[row] = map[string]string{}
 	}
-	if tb.cell[row][sdk] != "FAIL" { // a row with several cases
+	if !strings.HasPrefix(tb.cell[row][sdk], failed) { // a row with several cases
 		tb.cell[row][sdk] = result
 	}
 }
@@ -145,7 +153,7 @@ func (s *stage) run(t *testing.T, browser *testbrowser.Browser, sdk string, g gr
 	env := s.enter(t, g, g.Name+"-"+sdk)
 	if _, err := do(page, fmt.Sprintf("Suite.open(%q, %s)", g.Name, env), caseTimeout); err != nil {
 		for _, row := range g.Cases {
-			results.set(row, sdk, "FAIL")
+			results.fail(row, sdk, err)
 		}
 		t.Fatalf("the people of %s do not come together: %v", g.Name, err)
 	}
@@ -157,7 +165,7 @@ func (s *stage) run(t *testing.T, browser *testbrowser.Browser, sdk string, g gr
 		began := time.Now()
 		note, err := do(page, fmt.Sprintf("Suite.run(%q, %d)", g.Name, i), caseTimeout)
 		if err != nil {
-			results.set(row, sdk, "FAIL")
+			results.fail(row, sdk, err)
 			t.Errorf("%s with %s (%v): %v", row, sdk, time.Since(began).Round(time.Second), err)
 			continue
 		}
@@ -201,10 +209,10 @@ func do(page tab, promise string, atMost time.Duration) (note string, err error)
 // TestTable keeps the rows that a failing case must not hide.
 func TestTable(t *testing.T) {
 	tb := &table{rows: []string{"a", "b"}, cell: map[string]map[string]string{}}
-	tb.set("a", sdks[0], "FAIL")
+	tb.fail("a", sdks[0], errors.New("no\nstack"))
 	tb.set("a", sdks[0], "pass")
 	tb.set("b", sdks[0], "pass")
-	if lines := strings.Split(tb.String(), "\n"); !strings.HasSuffix(lines[0], " FAIL") || !strings.HasSuffix(lines[1], " pass") {
+	if lines := strings.Split(tb.String(), "\n"); !strings.HasSuffix(lines[0], " FAIL: no") || !strings.HasSuffix(lines[1], " pass") {
 		t.Errorf("%q", lines)
 	}
 	s := suite{Rows: []string{"a", "b"}, Groups: []group{{Cases: []string{"a", "c"}}}}

@@ -176,7 +176,7 @@ func (p *pages) restarts(w http.ResponseWriter, r *http.Request) {
 func (tb *table) judge(t *testing.T, row, sdk string, took time.Duration, err error) {
 	tb.add(row)
 	if err != nil {
-		tb.set(row, sdk, "FAIL")
+		tb.fail(row, sdk, fmt.Errorf("after %v: %w", took.Round(time.Second), err))
 		t.Errorf("%s with %s, after %v: %v", row, sdk, took.Round(time.Second), err)
 		return
 	}
