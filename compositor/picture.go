@@ -21,6 +21,7 @@ type picture struct {
 	outputs []*rendition
 	force   bool // a key frame at the next tick
 	still   int  // pictures that were encoded since the canvas last changed
+	uploads uploads
 }
 
 // A canvas that does not change is encoded a few times more, as each picture is finer than the
@@ -59,6 +60,7 @@ func newPicture(w *worker) (*picture, error) {
 }
 
 func (p *picture) close() {
+	p.uploads.close()
 	for _, o := range p.outputs {
 		o.encoder.Close()
 	}
@@ -70,7 +72,8 @@ func (p *picture) at(tick int64, now time.Time) error {
 	if err := p.takeInputs(now, crowded); err != nil {
 		return err
 	}
-	if p.canvas.Draw() {
+	p.takeUploads()
+	if p.canvas.Draw(time.Duration(tick) * time.Second / time.Duration(p.w.start.FPS)) {
 		p.still = 0
 	}
 	return p.send(tick, p.still >= finer, crowded)

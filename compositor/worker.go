@@ -19,8 +19,8 @@ const (
 	// maxInputs bounds the decoders of a process.
 	maxInputs = 64
 
-	// heartbeat is the interval of Stats.
-	heartbeat = 400 * time.Millisecond
+	// heartbeat is the interval of Stats, and so of the levels by which the server tells who speaks.
+	heartbeat = 200 * time.Millisecond
 )
 
 // worker is the process. Everything in it happens at a tick, on one goroutine and in one order:
@@ -174,11 +174,19 @@ func (w *worker) takeMessages(now time.Time) error {
 		case *wire.Scene:
 			w.picture.canvas.SetScene(m)
 		case *wire.Bitmap:
+			w.picture.uploads.drop(m.ID)
 			if !w.picture.canvas.SetBitmap(m) {
 				w.log.Warn("bitmap refused: too many", "bitmap", m.ID, "width", m.W, "height", m.H)
 			}
+		case *wire.Picture:
+			if !w.picture.uploads.add(m) {
+				w.log.Warn("picture refused: too many wait", "bitmap", m.ID)
+			}
 		case *wire.DropBitmap:
+			w.picture.uploads.drop(m.ID)
 			w.picture.canvas.DropBitmap(m.ID)
+		case *wire.Float:
+			w.picture.canvas.AddFloat(m)
 		case *wire.ForceKey:
 			w.picture.force = true
 		case *wire.Stop:

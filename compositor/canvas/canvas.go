@@ -4,6 +4,7 @@ package canvas
 
 import (
 	"image"
+	"time"
 
 	"amphi/compositor/wire"
 )
@@ -13,15 +14,18 @@ const maxBitmapBytes = 64 << 20
 
 // Canvas is a picture that is drawn from a scene. It belongs to one goroutine.
 type Canvas struct {
-	image   *Image
-	scene   *wire.Scene
-	items   []item // of the scene, same order
-	sources map[uint32]*source
-	bitmaps map[uint32]*wire.Bitmap
-	held    int // bytes in bitmaps
-	corners map[int]*corner
-	redraw  bool              // everything, because something other than a video changed
-	dirty   []image.Rectangle // drawn at this tick; kept for its memory
+	image    *Image
+	scene    *wire.Scene
+	backdrop *Image // the background with the bitmap on it; nil where the scene has none
+	items    []item // of the scene, same order
+	sources  map[uint32]*source
+	bitmaps  map[uint32]*wire.Bitmap
+	held     int // bytes in bitmaps
+	corners  map[cornerKey]*corner
+	glide    glide
+	floats   []float
+	redraw   bool              // everything, because something other than a video changed
+	dirty    []image.Rectangle // drawn at this tick; kept for its memory
 }
 
 // source is a video input: its latest picture.
@@ -33,6 +37,7 @@ type source struct {
 // item is what the scene's item needs to be drawn again.
 type item struct {
 	wire.Item
+	at     image.Rectangle // where it is now: Rect, or on the way there
 	scaler *Scaler
 }
 
@@ -43,7 +48,7 @@ func New(w, h int) *Canvas {
 		scene:   new(wire.Scene),
 		sources: make(map[uint32]*source),
 		bitmaps: make(map[uint32]*wire.Bitmap),
-		corners: make(map[int]*corner),
+		corners: make(map[cornerKey]*corner),
 		redraw:  true,
 	}
 }
@@ -57,13 +62,17 @@ func (c *Canvas) SetScene(s *wire.Scene) {
 	old := c.items
 	c.items = make([]item, len(s.Items))
 	for i, it := range s.Items {
-		c.items[i] = item{Item: it}
+		c.items[i] = item{Item: it, at: it.Rect}
 		for _, o := range old {
 			if o.scaler != nil && o.ID == it.ID && o.Source == it.Source {
 				c.items[i].scaler = o.scaler
 				break
 			}
 		}
+	}
+	c.glide = newGlide(time.Duration(s.Glide)*time.Millisecond, old, c.items)
+	if s.Backdrop != c.scene.Backdrop || s.Background != c.scene.Background {
+		c.backdrop = nil
 	}
 	c.scene = s
 	c.redraw = true
@@ -79,7 +88,7 @@ func (c *Canvas) SetBitmap(b *wire.Bitmap) bool {
 		return false
 	}
 	c.bitmaps[b.ID], c.held = b, held
-	c.redraw = c.redraw || c.shows(wire.FromBitmap, b.ID)
+	c.changed(b.ID)
 	return true
 }
 
@@ -88,8 +97,16 @@ func (c *Canvas) DropBitmap(id uint32) {
 	if b := c.bitmaps[id]; b != nil {
 		c.held -= len(b.Pix)
 		delete(c.bitmaps, id)
-		c.redraw = c.redraw || c.shows(wire.FromBitmap, id)
+		c.changed(id)
 	}
+}
+
+// changed says that a bitmap is another one.
+func (c *Canvas) changed(id uint32) {
+	if id == c.scene.Backdrop {
+		c.backdrop, c.redraw = nil, true
+	}
+	c.redraw = c.redraw || c.shows(wire.FromBitmap, id)
 }
 
 // SetPicture gives the latest picture of a video input, which must stay valid until it is
@@ -125,17 +142,25 @@ func (c *Canvas) shows(from wire.Source, id uint32) bool {
 	return false
 }
 
-// Draw brings the canvas up to date and reports whether anything was drawn.
-func (c *Canvas) Draw() bool {
+// Draw brings the canvas up to date and reports whether anything was drawn. now is the time since
+// some beginning, by which things move.
+func (c *Canvas) Draw(now time.Duration) bool {
+	if c.glide.move(now, c.items) {
+		c.redraw = true
+	}
+	if len(c.floats) > 0 {
+		c.redraw = true
+	}
 	if !c.redraw && !c.update() {
 		c.redraw = true
 	}
 	drawn := c.redraw || len(c.dirty) > 0
 	if c.redraw {
-		c.image.Fill(c.image.Bounds(), c.scene.Background)
+		c.clear()
 		for i := range c.items {
 			c.draw(&c.items[i], c.image.Bounds())
 		}
+		c.drawFloats(now)
 	}
 	c.redraw = false
 	c.dirty = c.dirty[:0]
@@ -143,6 +168,23 @@ func (c *Canvas) Draw() bool {
 		s.fresh = false
 	}
 	return drawn
+}
+
+// clear paints the background.
+func (c *Canvas) clear() {
+	b := c.bitmaps[c.scene.Backdrop]
+	if c.scene.Backdrop == 0 || b == nil {
+		c.image.Fill(c.image.Bounds(), c.scene.Background)
+		return
+	}
+	if c.backdrop == nil {
+		c.backdrop = NewImage(c.image.W, c.image.H)
+		c.backdrop.Fill(c.backdrop.Bounds(), c.scene.Background)
+		c.backdrop.blend(b, image.Point{}, c.backdrop.Bounds(), opaque)
+	}
+	copy(c.image.Y, c.backdrop.Y)
+	copy(c.image.U, c.backdrop.U)
+	copy(c.image.V, c.backdrop.V)
 }
 
 // update draws the videos that have new pictures and what stands over them. It gives up, and
@@ -154,11 +196,15 @@ func (c *Canvas) update() bool {
 		switch it.Source {
 		case wire.FromInput:
 			s := c.sources[it.ID]
-			if s == nil || !s.fresh && !c.overDirty(it.Rect) {
+			if s == nil || !s.fresh && !c.overDirty(it.at) {
 				continue
 			}
-			if c.draw(it, it.Rect) {
-				c.dirty = append(c.dirty, it.Rect)
+			if c.draw(it, it.at) {
+				c.dirty = append(c.dirty, it.at)
+			}
+		case wire.FromColor:
+			if c.overDirty(it.at) && c.draw(it, it.at) {
+				c.dirty = append(c.dirty, it.at)
 			}
 		case wire.FromBitmap:
 			b := c.bitmaps[it.ID]
@@ -193,37 +239,40 @@ func (c *Canvas) overDirty(r image.Rectangle) bool {
 
 func bitmapRect(it *item, b *wire.Bitmap) image.Rectangle {
 	size := image.Pt(int(b.W), int(b.H))
-	return image.Rectangle{it.Rect.Min, it.Rect.Min.Add(size)}.Intersect(it.Rect)
+	return image.Rectangle{it.at.Min, it.at.Min.Add(size)}.Intersect(it.at)
 }
 
-// draw draws one item and reports whether it did: a video that does not lie inside the canvas is
-// left out. Bitmaps are clipped.
+// draw draws one item and reports whether it did: what does not lie inside the canvas is left out,
+// but for bitmaps, which are clipped.
 func (c *Canvas) draw(it *item, clip image.Rectangle) bool {
 	if it.Source == wire.FromBitmap {
 		b := c.bitmaps[it.ID]
 		if b != nil {
-			c.image.blend(b, it.Rect.Min, clip.Intersect(it.Rect))
+			c.image.blend(b, it.at.Min, clip.Intersect(it.at), opaque)
 		}
 		return b != nil
 	}
-	s := c.sources[it.ID]
-	if s == nil || !it.Rect.In(c.image.Bounds()) || !s.picture.whole() {
+	if !it.at.In(c.image.Bounds()) {
 		return false
 	}
-	src, dst := image.Pt(s.picture.W, s.picture.H), it.Rect.Size()
+	if it.Source == wire.FromColor {
+		c.image.Fill(it.at, it.Fill)
+		c.frame(it.at, &it.Item)
+		return true
+	}
+	s := c.sources[it.ID]
+	if s == nil || !s.picture.whole() {
+		return false
+	}
+	src, dst := image.Pt(s.picture.W, s.picture.H), it.at.Size()
 	// Senders change their size at any time, to suit their network.
 	if it.scaler == nil || it.scaler.src != src || it.scaler.dst != dst || it.scaler.fit != it.Fit {
 		it.scaler = NewScaler(src, dst, it.Fit)
 	}
 	if it.scaler.into.Size() != dst {
-		c.image.Fill(it.Rect, it.Fill)
+		c.image.Fill(it.at, it.Fill)
 	}
-	it.scaler.draw(c.image, it.Rect.Min, s.picture)
-	if radius := min(int(it.Radius), dst.X/2, dst.Y/2); radius > 0 {
-		if c.corners[radius] == nil {
-			c.corners[radius] = roundCorner(radius)
-		}
-		c.image.cutCorners(it.Rect, c.corners[radius], c.scene.Background)
-	}
+	it.scaler.draw(c.image, it.at.Min, s.picture)
+	c.frame(it.at, &it.Item)
 	return true
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"amphi/compositor/wire"
 )
@@ -164,7 +165,7 @@ func TestScene(t *testing.T) {
 	c := New(128, 96)
 	expect := func(what string, x, y int, want wire.RGB) {
 		t.Helper()
-		c.Draw()
+		c.Draw(0)
 		got, w := c.Image().at(x, y), yuv(want)
 		for i := range got {
 			if d := int(got[i]) - int(w[i]); d < -2 || d > 2 {
@@ -205,7 +206,7 @@ func TestScene(t *testing.T) {
 	expect("nothing left", 30, 30, night)
 	c.SetScene(&wire.Scene{Background: blue})
 	expect("another scene", 90, 48, blue)
-	if c.Draw() {
+	if c.Draw(0) {
 		t.Error("drawn without a change")
 	}
 }
@@ -221,17 +222,19 @@ func TestUpdateIsRedraw(t *testing.T) {
 	}
 	color := func() wire.RGB { return wire.RGB(rnd.IntN(1 << 24)) }
 	scene := func() *wire.Scene {
-		s := &wire.Scene{Background: color()}
+		s := &wire.Scene{Background: color(), Backdrop: rnd.Uint32N(4), Glide: uint16(rnd.IntN(600))}
 		for range rnd.IntN(8) {
 			s.Items = append(s.Items, wire.Item{
-				Source: wire.Source(1 + rnd.IntN(2)), ID: rnd.Uint32N(4), Rect: rect(),
+				Source: wire.Source(1 + rnd.IntN(3)), ID: rnd.Uint32N(4), Rect: rect(),
 				Fit: wire.Fit(rnd.IntN(2)), Radius: uint8(rnd.IntN(20)), Fill: color(),
+				Border: uint8(even(rnd.IntN(24))), BorderColor: color(), Group: rnd.Uint32N(4),
 			})
 		}
 		return s
 	}
-	for step := range 1000 {
-		switch rnd.IntN(20) {
+	for step := range 2000 {
+		now := time.Duration(step) * 33 * time.Millisecond
+		switch rnd.IntN(24) {
 		case 0:
 			s := scene()
 			one.SetScene(s)
@@ -248,14 +251,18 @@ func TestUpdateIsRedraw(t *testing.T) {
 			id := rnd.Uint32N(4)
 			one.DropBitmap(id)
 			two.DropBitmap(id)
+		case 4:
+			f := &wire.Float{ID: rnd.Uint32N(4), Rect: rect(), Rise: uint16(rnd.IntN(100)), Time: time.Second}
+			one.AddFloat(f)
+			two.AddFloat(f)
 		default:
 			id, m := rnd.Uint32N(4), wave(1+rnd.IntN(100), 1+rnd.IntN(100))
 			one.SetPicture(id, m)
 			two.SetPicture(id, m)
 		}
-		one.Draw()
+		one.Draw(now)
 		two.redraw = true
-		two.Draw()
+		two.Draw(now)
 		if a, b := one.Image(), two.Image(); !bytes.Equal(a.Y, b.Y) || !bytes.Equal(a.U, b.U) || !bytes.Equal(a.V, b.V) {
 			t.Fatalf("step %d: an update differs from a redraw", step)
 		}
@@ -305,8 +312,8 @@ func BenchmarkScale(b *testing.B) {
 func BenchmarkLabel(b *testing.B) {
 	c := New(1280, 720)
 	c.SetBitmap(bitmap(1, 200, 32, white, 100))
-	it := &item{Item: wire.Item{Source: wire.FromBitmap, ID: 1, Rect: image.Rect(8, 8, 208, 40)}}
+	it := &item{at: image.Rect(8, 8, 208, 40), Item: wire.Item{Source: wire.FromBitmap, ID: 1}}
 	for b.Loop() {
-		c.draw(it, it.Rect)
+		c.draw(it, it.at)
 	}
 }

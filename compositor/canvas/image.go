@@ -11,6 +11,7 @@ import (
 	"image"
 	"math"
 
+	"amphi/compositor/internal/i420"
 	"amphi/compositor/wire"
 )
 
@@ -59,14 +60,11 @@ func (m *Image) planes(r image.Rectangle) [3]plane {
 	}
 }
 
-// yuv converts to BT.601, limited range.
+// yuv is a colour of the planes.
 func yuv(c wire.RGB) [3]byte {
 	r, g, b := int(c>>16&0xff), int(c>>8&0xff), int(c&0xff)
-	return [3]byte{
-		byte((16829*r + 33039*g + 6416*b + 16<<16 + 1<<15) >> 16),
-		byte((-9714*r - 19070*g + 28784*b + 128<<16 + 1<<15) >> 16),
-		byte((28784*r - 24103*g - 4681*b + 128<<16 + 1<<15) >> 16),
-	}
+	u, v := i420.Chroma(r, g, b)
+	return [3]byte{i420.Luma(r, g, b), u, v}
 }
 
 // Fill paints an even rectangle.
@@ -87,65 +85,12 @@ func (m *Image) Fill(r image.Rectangle, c wire.RGB) {
 	}
 }
 
-// cutCorners paints what lies outside the rounded corners of an even rectangle inside the
-// picture. corner is the coverage of the outside of an upper left corner; see roundCorner.
-func (m *Image) cutCorners(r image.Rectangle, corner *corner, c wire.RGB) {
-	color := yuv(c)
-	for i, p := range m.planes(r) {
-		mask, n := corner.luma, corner.radius
-		if i > 0 {
-			mask, n = corner.chroma, (corner.radius+1)/2
-		}
-		n = min(n, p.w/2, p.h/2)
-		side := corner.side(i)
-		for y := range n {
-			top, bottom := p.pix[y*p.stride:], p.pix[(p.h-1-y)*p.stride:]
-			for x := range n {
-				a := int(mask[y*side+x])
-				if a == 0 {
-					break // the corner's edge has been passed
-				}
-				for _, d := range [4]*byte{&top[x], &top[p.w-1-x], &bottom[x], &bottom[p.w-1-x]} {
-					*d = byte((int(*d)*(255-a) + int(color[i])*a + 127) / 255)
-				}
-			}
-		}
-	}
-}
-
-// corner is the coverage of the outside of a rounded upper left corner, for both plane sizes.
-type corner struct {
-	radius       int
-	luma, chroma []byte
-}
-
-func (c *corner) side(plane int) int {
-	if plane == 0 {
-		return c.radius
-	}
-	return (c.radius + 1) / 2
-}
-
-func roundCorner(radius int) *corner {
-	c := &corner{radius: radius}
-	// Coverage of the outside at distance d from the centre, over one pixel's width.
-	outside := func(d float64) byte { return byte(255 * max(0, min(1, d-float64(radius)+0.5))) }
-	for y := range radius {
-		for x := range radius {
-			c.luma = append(c.luma, outside(math.Hypot(float64(radius)-float64(x)-0.5, float64(radius)-float64(y)-0.5)))
-		}
-	}
-	for y := range c.side(1) {
-		for x := range c.side(1) {
-			c.chroma = append(c.chroma, outside(math.Hypot(float64(radius)-2*float64(x)-1, float64(radius)-2*float64(y)-1)))
-		}
-	}
-	return c
-}
+// opaque is the opacity of what is shown as it is.
+const opaque = 255
 
 // blend puts a bitmap's upper left corner at a point of the canvas, as far as clip reaches. All
 // coordinates are even.
-func (m *Image) blend(b *wire.Bitmap, at image.Point, clip image.Rectangle) {
+func (m *Image) blend(b *wire.Bitmap, at image.Point, clip image.Rectangle, opacity uint8) {
 	w, h := int(b.W), int(b.H)
 	r := image.Rectangle{at, at.Add(image.Pt(w, h))}.Intersect(clip).Intersect(m.Bounds())
 	if r.Empty() {
@@ -153,7 +98,15 @@ func (m *Image) blend(b *wire.Bitmap, at image.Point, clip image.Rectangle) {
 	}
 	n := w * h
 	sx, sy := r.Min.X-at.X, r.Min.Y-at.Y
-	alpha := b.Pix[n+n/2:][sy*w+sx:]
+	alpha := b.Pix[n+n/2:]
+	if opacity < opaque {
+		faded := make([]byte, n)
+		for i, a := range alpha {
+			faded[i] = byte((int(a)*int(opacity) + 127) / 255)
+		}
+		alpha = faded
+	}
+	alpha = alpha[sy*w+sx:]
 	planes := m.planes(r)
 	y := b.Pix[sy*w+sx:]
 	C.amphi_blend(ptr(y), C.int(w), ptr(alpha), C.int(w),
@@ -300,20 +253,24 @@ func (s *Scaler) Draw(dst *Image, at image.Point, src *Image) error {
 func (s *Scaler) draw(dst *Image, at image.Point, src *Image) {
 	from, to := src.planes(s.crop), dst.planes(s.into.Add(at))
 	for i := range from {
-		f, t := from[i], to[i]
-		switch s.kind {
-		case copyOver:
-			C.amphi_copy(ptr(f.pix), C.int(f.stride), ptr(t.pix), C.int(t.stride), C.int(t.w), C.int(t.h))
-		case halve:
-			C.amphi_half(ptr(f.pix), C.int(f.stride), ptr(t.pix), C.int(t.stride), C.int(t.w), C.int(t.h))
-		default:
-			a := &s.luma
-			if i > 0 {
-				a = &s.chr
-			}
-			C.amphi_scale(ptr(f.pix), C.int(f.stride), C.int(f.w), ptr(t.pix), C.int(t.stride), C.int(t.w), C.int(t.h),
-				(*C.int32_t)(&a.v.at[0]), (*C.uint16_t)(&a.v.weight[0]), C.int(a.v.taps),
-				(*C.int32_t)(&a.h.at[0]), (*C.uint16_t)(&a.h.weight[0]), C.int(a.h.taps), ptr(s.work))
+		a := &s.luma
+		if i > 0 {
+			a = &s.chr
 		}
+		s.drawPlane(a, from[i], to[i])
+	}
+}
+
+// drawPlane puts one plane into another, by the axes of its size.
+func (s *Scaler) drawPlane(a *axes, f, t plane) {
+	switch s.kind {
+	case copyOver:
+		C.amphi_copy(ptr(f.pix), C.int(f.stride), ptr(t.pix), C.int(t.stride), C.int(t.w), C.int(t.h))
+	case halve:
+		C.amphi_half(ptr(f.pix), C.int(f.stride), ptr(t.pix), C.int(t.stride), C.int(t.w), C.int(t.h))
+	default:
+		C.amphi_scale(ptr(f.pix), C.int(f.stride), C.int(f.w), ptr(t.pix), C.int(t.stride), C.int(t.w), C.int(t.h),
+			(*C.int32_t)(&a.v.at[0]), (*C.uint16_t)(&a.v.weight[0]), C.int(a.v.taps),
+			(*C.int32_t)(&a.h.at[0]), (*C.uint16_t)(&a.h.weight[0]), C.int(a.h.taps), ptr(s.work))
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"image/color"
 	"log/slog"
 	"sync"
+
+	"amphi/compositor/internal/i420"
 )
 
 // Limits. Sizes beyond them are cut down to them.
@@ -129,7 +131,8 @@ func (r *Renderer) cached(key any, draw func() *image.RGBA) Bitmap {
 		r.order.MoveToFront(e)
 		return e.Value.(*entry).bitmap
 	}
-	b := toI420A(draw())
+	m := draw()
+	b := Bitmap{W: m.Rect.Dx(), H: m.Rect.Dy(), Pix: i420.WithAlpha(m)}
 	r.cache[key] = r.order.PushFront(&entry{key, b})
 	r.bytes += len(b.Pix) + entryCost
 	for r.bytes > r.budget && r.order.Len() > 1 {
@@ -152,47 +155,6 @@ func (r *Renderer) safely(what string, f func()) {
 }
 
 func clampEven(n, low, high int) int { return max(low, min(n, high)) &^ 1 }
-
-// toI420A converts a premultiplied picture of even size.
-func toI420A(m *image.RGBA) Bitmap {
-	w, h := m.Rect.Dx(), m.Rect.Dy()
-	pix := make([]byte, w*h*2+w*h/2)
-	luma, u := pix[:w*h], pix[w*h:w*h+w*h/4]
-	v, alpha := pix[w*h+w*h/4:w*h+w*h/2], pix[w*h+w*h/2:]
-	for y := 0; y < h; y += 2 {
-		for x := 0; x < w; x += 2 {
-			// Chroma is the mean of four pixels weighted by their alpha, as premultiplied sums are.
-			var sr, sg, sb, sa int
-			for k := range 4 {
-				px, py := x+k&1, y+k>>1
-				p := m.Pix[py*m.Stride+px*4:]
-				r, g, b, a := int(p[0]), int(p[1]), int(p[2]), int(p[3])
-				sr, sg, sb, sa = sr+r, sg+g, sb+b, sa+a
-				alpha[py*w+px] = byte(a)
-				luma[py*w+px] = 16
-				if a > 0 {
-					luma[py*w+px] = lumaOf(r*255/a, g*255/a, b*255/a)
-				}
-			}
-			i := y/2*(w/2) + x/2
-			u[i], v[i] = 128, 128
-			if sa > 0 {
-				u[i], v[i] = chromaOf(sr*255/sa, sg*255/sa, sb*255/sa)
-			}
-		}
-	}
-	return Bitmap{W: w, H: h, Pix: pix}
-}
-
-// lumaOf and chromaOf are the BT.601 matrix to limited range in 16-bit fixed point.
-func lumaOf(r, g, b int) byte {
-	return byte((16829*r + 33039*g + 6416*b + 16<<16 + 1<<15) >> 16)
-}
-
-func chromaOf(r, g, b int) (u, v byte) {
-	return byte((-9714*r - 19070*g + 28784*b + 128<<16 + 1<<15) >> 16),
-		byte((28784*r - 24103*g - 4681*b + 128<<16 + 1<<15) >> 16)
-}
 
 // The palette. Labels stand on any picture: their bar is dark enough for white text at a
 // contrast of 4.5:1 even over white.

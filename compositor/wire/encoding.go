@@ -197,6 +197,40 @@ func (m *Bitmap) check() error {
 	return nil
 }
 
+func (*Picture) kind() kind { return kindPicture }
+func (m *Picture) append(b []byte) []byte {
+	b = be.AppendUint32(b, m.ID)
+	b = be.AppendUint16(b, m.W)
+	b = be.AppendUint16(b, m.H)
+	b = append(b, uint8(m.Fit))
+	return append(b, m.Data...)
+}
+func (m *Picture) parse(c *cursor) {
+	m.ID, m.W, m.H, m.Fit, m.Data = c.u32(), c.u16(), c.u16(), Fit(c.u8()), c.rest()
+}
+func (m *Picture) check() error {
+	if !evenSize(int(m.W), int(m.H)) || BitmapSize(int(m.W), int(m.H)) > MaxMessage || m.Fit > Contain || len(m.Data) > MaxPicture {
+		return fmt.Errorf("%w: picture of %d bytes for %dx%d, fit %d", ErrMalformed, len(m.Data), m.W, m.H, m.Fit)
+	}
+	return nil
+}
+
+func (*Float) kind() kind { return kindFloat }
+func (m *Float) append(b []byte) []byte {
+	b = appendRect(be.AppendUint32(b, m.ID), m.Rect)
+	b = be.AppendUint16(b, m.Rise)
+	return be.AppendUint16(b, uint16(m.Time.Milliseconds()))
+}
+func (m *Float) parse(c *cursor) {
+	m.ID, m.Rect, m.Rise, m.Time = c.u32(), c.rect(), c.u16(), time.Duration(c.u16())*time.Millisecond
+}
+func (m *Float) check() error {
+	if !evenRect(m.Rect) || m.Time <= 0 || m.Time > MaxFloat {
+		return fmt.Errorf("%w: float from %v for %v", ErrMalformed, m.Rect, m.Time)
+	}
+	return nil
+}
+
 func (*DropBitmap) kind() kind               { return kindDropBitmap }
 func (m *DropBitmap) append(b []byte) []byte { return be.AppendUint32(b, m.ID) }
 func (m *DropBitmap) parse(c *cursor)        { m.ID = c.u32() }
@@ -205,29 +239,28 @@ func (*DropBitmap) check() error             { return nil }
 func (*Scene) kind() kind { return kindScene }
 func (m *Scene) append(b []byte) []byte {
 	b = be.AppendUint32(b, uint32(m.Background))
+	b = be.AppendUint32(b, m.Backdrop)
+	b = be.AppendUint16(b, m.Glide)
 	b = be.AppendUint16(b, uint16(len(m.Items)))
 	for _, it := range m.Items {
 		b = append(b, uint8(it.Source))
 		b = be.AppendUint32(b, it.ID)
-		b = be.AppendUint16(b, uint16(it.Rect.Min.X))
-		b = be.AppendUint16(b, uint16(it.Rect.Min.Y))
-		b = be.AppendUint16(b, uint16(it.Rect.Max.X))
-		b = be.AppendUint16(b, uint16(it.Rect.Max.Y))
+		b = appendRect(b, it.Rect)
 		b = append(b, uint8(it.Fit), it.Radius)
 		b = be.AppendUint32(b, uint32(it.Fill))
+		b = append(b, it.Border)
+		b = be.AppendUint32(b, uint32(it.BorderColor))
+		b = be.AppendUint32(b, it.Group)
 	}
 	return b
 }
 func (m *Scene) parse(c *cursor) {
-	m.Background = RGB(c.u32())
+	m.Background, m.Backdrop, m.Glide = RGB(c.u32()), c.u32(), c.u16()
 	for range c.count(MaxItems) {
 		m.Items = append(m.Items, Item{
-			Source: Source(c.u8()), ID: c.u32(),
-			Rect: image.Rectangle{
-				Min: image.Point{X: int(c.u16()), Y: int(c.u16())},
-				Max: image.Point{X: int(c.u16()), Y: int(c.u16())},
-			},
+			Source: Source(c.u8()), ID: c.u32(), Rect: c.rect(),
 			Fit: Fit(c.u8()), Radius: c.u8(), Fill: RGB(c.u32()),
+			Border: c.u8(), BorderColor: RGB(c.u32()), Group: c.u32(),
 		})
 	}
 }
@@ -235,23 +268,45 @@ func (m *Scene) check() error {
 	if len(m.Items) > MaxItems {
 		return fmt.Errorf("%w: scene of %d items", ErrMalformed, len(m.Items))
 	}
-	if m.Background > 0xffffff {
+	if m.Background > white {
 		return fmt.Errorf("%w: background %#x", ErrMalformed, uint32(m.Background))
 	}
 	for i, it := range m.Items {
-		r := it.Rect
 		switch {
-		case it.Source != FromInput && it.Source != FromBitmap:
+		case it.Source < FromInput || it.Source > FromColor:
 			return fmt.Errorf("%w: item %d has source %d", ErrMalformed, i, it.Source)
 		case it.Fit > Contain:
 			return fmt.Errorf("%w: item %d has fit %d", ErrMalformed, i, it.Fit)
-		case it.Fill > 0xffffff:
-			return fmt.Errorf("%w: item %d has fill %#x", ErrMalformed, i, uint32(it.Fill))
-		case r.Empty() || !r.In(image.Rect(0, 0, MaxSide, MaxSide)) || (r.Min.X|r.Min.Y|r.Max.X|r.Max.Y)&1 != 0:
-			return fmt.Errorf("%w: item %d has rectangle %v", ErrMalformed, i, r)
+		case it.Fill > white || it.BorderColor > white:
+			return fmt.Errorf("%w: item %d has fill %#x and border %#x", ErrMalformed, i, uint32(it.Fill), uint32(it.BorderColor))
+		case it.Border%2 != 0:
+			return fmt.Errorf("%w: item %d has a border of %d", ErrMalformed, i, it.Border)
+		case !evenRect(it.Rect):
+			return fmt.Errorf("%w: item %d has rectangle %v", ErrMalformed, i, it.Rect)
 		}
 	}
 	return nil
+}
+
+const white RGB = 0xffffff
+
+func appendRect(b []byte, r image.Rectangle) []byte {
+	for _, v := range [4]int{r.Min.X, r.Min.Y, r.Max.X, r.Max.Y} {
+		b = be.AppendUint16(b, uint16(v))
+	}
+	return b
+}
+
+func (c *cursor) rect() image.Rectangle {
+	return image.Rectangle{
+		Min: image.Point{X: int(c.u16()), Y: int(c.u16())},
+		Max: image.Point{X: int(c.u16()), Y: int(c.u16())},
+	}
+}
+
+// evenRect says whether a rectangle is one of a canvas.
+func evenRect(r image.Rectangle) bool {
+	return !r.Empty() && r.In(image.Rect(0, 0, MaxSide, MaxSide)) && (r.Min.X|r.Min.Y|r.Max.X|r.Max.Y)&1 == 0
 }
 
 func (*ForceKey) kind() kind             { return kindForceKey }

@@ -12,8 +12,8 @@
 // refuses any other. Everything is bounded here, once: what a Reader returns has even
 // rectangles, known codecs and bitmaps whose pixels match their size.
 //
-// The server sends Start, AddInput, RemoveInput, Frame, Bitmap, DropBitmap, Scene, ForceKey and
-// Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
+// The server sends Start, AddInput, RemoveInput, Frame, Bitmap, Picture, DropBitmap, Scene, Float,
+// ForceKey and Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
 package wire
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 // Version is raised by every change of a message.
-const Version = 2
+const Version = 3
 
 // Environment is what whoever starts a worker should put into its environment: its one busy
 // goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
@@ -38,7 +38,9 @@ const (
 	MaxItems       = 256     // items of a scene
 	MaxInputs      = 256     // inputs in Stats
 	MaxRenditions  = 4
-	MaxAudioConfig = 64 // bytes of an AudioSpecificConfig
+	MaxAudioConfig = 64      // bytes of an AudioSpecificConfig
+	MaxPicture     = 1 << 20 // bytes of an uploaded picture
+	MaxFloat       = 30 * time.Second
 )
 
 // Clock rates of the timestamps that the worker sends.
@@ -87,6 +89,7 @@ type Source uint8
 const (
 	FromInput  Source = iota + 1 // the latest picture of the video input with this ID
 	FromBitmap                   // the bitmap with this ID, unscaled, clipped to the rectangle
+	FromColor                    // nothing but Fill
 )
 
 // Fit says how a picture of another shape is put into a rectangle.
@@ -167,16 +170,29 @@ type Bitmap struct {
 // BitmapSize is the length of Pix of a bitmap of w by h pixels.
 func BitmapSize(w, h int) int { return w*h*2 + w*h/2 }
 
+// Picture stores a picture that somebody has uploaded, scaled to a size, as the bitmap of an ID. It
+// is decoded in the worker, which has little to lose. One that cannot be is left out.
+type Picture struct {
+	ID   uint32
+	W, H uint16 // of the bitmap; even
+	Fit  Fit    // beside a contained picture the bitmap is transparent
+	Data []byte // PNG or JPEG
+}
+
 // DropBitmap frees a bitmap. Unknown IDs are ignored.
 type DropBitmap struct{ ID uint32 }
 
 // Scene says what the canvas shows from the next tick on, from bottom to top.
 //
-// An item whose source has no picture yet, or is unknown, is left out. So a placeholder bitmap
-// under a video item is seen until the video's first picture.
+// An item whose source has no picture yet, or is unknown, is left out. So a placeholder under a
+// video item is seen until the video's first picture.
 type Scene struct {
 	Background RGB
-	Items      []Item
+	Backdrop   uint32 // the bitmap that covers the background, at the upper left; 0 is none
+	// Glide is the time, in milliseconds, in which groups of items come to their places from where
+	// they were in the scene before, and new ones grow to their size.
+	Glide uint16
+	Items []Item
 }
 
 // Item is one picture on the canvas.
@@ -185,8 +201,23 @@ type Item struct {
 	ID     uint32
 	Rect   image.Rectangle // canvas pixels; even, not empty, within 0..MaxSide
 	Fit    Fit             // inputs only
-	Radius uint8           // pixels of rounded corners, cut out in Scene.Background; inputs only
-	Fill   RGB             // beside a contained picture; inputs only
+	Radius uint8           // pixels of rounded corners, through which the background is seen; not of bitmaps
+	Fill   RGB             // the colour, or what is beside a contained picture; not of bitmaps
+	Border uint8           // pixels of a frame along the inner edge, even; not of bitmaps
+	// BorderColor is that of the frame.
+	BorderColor RGB
+	// Group names what moves as one: the first item of a group in a scene is its frame, the others
+	// keep their distance to its nearest edges. 0 is no group: what does not move.
+	Group uint32
+}
+
+// Float lets a bitmap rise over the canvas and fade, once: what the audience throws up. When there
+// are too many the oldest are taken away.
+type Float struct {
+	ID   uint32          // of the bitmap, which may be dropped before the end: then it vanishes
+	Rect image.Rectangle // where it begins; even, as large as the bitmap
+	Rise uint16          // pixels that it rises by
+	Time time.Duration   // that it takes; carried in whole milliseconds
 }
 
 // ForceKey asks for a key frame of all renditions at the next tick.
@@ -259,6 +290,8 @@ const (
 	kindAudio
 	kindNeedKey
 	kindStats
+	kindPicture
+	kindFloat
 )
 
 func newMessage(k kind) Message {
@@ -293,6 +326,10 @@ func newMessage(k kind) Message {
 		return new(NeedKey)
 	case kindStats:
 		return new(Stats)
+	case kindPicture:
+		return new(Picture)
+	case kindFloat:
+		return new(Float)
 	}
 	return nil
 }

@@ -32,10 +32,11 @@ var every = []struct {
 	{&Bitmap{ID: 9, W: 2, H: 2, Pix: []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
 		"06 00000009 0002 0002 0102030405060708090a"},
 	{&DropBitmap{ID: 9}, "07 00000009"},
-	{&Scene{Background: 0x0b0f1a, Items: []Item{
-		{Source: FromInput, ID: 7, Rect: image.Rect(8, 10, 640, 360), Fit: Contain, Radius: 12, Fill: 0x102030},
+	{&Scene{Background: 0x0b0f1a, Backdrop: 3, Glide: 300, Items: []Item{
+		{Source: FromInput, ID: 7, Rect: image.Rect(8, 10, 640, 360), Fit: Contain, Radius: 12, Fill: 0x102030, Border: 4, BorderColor: 0x405060, Group: 5},
 		{Source: FromBitmap, ID: 9, Rect: image.Rect(0, 0, 2, 2)},
-	}}, "08 000b0f1a 0002 01 00000007 0008 000a 0280 0168 01 0c 00102030 02 00000009 0000 0000 0002 0002 00 00 00000000"},
+	}}, "08 000b0f1a 00000003 012c 0002 01 00000007 0008 000a 0280 0168 01 0c 00102030 04 00405060 00000005" +
+		" 02 00000009 0000 0000 0002 0002 00 00 00000000 00 00000000 00000000"},
 	{&ForceKey{}, "09"},
 	{&Stop{}, "0a"},
 	{&Started{Epoch: 1, AudioConfig: []byte{0x11, 0x90}}, "0b 0000000000000001 1190"},
@@ -46,6 +47,8 @@ var every = []struct {
 		{ID: 7, Frames: 8, Dropped: 9, Errors: 10, Concealed: 11, Width: 12, Height: 13, Level: 14},
 	}}, "0f 0000000000000001 0000000000000002 0000000000000004 0000000000000005 0000000000000006 0001" +
 		" 00000007 0000000000000008 0000000000000009 000000000000000a 000000000000000b 000c 000d 0e"},
+	{&Picture{ID: 9, W: 4, H: 2, Fit: Contain, Data: []byte{1, 2}}, "10 00000009 0004 0002 01 0102"},
+	{&Float{ID: 9, Rect: image.Rect(2, 4, 6, 8), Rise: 300, Time: 3 * time.Second}, "11 00000009 0002 0004 0006 0008 012c 0bb8"},
 }
 
 func TestEncoding(t *testing.T) {
@@ -167,6 +170,15 @@ func TestWriterRefuses(t *testing.T) {
 		"item negative":     &Scene{Items: []Item{{Source: FromInput, Rect: rect.Sub(image.Pt(2, 0))}}},
 		"item outside":      &Scene{Items: []Item{{Source: FromInput, Rect: rect.Add(image.Pt(MaxSide, 0))}}},
 		"background":        &Scene{Background: 0x1000000},
+		"item border":       &Scene{Items: []Item{{Source: FromColor, Rect: rect, Border: 3}}},
+		"item border color": &Scene{Items: []Item{{Source: FromColor, Rect: rect, BorderColor: 0x1000000}}},
+		"picture size":      &Picture{W: 3, H: 2},
+		"picture too large": &Picture{W: MaxSide, H: MaxSide},
+		"picture fit":       &Picture{W: 2, H: 2, Fit: 2},
+		"picture bytes":     &Picture{W: 2, H: 2, Data: make([]byte, MaxPicture+1)},
+		"float nowhere":     &Float{Time: time.Second},
+		"float for ever":    &Float{Rect: rect, Time: MaxFloat + time.Millisecond},
+		"float for no time": &Float{Rect: rect},
 		"long text":         &Hello{Libraries: strings.Repeat("x", MaxText+1)},
 		"long audio config": &Started{AudioConfig: make([]byte, MaxAudioConfig+1)},
 		"rendition index":   &Video{Rendition: MaxRenditions},
