@@ -83,7 +83,9 @@ func (d *Destinations) check(t *Template, bad func(string, ...any)) {
 		return kind + " " + name + ": "
 	}
 	for _, key := range sorted(d.HLS) {
-		d.HLS[key].check(name("hls destination", key), bad)
+		at := name("hls destination", key)
+		d.HLS[key].check(at, bad)
+		d.HLS[key].Layout.check(at, t, bad)
 	}
 	for _, key := range sorted(d.RTMP) {
 		d.RTMP[key].check(name("rtmp destination", key), bad)

@@ -217,6 +217,16 @@ func (t *Template) RenameRole(from, to string) {
 		}
 		r.SubscribeParams.SubscribeToRoles = append([]string{}, sees...)
 	}
+	for _, d := range t.Destinations.HLS {
+		if d == nil || d.Layout == nil {
+			continue
+		}
+		if i := slices.Index(d.Layout.Roles, from); i >= 0 && to != "" {
+			d.Layout.Roles[i] = to
+		} else if i >= 0 {
+			d.Layout.Roles = slices.Delete(d.Layout.Roles, i, i+1)
+		}
+	}
 	for name, tr := range t.Destinations.Transcriptions {
 		if tr.Role == from {
 			if tr.Role = to; to == "" {

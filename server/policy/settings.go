@@ -131,6 +131,7 @@ type HLSDestination struct {
 	NumSegments      int           `json:"numPlaylistSegments,omitempty"` // of a "live" playlist
 	MetadataInserted bool          `json:"enableMetadataInsertion,omitempty"`
 	Recording        *HLSRecording `json:"recording,omitempty"`
+	Layout           *Layout       `json:"layout,omitempty"` // nil: a grid in the shape of the layers
 }
 
 // HLSLayer is one rendition; bit rates in kbit/s.
