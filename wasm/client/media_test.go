@@ -127,6 +127,27 @@ func TestScreenShare(t *testing.T) {
 	}
 }
 
+// TestRefusedOffer: what was refused once can be published later: the offer was taken back.
+func TestRefusedOffer(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "host")
+	p := newParticipant(t, clips())
+	p.join(s)
+	for range 2 {
+		receive(t, "microphone and camera", s.tracks)
+	}
+	s.mu.Lock()
+	s.refuse[protocol.MethodOffer] = []protocol.Error{{Code: protocol.CodeBadRequest, Message: "not now"}}
+	s.mu.Unlock()
+	if err := p.StartScreenShare(t.Context(), ScreenShare{}); err == nil {
+		t.Fatal("a refused share was published")
+	}
+	if err := p.StartScreenShare(t.Context(), ScreenShare{}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, "the screen", s.tracks)
+}
+
 // A camera that cannot be had does not keep anybody out.
 func TestJoinWithoutDevices(t *testing.T) {
 	t.Parallel()

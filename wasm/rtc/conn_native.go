@@ -21,6 +21,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
+var errNoOffer = errors.New("an answer to no offer")
+
 // Engine makes connections. The zero value is ready.
 type Engine struct {
 	// Loopback also gathers candidates of the loopback interface: a server on
@@ -80,6 +82,7 @@ type Conn struct {
 	mu      sync.Mutex
 	channel *webrtc.DataChannel // the other side's; nil before
 	senders map[*LocalTrack]*webrtc.RTPSender
+	offered *webrtc.SessionDescription // waits for its answer; nil: none does
 }
 
 // NewConn makes a connection; handlers hear of it until Close.
@@ -186,21 +189,32 @@ func (c *Conn) Unpublish(t *LocalTrack) error {
 	return nil
 }
 
-// Offer makes a new offer the local description and returns it.
+// Offer makes a new offer and returns it. It becomes the local description with its answer: one that has become it is not
+// to be taken back, for Pion knows no rollback.
 func (c *Conn) Offer(_ context.Context, restartICE bool) (sdp string, err error) {
 	c.candidates.hold()
 	offer, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restartICE})
 	if err != nil {
 		return "", fmt.Errorf("create offer: %w", err)
 	}
-	if err := c.pc.SetLocalDescription(offer); err != nil {
-		return "", fmt.Errorf("set local description: %w", err)
-	}
+	c.mu.Lock()
+	c.offered = &offer
+	c.mu.Unlock()
 	return offer.SDP, nil
 }
 
 // SetAnswer completes the last offer.
 func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
+	c.mu.Lock()
+	offer := c.offered
+	c.offered = nil
+	c.mu.Unlock()
+	if offer == nil {
+		return errNoOffer
+	}
+	if err := c.pc.SetLocalDescription(*offer); err != nil {
+		return fmt.Errorf("set local description: %w", err)
+	}
 	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}
 	if err := c.pc.SetRemoteDescription(answer); err != nil {
 		return fmt.Errorf("set remote description: %w", err)
@@ -235,12 +249,9 @@ func (c *Conn) knows(mid string) bool {
 
 // Rollback takes an offer back that will not be answered.
 func (c *Conn) Rollback(context.Context) error {
-	if c.pc.SignalingState() != webrtc.SignalingStateHaveLocalOffer {
-		return nil
-	}
-	if err := c.pc.SetLocalDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeRollback}); err != nil {
-		return fmt.Errorf("rollback: %w", err)
-	}
+	c.mu.Lock()
+	c.offered = nil
+	c.mu.Unlock()
 	if c.pc.RemoteDescription() == nil {
 		return nil
 	}

@@ -134,6 +134,45 @@ func TestPublishAndReceive(t *testing.T) {
 	}
 }
 
+// TestUnanswered: after an offer that nobody answers the next one does what both were to do; whether or not the other side
+// got it.
+func TestUnanswered(t *testing.T) {
+	a, b := pair(t)
+	ctx := context.Background()
+	if err := a.CreateChannel("ion-sfu"); err != nil {
+		t.Fatal(err)
+	}
+	negotiate(t, a, b, false)
+	for _, arrives := range []bool{false, true} {
+		for a.State() != webrtc.PeerConnectionStateConnected {
+			receive(t, a.states)
+		}
+		track := (&Capture{Audio: Silence}).Microphone(NewStream(), AudioConstraints{})
+		defer track.Close()
+		if err := errors.Join(track.SetEnabled(ctx, true), a.Publish(ctx, track, nil)); err != nil {
+			t.Fatal(err)
+		}
+		a.gate.Lock()
+		offer, err := a.Offer(ctx, true)
+		if err == nil && arrives {
+			_, err = b.Answer(ctx, offer)
+		}
+		if err := errors.Join(err, a.Rollback(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		a.gate.Unlock()
+		negotiate(t, a, b, true)
+		if remote := receive(t, b.tracks); remote.ID != track.ID {
+			t.Errorf("%s came", remote)
+		} else if _, err := remote.ReadRTP(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := a.SetAnswer(ctx, "v=0"); err == nil {
+		t.Error("an answer to no offer was taken")
+	}
+}
+
 // TestReusedSection: a track is heard of that gets the section of another one, however many offers later.
 func TestReusedSection(t *testing.T) {
 	a, b := pair(t)
