@@ -6,11 +6,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +35,7 @@ var (
 	seed   = flag.Uint64("seed", 1, "what chance begins with")
 	people = flag.Int("people", 30, "how many meet")
 	binary = flag.String("binary", "", "the server; empty: bin/amphi")
+	logs   = flag.String("logs", "", "directory for the logs of the server and of each client, and stacks of what hangs; empty: nowhere")
 )
 
 // settle is how long what was sent may take to be everywhere, on a machine that does other things too.
@@ -55,6 +60,35 @@ func (m *meeting) pause(random *rand.Rand) time.Duration {
 	return time.Duration(100+random.IntN(1400)) * time.Millisecond
 }
 
+// log is where a client writes to.
+func (m *meeting) log(number int) *slog.Logger {
+	if *logs == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	file, err := os.Create(filepath.Join(*logs, fmt.Sprintf("p%02d.log", number)))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { file.Close() })
+	return slog.New(slog.NewTextHandler(file, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// stacks writes what all clients are at.
+func (m *meeting) stacks(why string) {
+	if *logs == "" {
+		return
+	}
+	file, err := os.Create(filepath.Join(*logs, why+".stacks"))
+	if err != nil {
+		m.t.Error(err)
+		return
+	}
+	defer file.Close()
+	if err := pprof.Lookup("goroutine").WriteTo(file, 2); err != nil {
+		m.t.Error(err)
+	}
+}
+
 func (m *meeting) count(what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,12 +100,22 @@ func newMeeting(t *testing.T, data string, args ...string) *meeting {
 	if testing.Short() {
 		t.Skip("tests the whole system, left out by -short")
 	}
+	if *logs != "" {
+		args = append(args, "--log-level", "debug")
+	}
 	server, err := testserver.Start(context.Background(), testserver.Config{Binary: *binary, DataDir: data, Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &meeting{t: t, server: server, seed: *seed, times: map[string]int{}}
-	t.Cleanup(func() { testserver.End(t, m.server) })
+	t.Cleanup(func() {
+		testserver.End(t, m.server)
+		if *logs != "" {
+			if err := os.WriteFile(filepath.Join(*logs, "server.log"), []byte(m.server.Log()), 0o666); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	room, err := server.NewRoom(t.Context(), "meeting", "")
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -54,7 +53,7 @@ func (m *meeting) newPerson(number int, role string) *person {
 		Capture: &rtc.Capture{Audio: rtc.Silence, Video: newCamera, Shared: newCamera},
 		Sink:    client.Sink{Patch: func(client.Patch) {}, Notification: p.notified},
 		OnMedia: p.media,
-		Log:     slog.New(slog.DiscardHandler),
+		Log:     m.log(number),
 	})
 	return p
 }
@@ -142,7 +141,9 @@ func (p *person) act(ctx context.Context) error {
 	}
 	p.meeting.count(a.name)
 	begun := time.Now()
+	watch := time.AfterFunc(settle/4, func() { p.meeting.stacks(p.name + " " + a.name) })
 	err := a.do(ctx, p, s)
+	watch.Stop()
 	if took := time.Since(begun); took > settle/4 {
 		p.meeting.t.Logf("%s took %s to %s: %v", p.name, took.Round(time.Second), a.name, err)
 	}
