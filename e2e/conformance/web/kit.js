@@ -140,6 +140,11 @@ export class Person {
   }
 
   get wire() { return Wire.frames(this.id); }
+  /** What became of this person lately, to read after a failure. */
+  digest() {
+    const told = this.told.map(({ type, data }) => (type === 'ERROR' ? `ERROR ${data?.code} ${data?.message}` : type));
+    return `${this.get(sdk.selectRoomState)}; told ${told.join(' ')}; socket: ${Wire.digest(this.id)}`;
+  }
   socketURL() { return Wire.url(this.id); }
 }
 

@@ -44,7 +44,11 @@ globalThis.Suite = {
     try {
       return (await cases[index][1]({ ...people, ...world })) || '';
     } catch (error) {
-      throw new Error(error instanceof Error ? `${error.message} ${error.description ?? ''}\n${error.stack}` : String(error));
+      const what = error instanceof Error ? `${error.message} ${error.description ?? ''}` : String(error);
+      const states = Wire.connections.filter(({ connectionState }) => connectionState !== 'closed')
+        .map((one) => `${one.connectionState}/${one.iceConnectionState}/${one.signalingState}`);
+      const seen = Object.values(people).map((person) => `${person.name} ${person.digest()}`);
+      throw new Error([what, ...seen, `connections: ${states.join(', ')}`, error?.stack ?? ''].join('\n'));
     } finally {
       const leaving = guests.splice(0);
       await Promise.all(leaving.map((person) => person.leave().catch(() => {})));

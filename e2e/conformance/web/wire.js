@@ -1,8 +1,9 @@
 // Runs before the SDK: what goes over its sockets and peer connections is written down for the cases.
 //
-//   Wire.frames(peerId)   [{ out, method, id, frame }] of all sockets of a peer, in order, openings as { open: true }
+//   Wire.frames(peerId)   [{ out, method, id, frame }] of all sockets of a peer, in order, what becomes of sockets as { dial }, { open }, { close: code }
 //   Wire.url(peerId)      of its last socket
 //   Wire.drop(peerId)     closes that socket
+//   Wire.digest(peerId)   the newest of all that, to read: what, and how many seconds ago
 //   Wire.connections      every RTCPeerConnection of the page
 //   Wire.channels         every data channel that the server opened: { connection, label, sent, got }
 (() => {
@@ -20,7 +21,10 @@
       if (!logs.has(peer)) logs.set(peer, []);
       sockets.set(peer, this);
       this.#log = logs.get(peer);
-      this.addEventListener('open', () => this.#log.push({ open: true, at: performance.now() }));
+      const log = this.#log;
+      log.push({ dial: true, at: performance.now() });
+      this.addEventListener('open', () => log.push({ open: true, at: performance.now() }));
+      this.addEventListener('close', ({ code }) => log.push({ close: code, at: performance.now() }));
       this.addEventListener('message', ({ data }) => this.#note(false, data));
     }
     send(data) {
@@ -64,6 +68,12 @@
     frames: (peer) => logs.get(peer) ?? [],
     url: (peer) => sockets.get(peer).url,
     drop: (peer) => sockets.get(peer).close(),
+    digest(peer, newest = 24) {
+      const name = ({ dial, open, close, out, method }) =>
+        (dial && 'dials') || (open && 'opened') || (close && `closed:${close}`) || `${out ? '>' : '<'}${method ?? 'answer'}`;
+      const lines = this.frames(peer).slice(-newest).map((entry) => `${name(entry)} ${((performance.now() - entry.at) / 1000).toFixed(1)}`);
+      return lines.join(', ');
+    },
     connections,
     channels,
   };

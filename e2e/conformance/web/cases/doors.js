@@ -83,7 +83,7 @@ export const doors = {
     ['policy: the first thing after each opening of the socket, with the current role', async ({ ann, enter }) => {
       const vic = await enter('Vic', 'watcher');
       await ann.knows(vic);
-      const policies = () => vic.wire.flatMap((frame, i, all) => (frame.open ? [all.slice(i).find((next) => !next.open && !next.out)] : []));
+      const policies = () => vic.wire.flatMap((frame, i, all) => (frame.open ? [all.slice(i).find((next) => next.frame && !next.out)] : []));
       same('first', policies().map(({ method }) => method), ['on-policy-change']);
       await ann.actions.changeRoleOfPeer(vic.id, 'gallery', true);
       await vic.until('the new role', () => vic.get(sdk.selectLocalPeerRoleName) === 'gallery');
