@@ -16,6 +16,7 @@ var floors = [][]string{
 	{"server/poll"},
 	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/bus", "server/config"},
 	{"server/sfu/transport"},
+	{"server/sfu/bandwidth"},
 }
 
 // doors are the imports that lead out of a program into another one's house, or between neighbours; each with its

@@ -131,7 +131,7 @@ func (l *lab) enterFrom(host *Host, room *testserver.Room, role string) *person 
 		<-read
 		_ = p.cmd.Wait()
 		if l.t.Failed() {
-			testserver.Keep(l.t, host.Name+".log", []byte(strings.Join(p.told, "\n")+"\n"+log.String()))
+			testserver.Keep(l.t, host.Name+".log", []byte(fmt.Sprintln(p.told)+log.String()))
 		}
 	})
 	return p
@@ -151,7 +151,7 @@ func (p *person) listen(events io.Reader) {
 		case e.Picture != nil:
 			p.shown = append(p.shown, shown{*e.Picture, at})
 		case e.Told != "":
-			p.told = append(p.told, at.Format("05.000 ")+e.Told)
+			p.told = append(p.told, told{e.Told, e.About, at})
 		case e.Joined:
 			p.joined = true
 		case e.Failed != "":

@@ -41,7 +41,8 @@ type event struct {
 	At      int64
 	Picture *picture `json:",omitempty"`
 	Joined  bool     `json:",omitempty"`
-	Told    string   `json:",omitempty"` // a notification
+	Told    string   `json:",omitempty"` // the type of a notification, and
+	About   string   `json:",omitempty"` // what it is about
 	Failed  string   `json:",omitempty"`
 }
 
@@ -82,8 +83,8 @@ func bePerson(text string) error {
 		}},
 		Sink: client.Sink{Patch: func(client.Patch) {}, Notification: func(n client.Notification) {
 			switch n.Type {
-			case client.NotifyReconnecting, client.NotifyReconnected, client.NotifyError:
-				tell(event{Told: fmt.Sprint(n.Type, " ", n.Data)})
+			case client.NotifyReconnecting, client.NotifyReconnected, client.NotifyError, client.NotifyTrackDegraded, client.NotifyTrackRestored:
+				tell(event{Told: string(n.Type), About: fmt.Sprint(n.Data)})
 			}
 		}},
 		OnMedia: func(e client.MediaEvent) {

@@ -16,7 +16,34 @@ type view struct {
 
 	mu    sync.Mutex
 	shown []shown // by time
-	told  []string
+	told  []told
+}
+
+// told is a notification that somebody got.
+type told struct {
+	what, about string
+	at          time.Time
+}
+
+func (n told) String() string { return n.at.Format("05.000 ") + n.what + " " + n.about }
+
+// hears waits until somebody is told something, counted from a moment, and returns how long after it that was.
+func (v *view) hears(what string, from time.Time) time.Duration {
+	v.t.Helper()
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		v.mu.Lock()
+		all := slices.Clone(v.told)
+		v.mu.Unlock()
+		for _, n := range all {
+			if n.what == what && !n.at.Before(from) {
+				return n.at.Sub(from)
+			}
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.t.Fatalf("%s is not told %s within %v of %v; told: %v", v.who, what, within, from.Format("05.000"), v.told)
+	return 0
 }
 
 // shown is a picture and when it could be seen.

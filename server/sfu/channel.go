@@ -18,8 +18,10 @@ const maxChannelMessage = transport.MaxMessage
 // layerNames are the protocol's, by rank.
 var layerNames = [...]string{"high", "medium", "low"}
 
-// layerUpdate tells which layer a client gets, and which it would get if nothing
-// were in the way. Nothing is held back from slow subscribers so far.
+const layerNone = "none"
+
+// layerUpdate tells which layer a client gets, which it would get if nothing were
+// in the way, and whether the subscriber's network is what is in the way.
 type layerUpdate struct {
 	TrackID    string `json:"track_id"`
 	Current    string `json:"current_layer"`
@@ -90,7 +92,7 @@ func (l *session) prefer(q *request) *rpcError {
 	case "prefer-video-track-state":
 		kind = Video
 		switch q.Params.MaxLayer {
-		case "none":
+		case layerNone:
 		default:
 			if rank = slices.Index(layerNames[:], q.Params.MaxLayer); rank < 0 {
 				return &rpcError{400, "unknown layer"}
@@ -111,6 +113,7 @@ func (l *session) prefer(q *request) *rpcError {
 		return &rpcError{404, "track not found"}
 	}
 	d.want(on, int32(rank))
+	l.LimitChanged() // others may fit now
 	return nil
 }
 

@@ -20,6 +20,7 @@ type downlink struct {
 	wake    chan struct{} // of one element: the mailbox has something
 	done    chan struct{} // closed when run ended
 	reports atomic.Bool   // a stream began: send its report now
+	limits  atomic.Bool   // look what fits: the limit is another one, or wishes are
 	current atomic.Pointer[session]
 	state   atomic.Int32 // webrtc.PeerConnectionState
 
@@ -115,9 +116,12 @@ func (d *downlink) run() {
 	defer close(d.done)
 	tick := time.NewTicker(d.peer.sfu.timing.tick)
 	defer tick.Stop()
+	var share <-chan time.Time // while the client's network does not take everything
 	for {
 		select {
 		case <-d.wake:
+		case <-share:
+			d.limits.Store(true)
 		case <-tick.C:
 			d.housekeep(time.Now())
 		}
@@ -139,6 +143,12 @@ func (d *downlink) run() {
 		if d.reports.Swap(false) && d.link != nil {
 			d.link.sendReports(time.Now())
 			d.link.tellLayers()
+		}
+		if d.limits.Swap(false) && d.link != nil {
+			share = nil
+			if d.link.share(time.Now()) {
+				share = time.After(shareEvery)
+			}
 		}
 	}
 }

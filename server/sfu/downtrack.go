@@ -29,6 +29,9 @@ type downTrack struct {
 	wanted  atomic.Bool
 	rank    atomic.Int32
 	waiting atomic.Bool // wanted, but no key frame came yet
+	// least is the rank of the best layer that the subscriber's network takes: 0, or higher where it is narrow, up to
+	// withheld.
+	least atomic.Int32
 	// sent is the rank of the layer being sent, noLayer while it is none.
 	sent atomic.Int32
 
@@ -77,14 +80,24 @@ func (d *downTrack) want(on bool, rank int32) {
 	}
 }
 
+// target is the source of the layer that is wanted, or of the next lesser one that the network takes; nil if there is
+// none.
+func (d *downTrack) target() *source {
+	least := d.least.Load()
+	if least == withheld {
+		return nil
+	}
+	return d.track.layer(max(d.rank.Load(), least))
+}
+
 // askKey asks for a key frame to start with, if one could be sent now. Asked
 // for earlier it would be lost, and the next one is throttled. If one came a
 // moment ago, that is what the subscription starts with.
 func (d *downTrack) askKey() {
-	if !d.wanted.Load() || d.out.Load() == nil || !d.link.connected.Load() {
+	if !d.wanted.Load() || d.least.Load() == withheld || d.out.Load() == nil || !d.link.connected.Load() {
 		return
 	}
-	src := d.track.layer(d.rank.Load())
+	src := d.target()
 	d.mu.Lock()
 	cur, _, running := d.munger.offset()
 	ask := src == nil || !(running && cur == src) && d.recentKey(src, time.Now(), d.track.sfu.cfg.KeyFrameInterval) == nil
@@ -96,11 +109,13 @@ func (d *downTrack) askKey() {
 
 // requestKey asks for a key frame of the layer that is wanted.
 func (d *downTrack) requestKey() {
-	if src := d.track.layer(d.rank.Load()); src != nil {
+	if src := d.target(); src != nil {
 		src.requestKeyFrame()
 		return
 	}
-	d.track.RequestKeyFrame()
+	if d.least.Load() != withheld {
+		d.track.RequestKeyFrame()
+	}
 }
 
 // recentKey is the newest key frame, if the subscription may start with it: it
@@ -117,7 +132,7 @@ func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration)
 // how many were sent.
 func (d *downTrack) deliver(batch *transport.Batch, packets []packet) (sent int) {
 	b := d.out.Load()
-	if b == nil || !d.wanted.Load() || d.track.muted.Load() || !d.link.connected.Load() || !batch.Begin(d.link.transport) {
+	if b == nil || !d.wanted.Load() || d.least.Load() == withheld || d.track.muted.Load() || !d.link.connected.Load() || !batch.Begin(d.link.transport) {
 		if d.munger.running {
 			d.mu.Lock()
 			d.munger.stop()
@@ -138,9 +153,18 @@ func (d *downTrack) deliver(batch *transport.Batch, packets []packet) (sent int)
 
 // forward adds one packet to a batch and reports whether it did.
 func (d *downTrack) forward(b *binding, batch *transport.Batch, p *packet) bool {
-	want := d.track.layer(d.rank.Load())
+	want := d.target()
 	cur, _, running := d.munger.offset()
-	if running && cur == p.src {
+	switch {
+	case !running:
+	case cur != want && int32(cur.rank) < d.least.Load():
+		// It does not fit: what is sent of it takes the place of the key frame that is waited for.
+		d.mu.Lock()
+		d.munger.stop()
+		d.mu.Unlock()
+		d.sent.Store(noLayer)
+		d.wait(want)
+	case cur == p.src:
 		if cur != want {
 			d.wait(want)
 		}
@@ -208,7 +232,7 @@ func (d *downTrack) send(b *binding, batch *transport.Batch, p *packet) bool {
 	}
 	h := transport.Header{
 		SSRC: b.ssrc, Index: uint64(out - 1<<16), Timestamp: p.ts + by.ts, PayloadType: b.pt, Marker: p.marker,
-		TWCC: b.twcc, LevelID: b.level, Level: p.level,
+		TWCC: b.twcc, LevelID: b.level, Level: p.level, Urgent: d.track.info.Kind == Audio,
 	}
 	var descriptor [maxVP8Descriptor]byte
 	head, payload := p.vp8.shifted(&descriptor, p.payload, by.vp8)
@@ -272,7 +296,7 @@ func (d *downTrack) repair(pairs []rtcp.NackPair) {
 func (d *downTrack) pictureLost() {
 	d.tally.plis.Add(1)
 	d.track.sfu.stats.plisIn.Add(1)
-	if !d.wanted.Load() {
+	if !d.wanted.Load() || d.least.Load() == withheld {
 		return
 	}
 	d.mu.Lock()

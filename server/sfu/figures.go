@@ -48,6 +48,7 @@ type SubscriptionFigures struct {
 	Kind    Kind
 	Wanted  bool // the subscriber asks for packets
 	Layer   int  // rank of what is sent; -1: nothing
+	Limited bool // the subscriber's network is why it is not better
 	Stream
 }
 
@@ -167,6 +168,7 @@ func (r *figures) subscription(d *downTrack) SubscriptionFigures {
 	s := d.tally.read()
 	s.Lost = d.reception.losses()
 	return SubscriptionFigures{
-		TrackID: d.track.info.ID, Kind: d.track.info.Kind, Wanted: d.wanted.Load(), Layer: int(d.sent.Load()), Stream: r.rate(d, s),
+		TrackID: d.track.info.ID, Kind: d.track.info.Kind, Wanted: d.wanted.Load(), Layer: int(d.sent.Load()),
+		Limited: d.least.Load() > d.rank.Load(), Stream: r.rate(d, s),
 	}
 }

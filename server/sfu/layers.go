@@ -35,6 +35,9 @@ func (t *Track) layer(rank int32) *source {
 // small camera picture has no use for.
 func (t *Track) choose(now time.Time) {
 	l := &layers{at: now}
+	for _, src := range *t.sources.Load() {
+		src.measure(now)
+	}
 	for rank := range l.byRank {
 		for _, src := range *t.sources.Load() {
 			best := l.byRank[rank]
@@ -72,4 +75,32 @@ func (t *Track) promote(p *packet) bool {
 	}
 	t.current.Store(p.src)
 	return true
+}
+
+// rateTime is over how long rates are measured: key frames make a part of a second say little.
+const rateTime = time.Second
+
+// measure finds what a source sends. The caller holds the track's forwarding.
+func (src *source) measure(now time.Time) {
+	bytes := src.tally.bytes.Load()
+	span := now.Sub(src.measured)
+	if span < rateTime {
+		return
+	}
+	if !src.measured.IsZero() {
+		rate := 8 * float64(bytes-src.before) / span.Seconds()
+		if old := float64(src.rate.Load()); old > 0 && span < 2*rateTime {
+			rate = (rate + old) / 2
+		}
+		src.rate.Store(uint64(rate))
+	}
+	src.measured, src.before = now, bytes
+}
+
+// bitrate is what a source sends, in bit/s: by its last seconds, or as long as those are not over by what came so far.
+func (src *source) bitrate() float64 {
+	if rate := src.rate.Load(); rate > 0 {
+		return float64(rate)
+	}
+	return 8 * float64(src.tally.bytes.Load())
 }

@@ -317,6 +317,7 @@ func (l *session) put(n *line, t *Track) {
 	if c.rtx != 0 {
 		b.rtxSSRC, b.rtxPT = n.rtxSSRC, c.rtx
 	}
+	l.arrives(d)
 	d.out.Store(b)
 	n.sub = &subscription{down: d, line: n}
 	l.subs = append(l.subs, n.sub)

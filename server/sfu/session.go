@@ -39,6 +39,7 @@ type session struct {
 	lastRestart time.Time
 	gaveUp      bool
 	counted     bool
+	narrow      bool // not all that is wanted fits
 	fixed       bool // a player's: it offered the lines, see player.go
 }
 
@@ -80,6 +81,10 @@ func (l *session) close() {
 	l.subs = nil
 	l.connected.Store(false)
 	l.count(false)
+	if l.narrow {
+		l.narrow = false
+		l.down.peer.sfu.stats.narrow.Add(-1)
+	}
 	l.down.peer.sfu.jobs.start(l.transport.Close) // it takes as long as a goodbye
 }
 
@@ -99,6 +104,9 @@ func (l *session) count(connected bool) {
 // release ends a subscription's packets.
 func (l *session) release(sub *subscription) {
 	sub.down.track.removeDown(sub.down)
+	if sub.down.least.Swap(0) == withheld {
+		l.down.peer.sfu.stats.withheld.Add(-1)
+	}
 	l.down.peer.sfu.stats.subscriptions.Add(-1)
 }
 
@@ -158,6 +166,7 @@ func (l *session) index() {
 // new one: by that clients know that another track came.
 func (l *session) add(t *Track, on *line, autoVideo bool) {
 	d := newDownTrack(t, l, t.info.Kind == Audio || autoVideo)
+	l.arrives(d)
 	sub := &subscription{down: d, line: on}
 	sub.line.sub = sub
 	l.subs = append(l.subs, sub)
@@ -274,6 +283,11 @@ func (l *session) RTCP(b []byte) {
 			if d := streams[mediaSSRC(b[:n])]; d != nil {
 				d.pictureLost()
 			}
+		case h.Type == rtcp.TypePayloadSpecificFeedback && h.Count == rtcp.FormatREMB:
+			var p rtcp.ReceiverEstimatedMaximumBitrate
+			if p.Unmarshal(b[:n]) == nil {
+				l.estimated(&p, time.Now())
+			}
 		case h.Type == rtcp.TypePayloadSpecificFeedback && h.Count == rtcp.FormatFIR:
 			var p rtcp.FullIntraRequest
 			if p.Unmarshal(b[:n]) != nil {
@@ -319,7 +333,7 @@ func (l *session) sendReports(now time.Time) {
 		if r, ok := sub.down.report(now); ok {
 			reports = append(reports, r)
 		}
-		if sub.down.waiting.Load() && sub.down.wanted.Load() {
+		if sub.down.waiting.Load() && sub.down.wanted.Load() && sub.down.least.Load() != withheld {
 			sub.down.requestKey()
 		}
 	}
@@ -342,15 +356,7 @@ func (l *session) tellLayers() {
 	}
 	tracks := map[string]layerUpdate{}
 	for _, sub := range l.subs {
-		d := sub.down
-		rank := d.sent.Load()
-		if !d.track.simulcast.Load() || !d.wanted.Load() || rank == noLayer {
-			continue
-		}
-		now := layerUpdate{
-			TrackID: d.track.info.ID, Current: layerNames[min(int(rank), len(layerNames)-1)], Expected: layerNames[d.rank.Load()],
-		}
-		if sub.told != now {
+		if now, ok := sub.down.update(); ok && sub.told != now && (now.Subscriber || sub.down.track.simulcast.Load() || sub.told.Subscriber) {
 			sub.told = now
 			tracks[now.TrackID] = now
 		}
@@ -358,6 +364,25 @@ func (l *session) tellLayers() {
 	if len(tracks) > 0 {
 		l.tell("on-track-layer-update", map[string]any{"tracks": tracks})
 	}
+}
+
+// update is what there is to tell of the layer that is sent, if that is not about to change.
+func (d *downTrack) update() (u layerUpdate, ok bool) {
+	rank, least, wanted := d.sent.Load(), d.least.Load(), d.rank.Load()
+	u = layerUpdate{TrackID: d.track.info.ID, Expected: layerNames[wanted]}
+	switch {
+	case d.track.info.Kind == Audio, !d.wanted.Load():
+		return u, false
+	case least == withheld:
+		u.Current, u.Subscriber = layerNone, true
+	case rank == noLayer:
+		return u, false
+	case !d.track.simulcast.Load():
+		u.Current = u.Expected // there is one only
+	default:
+		u.Current, u.Subscriber = layerNames[min(int(rank), len(layerNames)-1)], least > wanted && rank > wanted
+	}
+	return u, true
 }
 
 // reportSoon is called on the packet path when a stream begins.

@@ -33,7 +33,12 @@ type source struct {
 	key    atomic.Pointer[keyFrame] // the newest; nil: none came yet
 	pli    keyFrameRequests
 	tally  tally
-	paced  atomic.Int64 // jitter in ns; of sound only
+	paced  atomic.Int64  // jitter in ns; of sound only
+	rate   atomic.Uint64 // bit/s; 0: not known yet
+
+	// Under the track's forwarding, see measure.
+	measured time.Time
+	before   uint64
 
 	// cache holds video only, but lends the receive buffer for both kinds.
 	cache *cache

@@ -3,14 +3,16 @@ package sfu
 import "sync/atomic"
 
 // Stats is a snapshot of an SFU's counters. Counters never go down while the
-// SFU lives; Peers, PublishConnected, SubscribeConnected, Tracks and
-// Subscriptions are gauges.
+// SFU lives; Peers, PublishConnected, SubscribeConnected, Tracks,
+// Subscriptions, Narrow and Withheld are gauges.
 type Stats struct {
 	Peers              int64
 	PublishConnected   int64 // publish connections with media flowing or able to
 	SubscribeConnected int64
 	Tracks             int64 // published tracks
 	Subscriptions      int64 // tracks times subscribers, negotiated or about to be
+	Narrow             int64 // subscribers whose network does not take all they want
+	Withheld           int64 // pictures that they do not get because of it
 
 	PacketsIn  uint64 // RTP packets received and accepted
 	PacketsOut uint64 // RTP packets sent, retransmissions included
@@ -20,6 +22,7 @@ type Stats struct {
 	NACKsIn       uint64 // sequence numbers asked for by subscribers
 	NACKsOut      uint64 // sequence numbers asked from publishers
 	Retransmitted uint64 // packets sent again
+	Padding       uint64 // packets of nothing, sent to find out whether a subscriber's network takes more
 	PLIsIn        uint64 // picture losses reported by subscribers (PLI and FIR)
 	PLIsOut       uint64 // key frames asked from publishers
 
@@ -43,9 +46,11 @@ type Stats struct {
 // counters are the live form of Stats.
 type counters struct {
 	peers, pubConnected, subConnected, tracks, subscriptions atomic.Int64
+	narrow, withheld                                         atomic.Int64
 
 	packetsIn, packetsOut, bytesIn, bytesOut               atomic.Uint64
 	nacksIn, nacksOut, retransmitted, plisIn, plisOut      atomic.Uint64
+	padding                                                atomic.Uint64
 	droppedCodec, droppedMalformed, droppedLate            atomic.Uint64
 	droppedCandidates, droppedTap, droppedEvents           atomic.Uint64
 	badSDP, badMessages, unanswered, restarts, unsupported atomic.Uint64
@@ -61,6 +66,8 @@ func (s *SFU) Stats() Stats {
 		SubscribeConnected: c.subConnected.Load(),
 		Tracks:             c.tracks.Load(),
 		Subscriptions:      c.subscriptions.Load(),
+		Narrow:             c.narrow.Load(),
+		Withheld:           c.withheld.Load(),
 		PacketsIn:          c.packetsIn.Load(),
 		PacketsOut:         c.packetsOut.Load(),
 		BytesIn:            c.bytesIn.Load(),
@@ -68,6 +75,7 @@ func (s *SFU) Stats() Stats {
 		NACKsIn:            c.nacksIn.Load(),
 		NACKsOut:           c.nacksOut.Load(),
 		Retransmitted:      c.retransmitted.Load(),
+		Padding:            c.padding.Load(),
 		PLIsIn:             c.plisIn.Load(),
 		PLIsOut:            c.plisOut.Load(),
 		DroppedCodec:       c.droppedCodec.Load(),

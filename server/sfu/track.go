@@ -21,8 +21,9 @@ type Track struct {
 	sinksMu  sync.Mutex // held by those who replace it
 	level    atomic.Int64
 	closed   atomic.Bool
-	muted    atomic.Bool // see Mute
-	keyAsked atomic.Bool // asked for a key frame before there was a source
+	muted    atomic.Bool  // see Mute
+	keyAsked atomic.Bool  // asked for a key frame before there was a source
+	priority atomic.Int32 // see SetPriority
 
 	sources   atomic.Pointer[[]*source] // replaced whole under sourcesMu
 	sourcesMu sync.Mutex
@@ -98,6 +99,10 @@ func (t *Track) Mute(on bool) {
 		t.RequestKeyFrame()
 	}
 }
+
+// SetPriority says which pictures a subscriber with little bandwidth gets first, or better than others: those of a
+// higher priority. It is 0 at first.
+func (t *Track) SetPriority(p int) { t.priority.Store(int32(p)) }
 
 // levelTimeout is after how much silence on the wire (DTX) a level is old.
 const levelTimeout = 500 * time.Millisecond

@@ -316,7 +316,10 @@ func TestSeal(t *testing.T) {
 				payload := []byte("some payload")
 				buf := make([]byte, 0, 200)
 				b := buf[:12+h.extensions()+len(payload)]
-				n := tr.marshal(&h, b, time.Now())
+				n := h.marshal(b)
+				if h.TWCC != 0 {
+					tr.number(b, len(b), time.Now())
+				}
 				copy(b[n:], payload)
 				plain := bytes.Clone(b)
 				sealed, err := c.seal(b, n, h.SSRC, h.Index, &nonce)

@@ -24,6 +24,11 @@ type Header struct {
 	// Ids of header extensions (RFC 8285), 0 for none: transport-wide sequence numbers, which the
 	// transport counts, and the level of audio with its value (RFC 6464).
 	TWCC, LevelID, Level uint8
+	// Padding says that the payload is nothing else (RFC 3550, 5.1): its last byte is its length.
+	Padding bool
+	// Urgent packets do not wait where the way is narrow: sound is little, and silence worse than a picture that
+	// stands.
+	Urgent bool
 }
 
 // Batch writes packets to transports, to one after the other: all that one gets of a frame is sealed in
@@ -66,8 +71,17 @@ func (b *Batch) Add(h *Header, head, payload []byte) bool {
 		return false
 	}
 	p := b.buf[start : start+size : start+size+tagSize]
-	n := b.t.marshal(h, p, b.now)
+	n := h.marshal(p)
 	copy(p[n+copy(p[n:], head):], payload)
+	if pacer := &b.t.pacer; pacer.on {
+		if !h.Urgent {
+			return pacer.hold(p, n, h)
+		}
+		pacer.credit -= float64(size)
+	}
+	if h.TWCC != 0 {
+		b.t.number(p, size, b.now)
+	}
 	sealed, err := b.crypto.seal(p, n, h.SSRC, h.Index, &b.nonce)
 	if err != nil {
 		return false
@@ -114,10 +128,12 @@ func (h *Header) extensions() int {
 	return 4 + (n+3)&^3
 }
 
-// marshal writes the header to b, where the payload is to follow, and returns its size. Each packet gets
-// the next transport-wide number.
-func (t *Transport) marshal(h *Header, b []byte, now time.Time) (n int) {
+// marshal writes the header to b, where the payload is to follow, and returns its size.
+func (h *Header) marshal(b []byte) (n int) {
 	b[0], b[1] = 2<<6, h.PayloadType
+	if h.Padding {
+		b[0] |= 1 << 5
+	}
 	if h.Marker {
 		b[1] |= 0x80
 	}
@@ -133,14 +149,8 @@ func (t *Transport) marshal(h *Header, b []byte, now time.Time) (n int) {
 	binary.BigEndian.PutUint16(b[14:], uint16(size/4-1))
 	e := b[16 : 12+size]
 	if h.TWCC != 0 {
-		t.twcc++
-		if t.history == nil {
-			t.history = new(history)
-		}
-		t.history.note(t.twcc, len(b), now)
 		e[0] = h.TWCC<<4 | 1 // length minus one
-		binary.BigEndian.PutUint16(e[1:], t.twcc)
-		e = e[3:]
+		e = e[3:]            // see number
 	}
 	if h.LevelID != 0 {
 		e[0], e[1] = h.LevelID<<4, h.Level
@@ -148,6 +158,17 @@ func (t *Transport) marshal(h *Header, b []byte, now time.Time) (n int) {
 	}
 	clear(e)
 	return 12 + size
+}
+
+// number gives a packet that leaves now, of so many bytes, the next transport-wide number. It stands in the first
+// extension.
+func (t *Transport) number(b []byte, size int, now time.Time) {
+	t.twcc++
+	if t.history == nil {
+		t.history = new(history)
+	}
+	t.history.note(t.twcc, size, now)
+	binary.BigEndian.PutUint16(b[17:], t.twcc)
 }
 
 // SendRTCP sends a compound packet. What cannot be sent is counted.

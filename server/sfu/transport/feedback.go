@@ -7,25 +7,22 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"amphi/server/sfu/bandwidth"
 )
 
-// Line is what a client's transport-wide feedback says of the way to it: what an estimate of its bandwidth
-// is made of.
+// Line is what a client's transport-wide feedback says of the way to it.
 type Line struct {
 	Arrived, Lost uint64        // packets that the client has spoken of
 	Rate          float64       // of what arrived lately, bit/s
 	Queue         time.Duration // how much longer packets take at present than the quickest ones did lately
+	Limit         float64       // how much may be sent, bit/s; 0: as much as there is
 }
 
 const (
-	// historySize is how many packets are remembered until the client speaks of them: half a second of
+	// historySize is how many packets are remembered until the client speaks of them: a second of
 	// 10 Mbit/s. A power of two.
-	historySize = 512
-	// rateSpan is over how much of the client's time rates are measured.
-	rateSpan = 500 * time.Millisecond
-	// delaySpan is for how long a quick packet is what others are held against, twice that at most. The
-	// clocks of both ends drift apart by a tenth of a millisecond in it.
-	delaySpan = 10 * time.Second
+	historySize = 1024
 	// unit is that of arrival times in feedback, referenceUnit that of the time they begin at.
 	unit, referenceUnit = 250 * time.Microsecond, 64 * time.Millisecond
 )
@@ -33,17 +30,10 @@ const (
 // history is what was sent, by transport-wide sequence number, and what came of it. It belongs to
 // whoever holds Transport.sending.
 type history struct {
-	sent [historySize]sentPacket
-	line Line
-
-	// The last span that a rate was measured over.
-	from time.Duration // client's time
-	bits float64
-	// The least delay in the present and the last span; clocks differ, so they mean something only
-	// next to others.
-	least, lastLeast time.Duration
-	leastSince       time.Time
-	begun            bool
+	sent          [historySize]sentPacket
+	via           *path // that the client's last report was of
+	arrived, lost uint64
+	estimator     bandwidth.Estimator
 }
 
 // sentPacket is 8 bytes, as there is a history for each subscriber.
@@ -75,48 +65,25 @@ func (h *history) note(number uint16, size int, now time.Time) {
 func (h *history) take(f feedback, now time.Time) {
 	for r := range f.reports() {
 		p := &h.sent[r.number%historySize]
+		if p.lap != uint8(r.number/historySize) || p.fate == forgotten || p.fate == arrived {
+			continue
+		}
+		sent := now.Add(-time.Duration(ticks(now)-p.at) * time.Millisecond / 16)
 		switch {
-		case p.lap != uint8(r.number/historySize) || p.fate == forgotten || p.fate == arrived:
-		case !r.arrived:
-			if p.fate == flying {
-				p.fate = missing
-				h.line.Lost++
-			}
-		default:
+		case r.arrived:
 			if p.fate == missing { // said too early
-				h.line.Lost--
+				h.lost--
+				h.estimator.Found()
 			}
 			p.fate = arrived
-			h.line.Arrived++
-			h.arrived(p, r.at, now)
+			h.arrived++
+			h.estimator.Arrived(sent, r.at, int(p.size), now)
+		case p.fate == flying:
+			p.fate = missing
+			h.lost++
+			h.estimator.Lost(sent, now)
 		}
 	}
-}
-
-// arrived learns from a packet that arrived at a time of the client's.
-func (h *history) arrived(p *sentPacket, at time.Duration, now time.Time) {
-	h.bits += 8 * float64(p.size)
-	switch span := at - h.from; {
-	case !h.begun, span < -rateSpan, span > time.Minute: // the first, or another clock
-		h.from, h.bits = at, 0
-	case span >= rateSpan:
-		h.line.Rate = h.bits / span.Seconds()
-		h.from, h.bits = at, 0
-	}
-	// How long ago it was sent, and when that was by our clock.
-	ago := time.Duration(ticks(now)-p.at) * time.Millisecond / 16
-	delay := at - time.Duration(now.UnixNano()) + ago
-	switch {
-	case !h.begun, (delay - h.least).Abs() > time.Minute:
-		h.least, h.lastLeast, h.leastSince, h.line.Queue = delay, delay, now, 0
-	case now.Sub(h.leastSince) > delaySpan:
-		h.lastLeast, h.least, h.leastSince = h.least, delay, now
-	default:
-		h.least = min(h.least, delay)
-	}
-	h.begun = true
-	queue := max(delay-min(h.least, h.lastLeast), 0)
-	h.line.Queue += (queue - h.line.Queue) / 8
 }
 
 // feedback is a message of transport-wide feedback, without its RTCP header
@@ -235,22 +202,39 @@ func (t *Transport) takeFeedback(b []byte, now time.Time) {
 				t.port.stats.unsealed.Add(1)
 				return
 			}
-			t.sending.Lock()
-			if t.history != nil {
-				t.history.take(f, now)
-			}
-			t.sending.Unlock()
+			t.judge(f, now)
 		}
 		b = b[n:]
 	}
+}
+
+// judge takes a feedback message for what it says of the way to the client.
+func (t *Transport) judge(f feedback, now time.Time) {
+	t.sending.Lock()
+	h := t.history
+	if h == nil {
+		t.sending.Unlock()
+		return
+	}
+	if via := t.path.Load(); via != h.via {
+		h.via = via
+		h.estimator.Moved()
+	}
+	if t.port.lagged(now) {
+		h.estimator.Disturbed(now)
+	}
+	before := h.estimator.Limit()
+	h.take(f, now)
+	t.limited(before)
 }
 
 // Line is what the client has said of the way to it so far.
 func (t *Transport) Line() Line {
 	t.sending.Lock()
 	defer t.sending.Unlock()
-	if t.history == nil {
+	h := t.history
+	if h == nil {
 		return Line{}
 	}
-	return t.history.line
+	return Line{Arrived: h.arrived, Lost: h.lost, Rate: h.estimator.Rate(), Queue: h.estimator.Queue(), Limit: h.estimator.Limit()}
 }

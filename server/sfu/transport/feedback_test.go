@@ -16,7 +16,6 @@ func TestLine(t *testing.T) {
 	tr := &Transport{port: &Port{}}
 	client := twcc.NewRecorder(1)
 	start := time.Unix(1_700_000_000, 0)
-	h := Header{TWCC: 2}
 	packet := make([]byte, 1000)
 	var lost uint64
 	reported := func(now time.Time) {
@@ -35,7 +34,7 @@ func TestLine(t *testing.T) {
 	const n = 10000
 	for i := range n {
 		sent := start.Add(time.Duration(i) * 10 * time.Millisecond)
-		tr.marshal(&h, packet, sent)
+		tr.number(packet, len(packet), sent)
 		delay := 30*time.Millisecond + time.Duration(min(max(i-n/2, 0), 100))*time.Millisecond
 		if i%20 == 7 && i < n-20 {
 			lost++
@@ -105,10 +104,10 @@ func TestFeedbackTwice(t *testing.T) {
 	say(0, 1, 0, 0, 1)
 	say(0, 1, 0, 0, 1)
 	say(1, 1, 0)
-	say(600, 1, 1) // never sent
-	say(512, 1, 1) // nor those, though their places are taken
-	if h.line.Arrived != 3 || h.line.Lost != 1 {
-		t.Errorf("%+v", h.line)
+	say(600, 1, 1)         // never sent
+	say(historySize, 1, 1) // nor those, though their places are taken
+	if h.arrived != 3 || h.lost != 1 {
+		t.Errorf("%d arrived, %d lost", h.arrived, h.lost)
 	}
 }
 

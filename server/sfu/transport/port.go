@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type Port struct {
 	stats   counters
 	done    chan struct{} // closed by Close
 	watched sync.WaitGroup
+	late    atomic.Int64 // when this process did not get the processor in time, ns since the epoch
 
 	mu       sync.RWMutex
 	byUfrag  map[string]*Transport // by the ufrags of their offers
@@ -203,6 +205,7 @@ func Open(cfg Config) (*Port, error) {
 	p.mux = ice.NewMultiUDPMuxDefault(muxes...)
 	p.streams = newStreams(p, listeners)
 	p.watched.Go(p.watch)
+	p.watched.Go(p.watchLag)
 	return p, nil
 }
 

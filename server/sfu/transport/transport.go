@@ -27,6 +27,10 @@ type Handler interface {
 	RTCP(compound []byte)
 	// Message is a message on the data channel. The bytes are only lent.
 	Message(data []byte)
+	// LimitChanged says that Limit has another value.
+	LimitChanged()
+	// Pad asks for packets of so many bytes that nobody needs. It is called from a goroutine of the transport's own.
+	Pad(bytes int)
 }
 
 // Credentials are those of ICE (RFC 8445, 5.3).
@@ -66,6 +70,7 @@ type Transport struct {
 	sending sync.Mutex
 	twcc    uint16   // the last transport-wide sequence number
 	history *history // nil until one was given
+	pacer   pacer
 
 	channel atomic.Pointer[channel] // nil until it is open
 
@@ -84,6 +89,7 @@ type Transport struct {
 	ended   bool // DTLS or SCTP were ended by the client
 	closed  bool
 	found   chan struct{} // closed when there is a path
+	ending  <-chan struct{}
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -160,7 +166,7 @@ func (t *Transport) SetRemote(r Remote) error {
 	if t.cancel == nil {
 		t.heard.CompareAndSwap(0, time.Now().UnixNano()) // from here on silence counts
 		ctx, cancel := context.WithCancel(context.Background())
-		t.cancel = cancel
+		t.cancel, t.ending = cancel, ctx.Done()
 		t.running.Go(func() { t.run(ctx, f, r.Passive) })
 	}
 	var ask []path

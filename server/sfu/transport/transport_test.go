@@ -66,6 +66,8 @@ type owner struct {
 }
 
 func (o *owner) StateChanged() {}
+func (o *owner) LimitChanged() {}
+func (o *owner) Pad(int)       {}
 func (o *owner) RTCP(b []byte) {
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
