@@ -51,14 +51,10 @@ func (r *Renderer) drawName(n Name) *image.RGBA {
 }
 
 func (r *Renderer) drawAvatar(a Avatar) *image.RGBA {
-	m := image.NewRGBA(image.Rect(0, 0, a.W, a.H))
+	m := image.NewRGBA(image.Rect(0, 0, a.Size, a.Size))
 	p := newPath(m)
-	w, h := float32(a.W), float32(a.H)
-	p.roundRect(0, 0, w, h, float32(a.Radius))
-	p.fill(tileColor)
-
-	d := 0.46 * min(w, h)
-	p.circle(w/2, h/2, d/2)
+	d := float32(a.Size)
+	p.circle(d/2, d/2, d/2)
 	p.fill(circleColor(a.Name))
 
 	size := int(0.42*d + 0.5)
@@ -67,9 +63,44 @@ func (r *Renderer) drawAvatar(a Avatar) *image.RGBA {
 	}
 	text := initials(a.Name)
 	r.safely("initials", func() {
-		l := r.fonts.shape(text, size, int(d), font.WeightBold)
+		l := r.fonts.shape(text, size, a.Size, font.WeightBold)
 		x, y := l.inkCenter()
-		r.fonts.draw(l, m, image.Pt(int(math.Round(float64(w)/2-x)), int(math.Round(float64(h)/2-y))), textColor)
+		r.fonts.draw(l, m, image.Pt(int(math.Round(float64(d)/2-x)), int(math.Round(float64(d)/2-y))), textColor)
+	})
+	return m
+}
+
+func (r *Renderer) drawTitle(t Title) *image.RGBA {
+	weight := font.WeightNormal
+	if t.Bold {
+		weight = font.WeightBold
+	}
+	soft := max(1, t.Size/24) // pixels that the shadow stands off
+	var text line
+	r.safely("title", func() { text = r.fonts.shape(t.Text, t.Size, t.MaxWidth-4*soft, weight) })
+	h := t.Size * 3 / 2 &^ 1
+	m := image.NewRGBA(image.Rect(0, 0, max(2, min((text.width+4*soft+1)&^1, t.MaxWidth)), h))
+	if text.width == 0 {
+		return m
+	}
+	baseline := int(math.Round(float64(h)/2 + 0.36*float64(t.Size)))
+	r.safely("title", func() {
+		r.fonts.draw(text, m, image.Pt(2*soft, baseline+soft), shadow)
+		r.fonts.draw(text, m, image.Pt(2*soft, baseline), textColor)
+	})
+	return m
+}
+
+func (r *Renderer) drawEmoji(e Emoji) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, e.Size, e.Size))
+	size := e.Size * 4 / 5
+	r.safely("emoji", func() {
+		l := r.fonts.shape(e.Text, size, 4*e.Size, font.WeightNormal)
+		if l.missing() {
+			return
+		}
+		x, y := l.inkCenter()
+		r.fonts.draw(l, m, image.Pt(int(math.Round(float64(e.Size)/2-x)), int(math.Round(float64(e.Size)/2-y))), textColor)
 	})
 	return m
 }

@@ -1,5 +1,5 @@
 // Package label draws what stands on the composed picture beside the videos: name labels,
-// tiles with initials for people without a camera, and badges. Its bitmaps are made when
+// circles with initials for people without a camera, titles, emoji and badges. Its bitmaps are made when
 // something changes and sent to the media worker once.
 //
 // Names come from strangers. They are shaped by the rules of their scripts, in any script that
@@ -46,12 +46,25 @@ type Name struct {
 	MaxWidth int // pixels; a longer name ends in an ellipsis
 }
 
-// Avatar describes a tile in place of a picture: initials in a circle whose colour is chosen by
-// the name.
+// Avatar describes what stands in place of a picture: initials in a circle whose colour is chosen
+// by the name.
 type Avatar struct {
-	Name   string
-	W, H   int // pixels
-	Radius int // pixels of the tile's rounded corners, transparent outside
+	Name string
+	Size int // pixels of both sides
+}
+
+// Title describes a line of text without a bar, with a soft shadow.
+type Title struct {
+	Text     string
+	Size     int // pixels of the em
+	MaxWidth int // pixels; a longer text ends in an ellipsis
+	Bold     bool
+}
+
+// Emoji describes an emoji.
+type Emoji struct {
+	Text string
+	Size int // pixels of both sides
 }
 
 // Hand describes the badge of a raised hand.
@@ -110,12 +123,26 @@ func (r *Renderer) Name(n Name) Bitmap {
 	return r.cached(n, func() *image.RGBA { return r.drawName(n) })
 }
 
-// Avatar draws a tile with initials.
+// Avatar draws a circle with initials.
 func (r *Renderer) Avatar(a Avatar) Bitmap {
-	a.W, a.H = clampEven(a.W, 2, MaxSide), clampEven(a.H, 2, MaxSide)
-	a.Radius = max(0, min(a.Radius, min(a.W, a.H)/2))
+	a.Size = clampEven(a.Size, 2, MaxSide)
 	a.Name = clean(a.Name)
 	return r.cached(a, func() *image.RGBA { return r.drawAvatar(a) })
+}
+
+// Title draws a line of text, as wide as it needs.
+func (r *Renderer) Title(t Title) Bitmap {
+	t.Size = clampEven(t.Size, minHeight, maxHeight)
+	t.MaxWidth = clampEven(t.MaxWidth, 2*t.Size, MaxSide)
+	t.Text = clean(t.Text)
+	return r.cached(t, func() *image.RGBA { return r.drawTitle(t) })
+}
+
+// Emoji draws an emoji, or nothing but transparency where the machine has no font with it.
+func (r *Renderer) Emoji(e Emoji) Bitmap {
+	e.Size = clampEven(e.Size, minHeight, maxHeight)
+	e.Text = clean(e.Text)
+	return r.cached(e, func() *image.RGBA { return r.drawEmoji(e) })
 }
 
 // Hand draws the badge of a raised hand.
@@ -162,7 +189,7 @@ var (
 	barColor  = color.NRGBA{0x0b, 0x0f, 0x1a, 0xb8}
 	textColor = color.NRGBA{0xff, 0xff, 0xff, 0xff}
 	muteColor = color.NRGBA{0xf0, 0x4f, 0x5b, 0xff}
-	tileColor = color.NRGBA{0x1c, 0x22, 0x30, 0xff}
+	shadow    = color.NRGBA{0x00, 0x00, 0x00, 0x90}
 	handColor = color.NRGBA{0xff, 0xc2, 0x33, 0xff}
 	handInk   = color.NRGBA{0x2b, 0x1d, 0x00, 0xff}
 

@@ -18,7 +18,7 @@ var (
 	look   = flag.String("look", "", "directory to write pictures of the machine's fonts into")
 )
 
-// toRGBA is the inverse of toI420A, for looking at bitmaps.
+// toRGBA is the inverse of i420.WithAlpha, for looking at bitmaps.
 func toRGBA(b Bitmap) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, b.W, b.H))
 	n := b.W * b.H
@@ -114,11 +114,13 @@ func TestGolden(t *testing.T) {
 		r.Hand(Hand{Size: 40}),
 		r.Hand(Hand{Size: 96}),
 	))
-	golden(t, "avatars", sheet(644,
-		r.Avatar(Avatar{Name: "Ada Lovelace", W: 628, H: 348, Radius: 12}),
-		r.Avatar(Avatar{Name: "grace hopper", W: 416, H: 228, Radius: 12}),
-		r.Avatar(Avatar{Name: "Ян", W: 256, H: 144, Radius: 12}),
-		r.Avatar(Avatar{Name: "", W: 128, H: 128}),
+	golden(t, "avatars", sheet(420,
+		r.Avatar(Avatar{Name: "Ada Lovelace", Size: 160}),
+		r.Avatar(Avatar{Name: "grace hopper", Size: 100}),
+		r.Avatar(Avatar{Name: "Ян", Size: 64}),
+		r.Avatar(Avatar{Name: "", Size: 48}),
+		r.Title(Title{Text: "Quarterly all-hands of everybody who is anybody", Size: 44, MaxWidth: 400, Bold: true}),
+		r.Title(Title{Text: "We begin at nine", Size: 24, MaxWidth: 400}),
 	))
 }
 
@@ -143,7 +145,7 @@ func TestScripts(t *testing.T) {
 		r.Name(Name{Text: "👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀", Height: 32, MaxWidth: 200}),
 	)
 	for _, name := range []string{"محمد عبد الله", "👩🏽‍🚀 Astra", "田中 太郎"} {
-		all = append(all, r.Avatar(Avatar{Name: name, W: 320, H: 180, Radius: 12}))
+		all = append(all, r.Avatar(Avatar{Name: name, Size: 160}))
 	}
 	if *look != "" {
 		f, err := os.Create(filepath.Join(*look, "scripts.png"))
@@ -197,7 +199,11 @@ func TestSizes(t *testing.T) {
 		{r.Name(Name{Text: "A", Height: 32, MaxWidth: 0}), 32, 32},
 		{r.Name(Name{Text: "A", Muted: true, Height: -5, MaxWidth: -5}), 12, 12},
 		{r.Name(Name{Text: "A", Height: 1 << 30, MaxWidth: 1 << 30}), MaxSide, maxHeight},
-		{r.Avatar(Avatar{Name: "A", W: 1 << 30, H: 0, Radius: 1 << 30}), MaxSide, 2},
+		{r.Avatar(Avatar{Name: "A", Size: 0}), 2, 2},
+		{r.Avatar(Avatar{Name: "A", Size: 1 << 30}), MaxSide, MaxSide},
+		{r.Title(Title{Text: strings.Repeat("W", 500), Size: 40, MaxWidth: 301}), 300, 60},
+		{r.Title(Title{}), 4, 18},
+		{r.Emoji(Emoji{Text: strings.Repeat("W", 500), Size: 41}), 40, 40},
 		{r.Hand(Hand{Size: 0}), 12, 12},
 	} {
 		if c.b.H != c.want || c.b.W > c.maxW || c.b.W < 2 || c.b.W%2 != 0 || len(c.b.Pix) != c.b.W*c.b.H*5/2 {
@@ -209,18 +215,18 @@ func TestSizes(t *testing.T) {
 func TestCache(t *testing.T) {
 	r := builtin(t)
 	r.budget = 200 << 10
-	a := r.Avatar(Avatar{Name: "Ada", W: 128, H: 72})
-	if b := r.Avatar(Avatar{Name: " Ada ", W: 129, H: 73}); &a.Pix[0] != &b.Pix[0] {
+	a := r.Avatar(Avatar{Name: "Ada", Size: 96})
+	if b := r.Avatar(Avatar{Name: " Ada ", Size: 97}); &a.Pix[0] != &b.Pix[0] {
 		t.Error("the same tile was drawn twice")
 	}
 	for i := range 40 {
-		r.Avatar(Avatar{Name: string(rune('a' + i)), W: 128, H: 72})
-		r.Avatar(Avatar{Name: "Ada", W: 128, H: 72}) // in use, so it stays
+		r.Avatar(Avatar{Name: string(rune('a' + i)), Size: 96})
+		r.Avatar(Avatar{Name: "Ada", Size: 96}) // in use, so it stays
 	}
 	if r.bytes > r.budget || len(r.cache) != r.order.Len() || len(r.cache) < 5 {
 		t.Errorf("cache of %d bytes, %d keys, %d entries", r.bytes, len(r.cache), r.order.Len())
 	}
-	if b := r.Avatar(Avatar{Name: "Ada", W: 128, H: 72}); &a.Pix[0] != &b.Pix[0] {
+	if b := r.Avatar(Avatar{Name: "Ada", Size: 96}); &a.Pix[0] != &b.Pix[0] {
 		t.Error("a tile in use was dropped")
 	}
 }
@@ -239,7 +245,8 @@ func FuzzName(f *testing.F) {
 		if b.H != 24 || b.W > 120 || len(b.Pix) != b.W*b.H*5/2 {
 			t.Fatalf("bitmap %dx%d for %q", b.W, b.H, s)
 		}
-		r.Avatar(Avatar{Name: s, W: 64, H: 36})
+		r.Avatar(Avatar{Name: s, Size: 36})
+		r.Title(Title{Text: s, Size: 24, MaxWidth: 120})
 	})
 }
 

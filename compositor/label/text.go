@@ -247,3 +247,15 @@ func (l line) inkCenter() (x, y float64) {
 	mid := func(a, b fixed.Int26_6) float64 { return math.Round(float64(a+b)/2) / 64 }
 	return mid(l.ink.Min.X, l.ink.Max.X), mid(l.ink.Min.Y, l.ink.Max.Y)
 }
+
+// missing says that there is no glyph for some of the text.
+func (l line) missing() bool {
+	for _, run := range l.runs {
+		for _, g := range run.Glyphs {
+			if g.GlyphID == 0 {
+				return true
+			}
+		}
+	}
+	return len(l.runs) == 0
+}

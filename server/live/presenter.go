@@ -3,6 +3,7 @@ package live
 import (
 	"sync"
 
+	"amphi/compositor/layout"
 	"amphi/compositor/wire"
 )
 
@@ -15,14 +16,27 @@ type presenter struct {
 	mu     sync.Mutex
 	next   *showing // what is to be painted, replaced by newer ones
 	gone   []uint32 // inputs that next does not show any more, and no scene after it will
+	rising []floating
 	closed bool
 	wake   chan struct{} // one slot
 	done   chan struct{}
 
 	// What follows belongs to the goroutine.
-	worker *worker
-	sent   map[uint32]bool // bitmaps that worker has
+	worker  *worker
+	sent    map[uint32]bool // bitmaps that worker has, for scenes
+	floats  map[uint32]bool // and for reactions
+	floated uint32          // reactions so far
 }
+
+// floating is a reaction on its way to a worker.
+type floating struct {
+	worker *worker
+	canvas layout.Canvas
+	emoji  string
+}
+
+// maxRising bounds the reactions that wait to be drawn.
+const maxRising = 16
 
 // showing is a selection for a worker.
 type showing struct {
@@ -31,6 +45,7 @@ type showing struct {
 	// it is sent when the scene is painted, and no stream begins with an empty picture.
 	sel    selection
 	inputs map[string]shownInput // by track id
+	chat   string                // a line of it; may be empty
 }
 
 // shownInput is a track's number for a worker, and whether that has a picture of it.
@@ -62,6 +77,16 @@ func (pr *presenter) show(s showing, gone ...uint32) {
 	pr.signal()
 }
 
+// float lets a reaction rise over a worker's picture.
+func (pr *presenter) float(w *worker, c layout.Canvas, emoji string) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	if len(pr.rising) < maxRising {
+		pr.rising = append(pr.rising, floating{w, c, emoji})
+		pr.signal()
+	}
+}
+
 // stop ends the goroutine and waits for it.
 func (pr *presenter) stop() {
 	pr.mu.Lock()
@@ -82,8 +107,8 @@ func (pr *presenter) run() {
 	defer close(pr.done)
 	for range pr.wake {
 		pr.mu.Lock()
-		next, gone, closed := pr.next, pr.gone, pr.closed
-		pr.next, pr.gone = nil, nil
+		next, gone, rising, closed := pr.next, pr.gone, pr.rising, pr.closed
+		pr.next, pr.gone, pr.rising = nil, nil, nil
 		pr.mu.Unlock()
 		if closed {
 			return
@@ -92,15 +117,20 @@ func (pr *presenter) run() {
 			// It has ended, or does not read. In both cases it is of no use.
 			next.worker.kill()
 		}
+		for _, f := range rising {
+			if f.worker == pr.worker { // it has a scene
+				_ = f.worker.outgoing.push(pr.floatOf(f)...) // of no use to a worker that is behind
+			}
+		}
 	}
 }
 
 // messages are a scene with what has to come before and after it.
 func (pr *presenter) messages(s *showing, gone []uint32) []wire.Message {
 	if pr.worker != s.worker {
-		pr.worker, pr.sent = s.worker, make(map[uint32]bool)
+		pr.worker, pr.sent, pr.floats = s.worker, make(map[uint32]bool), make(map[uint32]bool)
 	}
-	sc := pr.painter.paint(s.sel, s.inputs)
+	sc := pr.painter.paint(s.sel, s.inputs, s.chat)
 	var ms []wire.Message
 	if s.start != nil {
 		ms = append(ms, s.start)
@@ -108,7 +138,7 @@ func (pr *presenter) messages(s *showing, gone []uint32) []wire.Message {
 	for id, b := range sc.bitmaps {
 		if !pr.sent[id] {
 			pr.sent[id] = true
-			ms = append(ms, &wire.Bitmap{ID: id, W: uint16(b.W), H: uint16(b.H), Pix: b.Pix})
+			ms = append(ms, b)
 		}
 	}
 	ms = append(ms, sc.message)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"amphi/compositor/wire"
+	"amphi/server/protocol"
 	"amphi/server/room"
 	"amphi/server/sfu"
 )
@@ -17,7 +18,16 @@ func (s *stream) setStage(stage *room.Stage) {
 	case s.emptySince.IsZero():
 		s.emptySince = time.Now()
 	}
-	s.sel = choose(s.canvas, stage)
+	s.onStage = stage
+	s.arrange()
+}
+
+// arrange decides anew what of the stage is in the picture, and where.
+func (s *stream) arrange() {
+	if s.onStage == nil {
+		return
+	}
+	s.sel = s.cast.choose(s.canvas, s.design, s.onStage)
 
 	wanted := make(map[string]*sfu.Track, len(s.sel.tracks))
 	syncs := make(map[string]uint32)
@@ -60,11 +70,11 @@ func (s *stream) show(start *wire.Start, gone ...uint32) {
 	for track, f := range s.feeds {
 		inputs[track] = shownInput{id: f.input.ID, pictured: s.pictured[f.input.ID]}
 	}
-	s.presenter.show(showing{worker: w, start: start, sel: s.sel, inputs: inputs}, gone...)
+	s.presenter.show(showing{worker: w, start: start, sel: s.sel, inputs: inputs, chat: s.chat}, gone...)
 }
 
-// takeStats keeps a worker's counters, and takes the stand-ins away below inputs that have a
-// picture now.
+// takeStats keeps a worker's counters, takes the stand-ins away below inputs that have a picture
+// now, and lets the picture follow who speaks.
 func (s *stream) takeStats(m *wire.Stats) {
 	s.current.stats.Store(m)
 	changed := false
@@ -74,7 +84,39 @@ func (s *stream) takeStats(m *wire.Stats) {
 			changed = true
 		}
 	}
-	if changed {
+	if s.hearVoices(m) {
+		s.arrange()
+	} else if changed {
 		s.show(nil)
+	}
+}
+
+// hearVoices takes the levels of microphones and reports whether somebody begins or ends to speak.
+func (s *stream) hearVoices(m *wire.Stats) bool {
+	peers := make(map[uint32]string)
+	for _, t := range s.sel.tracks {
+		if f := s.feeds[t.ID]; f != nil && t.Kind == protocol.Audio && t.Source != sourceScreen {
+			peers[f.input.ID] = t.peer
+		}
+	}
+	levels := make(map[string]uint8, len(peers))
+	for _, in := range m.Inputs {
+		if peer, ok := peers[in.ID]; ok {
+			if before, several := levels[peer]; !several || in.Level < before {
+				levels[peer] = in.Level
+			}
+		}
+	}
+	return s.cast.voices.Hear(time.Now(), levels)
+}
+
+// turnPage shows the next page of a crowd when it is time.
+func (s *stream) turnPage(now time.Time) {
+	if s.design.page <= 0 {
+		return
+	}
+	if page := int(now.Sub(s.cast.began) / s.design.page); page != s.cast.page {
+		s.cast.page = page
+		s.arrange()
 	}
 }

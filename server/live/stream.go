@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,9 @@ type stream struct {
 
 	canvas layout.Canvas
 
+	layouts chan *policy.Layout // the destination's, when it changes
+	sayings chan room.Saying    // to all, while they are shown
+
 	ended   atomic.Bool                // an ending was accepted
 	endings chan ending                // one slot
 	stage   atomic.Pointer[room.Stage] // the newest; owner: the room
@@ -80,6 +84,14 @@ type stream struct {
 	restartAt time.Time
 	forced    time.Time // last ForceKey
 
+	layout     *policy.Layout // may be nil
+	reader     *layoutReader
+	design     *design
+	cast       cast
+	onStage    *room.Stage // nil until the room has told
+	chat       string      // a line of it in the picture
+	chatUntil  time.Time
+	floated    time.Time // the last reaction
 	sel        selection
 	feeds      map[string]*feed // by track id
 	nextInput  uint32
@@ -95,6 +107,8 @@ func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
 		m: m, room: r, info: info, dest: dest,
 		key:      hls.Key{Customer: info.CustomerID, Room: info.RoomID},
 		log:      m.cfg.Log.With("room", info.RoomID),
+		layouts:  make(chan *policy.Layout),
+		sayings:  make(chan room.Saying, maxSayings),
 		endings:  make(chan ending, 1),
 		changed:  make(chan struct{}, 1),
 		feeds:    make(map[string]*feed),
@@ -118,7 +132,7 @@ func (s *stream) layer() policy.HLSLayer {
 			l.AudioBitrate = t.AudioBitrate
 		}
 	}
-	return l
+	return s.layout.Shape(l)
 }
 
 func (s *stream) frameRate() int {
@@ -144,6 +158,14 @@ func (s *stream) open(ctx context.Context, o Options) error {
 		held.Release()
 		return refusal(room.ErrClosed)
 	}
+	reader := &layoutReader{store: s.m.cfg.Store, roomID: s.info.RoomID, workspace: s.info.CustomerID, destination: s.dest.Name}
+	s.layout = s.dest.Layout
+	if l, changed, err := reader.read(ctx); err != nil {
+		s.log.Warn("layout could not be read", "err", err)
+	} else if changed {
+		s.layout = l
+	}
+	s.reader, s.design = reader, newDesign(s.layout)
 	layer := s.layer()
 	s.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
 		RoomID:      s.info.RoomID,
@@ -163,6 +185,7 @@ func (s *stream) open(ctx context.Context, o Options) error {
 	}
 	s.log = s.log.With("stream", s.record.ID)
 	s.initTime = time.Now()
+	s.cast.began = s.initTime
 	s.canvas = layout.Canvas{W: layer.Width, H: layer.Height}
 	s.room.SetHLS(s.state(protocol.StateInitialised, nil))
 	return nil
@@ -203,7 +226,11 @@ func (s *stream) state(state string, failure *protocol.Error) protocol.HLSState 
 
 // run is the life of the stream.
 func (s *stream) run() {
-	s.presenter = startPresenter(newPainter(s.canvas, s.info.Name, s.m.cfg.Labels))
+	s.presenter = startPresenter(newPainter(s.info.Name, s.m.cfg.Labels))
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watchLayout(ctx, s.reader) })
+	unlisten := s.room.Listen(s.said)
 	unwatch := s.room.Watch(func(stage *room.Stage) {
 		s.stage.Store(stage)
 		select {
@@ -214,6 +241,9 @@ func (s *stream) run() {
 	s.log.Info("live stream starting", "by", s.record.StartedBy)
 	end := s.loop()
 	unwatch()
+	unlisten()
+	cancel()
+	watching.Wait()
 	s.close(end)
 }
 
@@ -248,6 +278,10 @@ func (s *stream) loop() ending {
 			}
 		case <-s.changed:
 			s.setStage(s.stage.Load())
+		case l := <-s.layouts:
+			s.setLayout(l)
+		case said := <-s.sayings:
+			s.hearSaying(said)
 		case now := <-ticker.C:
 			if e, over := s.look(now); over {
 				return e

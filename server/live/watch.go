@@ -111,6 +111,9 @@ func (s *stream) look(now time.Time) (ending, bool) {
 		}
 	}
 
+	s.ageChat(now)
+	s.turnPage(now)
+
 	limit := s.m.cfg.MaxDuration
 	if s.dest.MaxDuration > 0 {
 		limit = time.Duration(s.dest.MaxDuration) * time.Second

@@ -104,7 +104,7 @@ func (m Image) problem() string {
 	if len(data) > maxImageBytes {
 		return fmt.Sprintf("has %d bytes, at most are %d", len(data), maxImageBytes)
 	}
-	w, h := imageSize(data)
+	w, h := ImageSize(data)
 	switch {
 	case w == 0 || h == 0:
 		return "is neither PNG nor JPEG"
@@ -114,9 +114,9 @@ func (m Image) problem() string {
 	return ""
 }
 
-// imageSize reads the size from the header of a PNG or a JPEG; zeros if it is neither. The
+// ImageSize reads the size from the header of a PNG or a JPEG; zeros if it is neither. The
 // libraries for both are not used, as they would come with this package into browsers.
-func imageSize(data []byte) (w, h int) {
+func ImageSize(data []byte) (w, h int) {
 	be := binary.BigEndian
 	if bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")) {
 		if len(data) < 24 || string(data[12:16]) != "IHDR" {
@@ -221,25 +221,17 @@ func (l *Layout) check(at string, t *Template, bad func(string, ...any)) {
 	}
 }
 
-// Shaped returns the layers in the shape that the layout asks for: their short sides stay, so that
-// 1280x720 becomes 720x1280 or 720x720.
-func (d *HLSDestination) Shaped() []HLSLayer {
-	layers := slices.Clone(d.Layers)
-	if d.Layout == nil || d.Layout.AspectRatio == "" {
-		return layers
+// Shape returns a layer in the shape that the layout asks for: its short side stays, so that 1280x720
+// becomes 720x1280 or 720x720.
+func (l *Layout) Shape(layer HLSLayer) HLSLayer {
+	if l == nil {
+		return layer
 	}
-	w, h := ParseAspectRatio(d.Layout.AspectRatio)
+	w, h := ParseAspectRatio(l.AspectRatio)
 	if w <= 0 || h <= 0 {
-		return layers
+		return layer
 	}
-	for i := range layers {
-		l := &layers[i]
-		if l.Width <= 0 || l.Height <= 0 {
-			continue
-		}
-		short := min(l.Width, l.Height)
-		l.Width, l.Height = short*w/min(w, h), short*h/min(w, h)
-		l.Width, l.Height = (l.Width+1)&^1, (l.Height+1)&^1
-	}
-	return layers
+	short := min(layer.Width, layer.Height)
+	layer.Width, layer.Height = (short*w/min(w, h)+1)&^1, (short*h/min(w, h)+1)&^1
+	return layer
 }

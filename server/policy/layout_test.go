@@ -110,21 +110,25 @@ func TestLayoutRefuses(t *testing.T) {
 	}
 }
 
-func TestShaped(t *testing.T) {
+func TestShape(t *testing.T) {
 	for _, tt := range []struct {
-		aspect string
+		layout *Layout
 		want   string
 	}{
-		{"", "1280x720 854x480 270x480"}, {"16:9", "1280x720 854x480 480x270"}, {"9:16", "720x1280 480x854 270x480"},
-		{"1:1", "720x720 480x480 270x270"}, {"nonsense", "1280x720 854x480 270x480"},
+		{nil, "1280x720 854x480 270x480"},
+		{&Layout{}, "1280x720 854x480 270x480"},
+		{&Layout{AspectRatio: "16:9"}, "1280x720 854x480 480x270"},
+		{&Layout{AspectRatio: "9:16"}, "720x1280 480x854 270x480"},
+		{&Layout{AspectRatio: "1:1"}, "720x720 480x480 270x270"},
+		{&Layout{AspectRatio: "nonsense"}, "1280x720 854x480 270x480"},
 	} {
-		d := &HLSDestination{Layers: []HLSLayer{{Width: 1280, Height: 720}, {Width: 854, Height: 480}, {Width: 270, Height: 480}}, Layout: &Layout{AspectRatio: tt.aspect}}
 		var got []string
-		for _, l := range d.Shaped() {
+		for _, l := range []HLSLayer{{Width: 1280, Height: 720}, {Width: 854, Height: 480}, {Width: 270, Height: 480}} {
+			l = tt.layout.Shape(l)
 			got = append(got, fmt.Sprintf("%dx%d", l.Width, l.Height))
 		}
 		if s := strings.Join(got, " "); s != tt.want {
-			t.Errorf("%s: %s, want %s", tt.aspect, s, tt.want)
+			t.Errorf("%+v: %s, want %s", tt.layout, s, tt.want)
 		}
 	}
 }
@@ -136,7 +140,7 @@ func FuzzImageSize(f *testing.F) {
 	f.Add(encoded(f, "jpeg", 12, 34))
 	f.Add([]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xc0})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w, h := imageSize(data)
+		w, h := ImageSize(data)
 		c, _, err := image.DecodeConfig(bytes.NewReader(data))
 		if err == nil && w != 0 && (w != c.Width || h != c.Height) {
 			t.Errorf("%dx%d, want %dx%d", w, h, c.Width, c.Height)

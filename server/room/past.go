@@ -142,6 +142,15 @@ func (r *Room) say(from *Peer, event protocol.BroadcastEvent, to audience) {
 	} else {
 		r.tell(protocol.OnBroadcast, event, to.has)
 	}
+	s := Saying{Event: event}
+	if from != nil {
+		s.From = from.stay()
+	}
+	if to.Only == "" && len(to.Roles) == 0 {
+		for _, fn := range r.listeners {
+			fn(s)
+		}
+	}
 	limit := r.reactions
 	if chat {
 		limit = r.sayings
@@ -149,10 +158,6 @@ func (r *Room) say(from *Peer, event protocol.BroadcastEvent, to audience) {
 	o := r.registry.cfg.Observer
 	if o == nil || event.Private || event.Info.Type == typeTranscript || !limit.Allow() {
 		return
-	}
-	s := Saying{Event: event}
-	if from != nil {
-		s.From = from.stay()
 	}
 	o.Said(r.Info(), s)
 }

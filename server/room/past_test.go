@@ -49,6 +49,8 @@ func TestHistoryForWhoJoinsLate(t *testing.T) {
 	h.cfg.ChatHistory = 3
 	ann, _ := h.join("ann", "broadcaster")
 	bob, _ := h.join("bob", "hls-viewer")
+	var heard []string
+	stop := h.Lookup("r1").Listen(func(m Saying) { heard = append(heard, m.From.Name+" "+m.Event.Info.Message) })
 	ann.say(t, "too long ago", nil)
 	ann.say(t, "to all", nil)
 	ann.say(t, "to viewers", func(b *protocol.Broadcast) { b.Roles = []string{"hls-viewer"} })
@@ -57,6 +59,12 @@ func TestHistoryForWhoJoinsLate(t *testing.T) {
 	bob.say(t, "hello", nil)
 	if err := h.Lookup("r1").Say(t.Context(), protocol.Message{Message: "from the server", Type: "chat"}, "", ""); err != nil {
 		t.Fatal(err)
+	}
+	stop()
+	ann.say(t, "to nobody who listens", func(b *protocol.Broadcast) { b.Info.Type = "other" })
+	want := []string{"name of ann too long ago", "name of ann to all", "name of ann heart", "name of bob hello", " from the server"}
+	if !slices.Equal(heard, want) {
+		t.Errorf("listeners heard %q, want %q", heard, want)
 	}
 
 	history := func(id, role string) *inbox {

@@ -48,7 +48,8 @@ type Room struct {
 	board       *whiteboard // nil until somebody makes it
 	previews    *time.Timer // runs while somebody in preview is told of the room
 	watchers    map[int]func(*Stage)
-	nextWatcher int
+	listeners   map[int]func(Saying)
+	nextWatcher int  // of both
 	stageDirty  bool // tracks, roles or names changed since the last settle
 	countSent   int
 	countTimer  *time.Timer
@@ -86,6 +87,7 @@ func newRoom(g *Registry, rec Record, session Session) *Room {
 		removed:    map[string]time.Time{},
 		roleTokens: map[string]roleOffer{},
 		watchers:   map[int]func(*Stage){},
+		listeners:  map[int]func(Saying){},
 		refusals:   newRefusalLimiter(),
 		sayings:    newSayingLimiter(),
 		reactions:  newSayingLimiter(),
@@ -307,6 +309,23 @@ func (r *Room) Watch(fn func(*Stage)) (stop func()) {
 	}
 	return func() {
 		_ = r.do(context.Background(), func() error { delete(r.watchers, id); return nil })
+	}
+}
+
+// Listen calls fn with every message to all from now on, under the rules of [Room.Watch].
+func (r *Room) Listen(fn func(Saying)) (stop func()) {
+	var id int
+	err := r.do(context.Background(), func() error {
+		id = r.nextWatcher
+		r.nextWatcher++
+		r.listeners[id] = fn
+		return nil
+	})
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		_ = r.do(context.Background(), func() error { delete(r.listeners, id); return nil })
 	}
 }
 

@@ -142,6 +142,28 @@ func TestWorkspace(t *testing.T) {
 	})
 }
 
+func TestRoomTemplateVersion(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where string) {
+		s, seed := seeded(t, where)
+		ctx := t.Context()
+		def, err := s.DefaultTemplate(ctx, seed.Workspace.ID)
+		check(t, err)
+		v, err := s.RoomTemplateVersion(ctx, seed.Room.ID)
+		if want := (TemplateVersion{def.ID, def.UpdatedAt}); err != nil || v != want {
+			t.Errorf("%v %v, want %v", v, err, want)
+		}
+		time.Sleep(2 * time.Millisecond) // what is stored has no finer time
+		_, err = s.ChangeTemplate(ctx, seed.Workspace.ID, def.ID, func(*Template) error { return nil })
+		check(t, err)
+		if next, err := s.RoomTemplateVersion(ctx, seed.Room.ID); err != nil || next.TemplateID != v.TemplateID || !next.UpdatedAt.After(v.UpdatedAt) {
+			t.Errorf("%v %v after %v", next, err, v)
+		}
+		if _, err := s.RoomTemplateVersion(ctx, NewID()); !errors.Is(err, ErrNotFound) {
+			t.Errorf("of no room: %v", err)
+		}
+	})
+}
+
 func TestTemplates(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, where string) {
 		s, seed := seeded(t, where)

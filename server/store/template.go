@@ -48,6 +48,19 @@ func (q querier) defaultTemplate(workspaceID string) (Template, error) {
 	return t, found(err, "template of workspace", workspaceID)
 }
 
+// TemplateVersion says which template a room has, and in which state.
+type TemplateVersion struct {
+	TemplateID string
+	UpdatedAt  time.Time
+}
+
+// RoomTemplateVersion returns the version of the room's template. It is cheap: who wants to hear of changes asks often.
+func (s *Store) RoomTemplateVersion(ctx context.Context, roomID string) (v TemplateVersion, err error) {
+	row := s.query(ctx).row(`SELECT t.id, t.updated_at FROM rooms r JOIN templates t ON t.id = r.template_id WHERE r.id = ?`, roomID)
+	err = row.Scan(&v.TemplateID, (*timestamp)(&v.UpdatedAt))
+	return v, found(err, "room", roomID)
+}
+
 // SaveTemplate makes a template (empty id) or replaces the one of that id. Another template of the workspace with the
 // name is ErrConflict.
 func (s *Store) SaveTemplate(ctx context.Context, t Template) (Template, error) {
