@@ -32,6 +32,7 @@ import (
 
 var (
 	soak   = flag.Duration("soak", 20*time.Second, "how long the meeting lasts")
+	churn  = flag.Duration("churn", 8*time.Second, "how long people come and go")
 	seed   = flag.Uint64("seed", 1, "what chance begins with")
 	people = flag.Int("people", 30, "how many meet")
 	binary = flag.String("binary", "", "the server; empty: bin/amphi")
@@ -126,20 +127,43 @@ func newMeeting(t *testing.T, data string, args ...string) *meeting {
 
 // TestMeeting: whatever people do, they see the same room, and nothing grows.
 func TestMeeting(t *testing.T) {
+	roles := slices.Repeat([]string{gallery}, *people)
+	for i := range roles {
+		switch {
+		case i < 3:
+			roles[i] = stage
+		case i < *people/3:
+			roles[i] = floor
+		}
+	}
+	endure(t, *soak, roles, actions)
+}
+
+// TestChurn: what comes and goes with people who join, leave, go on stage and off it, and choose layers, is gone when they
+// are.
+func TestChurn(t *testing.T) {
+	roles := slices.Concat(slices.Repeat([]string{stage}, 4), slices.Repeat([]string{floor}, 12), slices.Repeat([]string{gallery}, 4))
+	var coming []action
+	for _, a := range actions {
+		switch a.name {
+		case "leave", "change role", "answer role", "layer", "screen", "camera", "offline":
+			coming = append(coming, a)
+		}
+	}
+	endure(t, *churn, roles, coming)
+}
+
+// endure has people with those roles do things for a while. Then everything that began with them must be over.
+func endure(t *testing.T, length time.Duration, roles []string, actions []action) {
 	before := goleak.IgnoreCurrent()
 	t.Logf("seed %d", *seed)
 	m := newMeeting(t, t.TempDir())
 	idle := m.figures()
 	var all []*person
-	for i := range *people {
-		role := gallery
-		switch {
-		case i < 3:
-			role = stage
-		case i < *people/3:
-			role = floor
-		}
-		all = append(all, m.newPerson(i, role))
+	for i, role := range roles {
+		p := m.newPerson(i, role)
+		p.actions = actions
+		all = append(all, p)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -149,8 +173,8 @@ func TestMeeting(t *testing.T) {
 		group.Go(func() error { return p.live(running) })
 	}
 	var memory []float64
-	end := time.Now().Add(*soak)
-	for every := min(*soak/2, 30*time.Second); time.Now().Before(end) && running.Err() == nil; {
+	end := time.Now().Add(length)
+	for every := min(length/2, 30*time.Second); time.Now().Before(end) && running.Err() == nil; {
 		select {
 		case <-time.After(every):
 		case <-running.Done():
@@ -162,7 +186,10 @@ func TestMeeting(t *testing.T) {
 		t.Logf("%s left: %.0f MiB, %.0f goroutines of the server, %d of the clients", time.Until(end).Round(time.Second),
 			memory[len(memory)-1]/(1<<20), f["go_goroutines"], runtime.NumGoroutine())
 	}
+	m.still.Lock()
+	m.eventually("everybody is back", func() error { return m.compare(all) }) // who goes without a word is kept for a minute
 	cancel()
+	m.still.Unlock()
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
@@ -172,27 +199,54 @@ func TestMeeting(t *testing.T) {
 	for _, what := range slices.Sorted(maps.Keys(m.times)) {
 		t.Logf("%-16s %d", what, m.times[what])
 	}
-
-	// What began with the meeting ends with it.
-	m.eventually("the server is idle again", func() error {
-		f := m.figures()
-		if f["amphi_signal_sockets"] != 0 || f["amphi_sfu_peers"] != 0 || f["go_goroutines"] > idle["go_goroutines"]+10 {
-			return fmt.Errorf("%.0f sockets, %.0f peers, %.0f goroutines of %.0f", f["amphi_signal_sockets"], f["amphi_sfu_peers"], f["go_goroutines"], idle["go_goroutines"])
-		}
-		return nil
-	})
+	m.over(idle)
 	if n := len(memory); n >= 8 { // the first half warms up: caches, pools, the heap's own pace
 		early, late := slices.Min(memory[n/2:n*3/4]), slices.Min(memory[n*3/4:])
 		t.Logf("memory: %.1f MiB in the third quarter, %.1f MiB in the last", early/(1<<20), late/(1<<20))
 		if late > early*1.15+8<<20 {
 			t.Errorf("memory grows: %.0f MiB", memory)
 		}
+		m.forgotten(idle)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	if err := goleak.Find(before, goleak.IgnoreAnyFunction("os/exec.(*Cmd).watchCtx"), goleak.IgnoreAnyFunction("amphi/e2e/testserver.Start.func1"),
 		goleak.IgnoreAnyFunction("os/exec.(*Cmd).Start.func2"), goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1")); err != nil {
 		t.Errorf("the clients leave something behind: %v", err)
 	}
+}
+
+// over waits until the server is as idle as it was before anybody came.
+func (m *meeting) over(idle map[string]float64) {
+	m.t.Helper()
+	const few = 10 // the server's own: a connection of its client's, a query of the database
+	var f map[string]float64
+	m.eventually("the server is idle again", func() error {
+		f = m.figures()
+		if f["amphi_signal_sockets"] == 0 && f["amphi_sfu_peers"] == 0 && f["go_goroutines"] <= idle["go_goroutines"]+few &&
+			f["process_open_fds"] <= idle["process_open_fds"]+few {
+			return nil
+		}
+		return fmt.Errorf("%.0f sockets, %.0f peers, %.0f goroutines of %.0f, %.0f open files of %.0f", f["amphi_signal_sockets"],
+			f["amphi_sfu_peers"], f["go_goroutines"], idle["go_goroutines"], f["process_open_fds"], idle["process_open_fds"])
+	})
+	m.t.Logf("idle again: %.0f goroutines (%.0f before), %.0f open files (%.0f)", f["go_goroutines"], idle["go_goroutines"],
+		f["process_open_fds"], idle["process_open_fds"])
+}
+
+// forgotten waits until the garbage collector, which an idle server runs every two minutes, has found that nothing is left
+// of the meeting.
+func (m *meeting) forgotten(idle map[string]float64) {
+	m.t.Helper()
+	const heap, rest = "go_memstats_heap_alloc_bytes", 16 << 20
+	var f map[string]float64
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Second) {
+		if f = m.figures(); f[heap] <= idle[heap]+rest {
+			m.t.Logf("memory in use: %.1f MiB before, %.1f MiB after; of the process %.0f and %.0f MiB", idle[heap]/(1<<20), f[heap]/(1<<20),
+				idle["process_resident_memory_bytes"]/(1<<20), f["process_resident_memory_bytes"]/(1<<20))
+			return
+		}
+	}
+	m.t.Errorf("memory stays in use: %.1f MiB of %.1f", f[heap]/(1<<20), idle[heap]/(1<<20))
 }
 
 // check has everybody hold still until all see what is.

@@ -36,6 +36,7 @@ type person struct {
 	role    string // of the token
 	random  *rand.Rand
 	client  *client.Client
+	actions []action // what it does
 
 	mu     sync.Mutex
 	did    []string // what was done last, and what came of it
@@ -101,7 +102,10 @@ func (p *person) live(ctx context.Context) error {
 		case <-time.After(p.meeting.pause(p.random)):
 		}
 		p.meeting.still.RLock()
-		err := p.act(ctx)
+		var err error
+		if ctx.Err() == nil {
+			err = p.act(ctx)
+		}
 		p.meeting.still.RUnlock()
 		if err = errors.Join(p.tolerable(ctx, err), p.wrong()); err != nil {
 			return err
@@ -137,7 +141,7 @@ func (p *person) act(ctx context.Context) error {
 	s := p.client.State()
 	a := action{"join", func(ctx context.Context, p *person, _ client.State) error { return p.join(ctx) }}
 	if s.Room.RoomState != client.Disconnected && s.Room.RoomState != client.Failed {
-		a = actions[p.random.IntN(len(actions))]
+		a = p.actions[p.random.IntN(len(p.actions))]
 	}
 	p.meeting.count(a.name)
 	begun := time.Now()
