@@ -59,14 +59,27 @@ type bidiAnswer struct {
 
 var bidiAddress = regexp.MustCompile(`WebDriver BiDi listening on (ws://\S+)`)
 
+// firefoxTries is how often a Firefox is started: on a busy machine it now and then is so far ready that it says where
+// it can be driven, and never answers the first command ("No such JSProcessActor" stands in its output then).
+const firefoxTries = 3
+
 // StartFirefox runs a headless Firefox until Close.
-func StartFirefox() (f *Firefox, err error) {
+func StartFirefox() (*Firefox, error) {
 	path, err := exec.LookPath("firefox-esr")
 	if err != nil {
 		if path, err = exec.LookPath("firefox"); err != nil {
 			return nil, ErrNoFirefox
 		}
 	}
+	for try := 1; ; try++ {
+		f, err := startFirefox(path)
+		if err == nil || try == firefoxTries || !errors.Is(err, context.DeadlineExceeded) {
+			return f, err
+		}
+	}
+}
+
+func startFirefox(path string) (f *Firefox, err error) {
 	profile, err := os.MkdirTemp("", "firefox-")
 	if err != nil {
 		return nil, err
