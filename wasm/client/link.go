@@ -89,6 +89,10 @@ func newLink(log *slog.Logger, t timing, handle func(string, json.RawMessage)) *
 func (l *link) serve(ctx context.Context, conn socket) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	select {
+	case <-l.doubts: // of the socket before
+	default:
+	}
 	l.mu.Lock()
 	l.conn, l.heard = conn, time.Now()
 	close(l.up)
@@ -326,6 +330,12 @@ func (l *link) wait(ctx context.Context) (socket, error) {
 			return nil, fmt.Errorf("%w: %w", errSocketLost, ctx.Err())
 		}
 	}
+}
+
+func (l *link) isUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn != nil
 }
 
 // drop ends the present socket, if there is one; serve returns.

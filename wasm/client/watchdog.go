@@ -10,8 +10,10 @@ import (
 
 // watchdog repairs a connection that does not get or stay connected (§4.8): it
 // calls restart, again after 1, 2, 4 … seconds, and ends the call when a minute
-// of that was in vain. A subscribe connection has no restart: the server must
-// offer anew, and the client only waits.
+// of that was in vain. The minute does not run while there is no signalling: then
+// nothing can be mended, and the session has a minute of its own for that. A
+// subscribe connection has no restart: the server must offer anew, and the client
+// only waits.
 type watchdog struct {
 	s       *session
 	restart func(context.Context) error // nil for the subscribe connection
@@ -87,8 +89,9 @@ func (w *watchdog) repair(failed bool) {
 	problem := newError(codeICEFailed, "RECONNECT", "%s connection is not connected", cause)
 	w.s.trouble(cause, problem)
 	defer w.s.calm(cause)
-	deadline := time.Now().Add(w.s.timing.reconnectFor)
-	for wait := time.Second; time.Now().Before(deadline); wait = min(2*wait, 8*time.Second) {
+	var inVain time.Duration
+	for wait := time.Second; inVain < w.s.timing.reconnectFor; wait = min(2*wait, 8*time.Second) {
+		began, could := time.Now(), w.s.link.isUp()
 		if w.restart != nil {
 			if err := w.restart(w.ctx); err != nil {
 				w.s.c.log.Debug("ICE restart", "err", err)
@@ -99,6 +102,9 @@ func (w *watchdog) repair(failed bool) {
 		}
 		if w.ctx.Err() != nil {
 			return
+		}
+		if could {
+			inVain += time.Since(began)
 		}
 	}
 	w.s.end(terminal(problem), "sdk request")

@@ -1,0 +1,42 @@
+package client
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+)
+
+// idleSocket is open, and nothing comes.
+type idleSocket struct{}
+
+func (idleSocket) Read(ctx context.Context) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+func (idleSocket) Write(context.Context, []byte) error { return nil }
+func (idleSocket) Close(string) error                  { return nil }
+func (idleSocket) CloseNow()                           {}
+
+// TestMediaWaitsForSignalling: what ends a call is that media cannot be mended, not that it could not be tried.
+func TestMediaWaitsForSignalling(t *testing.T) {
+	t.Parallel()
+	p := newParticipant(t, nil)
+	p.timing.reconnectFor = 10 * time.Millisecond
+	s := newSession(p.Client, JoinConfig{}, claims{})
+	newWatchdog(s, nil).state(webrtc.PeerConnectionStateFailed)
+	select {
+	case <-s.done:
+		t.Fatal("the call was given up while there was no signalling")
+	case <-time.After(3 * time.Second): // two passes
+	}
+	s.link.mu.Lock()
+	s.link.conn = idleSocket{}
+	s.link.mu.Unlock()
+	select {
+	case <-s.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the call was never given up")
+	}
+}
