@@ -102,7 +102,14 @@ func sleep(awake, asleep tab, freeze func() (thaw func(), err error)) error {
 	err = run(awake, "awake", 1)
 	time.Sleep(sleepTime)
 	thaw()
-	return errors.Join(err, run(asleep, "asleep", 1), run(awake, "awake", 2))
+	if err = errors.Join(err, run(asleep, "asleep", 1), run(awake, "awake", 2)); err != nil {
+		for _, page := range []tab{awake, asleep} { // a case tells of one page only
+			var digest string
+			failed := page.Eval("Suite.digest()", &digest)
+			err = errors.Join(err, failed, errors.New(digest))
+		}
+	}
+	return err
 }
 
 // mortal starts a server that is killed and started again, on the same data and ports, when the page of that name asks

@@ -45,14 +45,18 @@ globalThis.Suite = {
       return (await cases[index][1]({ ...people, ...world })) || '';
     } catch (error) {
       const what = error instanceof Error ? `${error.message} ${error.description ?? ''}` : String(error);
-      const states = Wire.connections.filter(({ connectionState }) => connectionState !== 'closed')
-        .map((one) => `${one.connectionState}/${one.iceConnectionState}/${one.signalingState}`);
-      const seen = Object.values(people).map((person) => `${person.name} ${person.digest()}`);
-      throw new Error([what, ...seen, `connections: ${states.join(', ')}`, error?.stack ?? ''].join('\n'));
+      throw new Error([what, Suite.digest(), error?.stack ?? ''].join('\n'));
     } finally {
       const leaving = guests.splice(0);
       await Promise.all(leaving.map((person) => person.leave().catch(() => {})));
     }
+  },
+
+  /** What became of the people lately, to read after a failure. */
+  digest() {
+    const states = Wire.connections.filter(({ connectionState }) => connectionState !== 'closed')
+      .map((one) => `${one.connectionState}/${one.iceConnectionState}/${one.signalingState}`);
+    return [...Object.values(people).map((person) => `${person.name} ${person.digest()}`), `connections: ${states.join(', ')}`].join('\n');
   },
 
   async close() {
