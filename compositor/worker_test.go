@@ -5,7 +5,9 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"image"
+	"image/png"
 	"io"
 	"log/slog"
 	"math"
@@ -434,4 +436,57 @@ func TestNoGoroutineStays(t *testing.T) {
 		t.Error("no picture came")
 	}
 	goleak.VerifyNone(t, before)
+}
+
+// TestUploads shows an uploaded picture behind all; what is none, or a bomb, is left out, and the
+// stream goes on all the same.
+func TestUploads(t *testing.T) {
+	t.Parallel()
+	start := &wire.Start{Renditions: []wire.Rendition{{Width: 320, Height: 180, Bitrate: 500_000}}, FPS: 30, KeyInterval: 30, AudioBitrate: 64_000}
+	p := launch(t, start)
+	encoded := func(w, h int) []byte {
+		m := image.NewRGBA(image.Rect(0, 0, w, h))
+		for i := 0; i < len(m.Pix); i += 4 {
+			copy(m.Pix[i:], []byte{0x20, 0x20, 0xd0, 0xff})
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	bomb := encoded(8, 8)
+	binary.BigEndian.PutUint32(bomb[16:], 60000)
+	binary.BigEndian.PutUint32(bomb[20:], 60000)
+	binary.BigEndian.PutUint32(bomb[29:], crc32.ChecksumIEEE(bomb[12:29]))
+	p.send(&wire.Picture{ID: 1, W: 320, H: 180, Data: bomb}, &wire.Picture{ID: 2, W: 320, H: 180, Data: []byte("GIF89a")},
+		&wire.Picture{ID: 3, W: 320, H: 180, Data: encoded(1600, 900)},
+		&wire.Picture{ID: 4, W: 320, H: 180, Data: encoded(64, 64)}, &wire.DropBitmap{ID: 4}, &wire.DropBitmap{ID: 3})
+	p.send(&wire.Picture{ID: 6, W: 320, H: 180, Data: encoded(1600, 900)}, &wire.Scene{Background: 0x20a020, Backdrop: 6})
+	for i := range uint32(3 * maxUploads) { // more than may wait
+		p.send(&wire.Picture{ID: 100 + i, W: 320, H: 180, Data: encoded(64, 64)})
+	}
+	p.send(&wire.Float{ID: 6, Rect: image.Rect(0, 0, 320, 180), Rise: 100, Time: time.Second}, &wire.Float{ID: 99, Rect: image.Rect(0, 0, 2, 2), Rise: 100, Time: time.Second})
+	whole := image.Rect(0, 0, 320, 180)
+	var last int64
+	seen := func() string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.album(0, last).color(last, whole)
+	}
+	for range 20 {
+		if last = p.ticks(15); seen() == "blue" {
+			break
+		}
+	}
+	p.finish()
+	if got := seen(); got != "blue" {
+		t.Errorf("the uploaded picture is %s", got)
+	}
+	p.checkStream(start)
+	for _, want := range []string{"60000", "bitmap=2"} {
+		if !strings.Contains(p.log.String(), want) {
+			t.Errorf("%s is not in the log", want)
+		}
+	}
 }

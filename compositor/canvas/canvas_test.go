@@ -130,11 +130,11 @@ func TestPlace(t *testing.T) {
 		crop, into image.Rectangle
 	}{
 		// Nearly the same size: copied, a few pixels cropped.
-		{image.Pt(640, 360), image.Pt(628, 348), wire.Cover, image.Rect(6, 6, 634, 354), image.Rect(0, 0, 628, 348)},
+		{image.Pt(640, 360), image.Pt(628, 348), wire.Cover, image.Rect(6, 4, 634, 352), image.Rect(0, 0, 628, 348)},
 		// Nearly twice: halved.
-		{image.Pt(1280, 720), image.Pt(628, 348), wire.Cover, image.Rect(12, 12, 1268, 708), image.Rect(0, 0, 628, 348)},
-		// An upright phone loses above and below.
-		{image.Pt(360, 640), image.Pt(416, 228), wire.Cover, image.Rect(0, 220, 360, 417), image.Rect(0, 0, 416, 228)},
+		{image.Pt(1280, 720), image.Pt(628, 348), wire.Cover, image.Rect(12, 8, 1268, 704), image.Rect(0, 0, 628, 348)},
+		// An upright phone loses below, and less above.
+		{image.Pt(360, 640), image.Pt(416, 228), wire.Cover, image.Rect(0, 166, 360, 363), image.Rect(0, 0, 416, 228)},
 		// A screen is seen whole, centred.
 		{image.Pt(1920, 1080), image.Pt(1000, 704), wire.Contain, image.Rect(0, 0, 1920, 1080), image.Rect(0, 70, 1000, 632)},
 		{image.Pt(100, 4000), image.Pt(628, 348), wire.Contain, image.Rect(0, 0, 100, 4000), image.Rect(310, 0, 318, 348)},

@@ -195,7 +195,8 @@ func place(src, dst image.Point, fit wire.Fit) (crop, into image.Rectangle) {
 		size = dst.Mul(2)
 	}
 	size = image.Pt(max(1, min(size.X, src.X)), max(1, min(size.Y, src.Y)))
-	at := image.Pt(even((src.X-size.X)/2), even((src.Y-size.Y)/2))
+	// Faces are rather in the upper half of a picture that stands.
+	at := image.Pt(even((src.X-size.X)/2), even((src.Y-size.Y)*3/8))
 	return image.Rectangle{at, at.Add(size)}, image.Rectangle{Max: dst}
 }
 

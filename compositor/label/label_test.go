@@ -195,6 +195,9 @@ func TestSizes(t *testing.T) {
 		maxW, want int
 	}{
 		{r.Name(Name{Text: strings.Repeat("W", 500), Height: 32, MaxWidth: 301}), 300, 32},
+		{r.Name(Name{Text: strings.Repeat("क्ष्म", 1000), Height: 32, MaxWidth: 301}), 300, 32}, // 15 KB
+		{r.Name(Name{Text: strings.Repeat("محمد 👩🏽‍🚀", 500), Height: 32, MaxWidth: 301}), 300, 32},
+		{r.Avatar(Avatar{Name: strings.Repeat("e\u0301\u0302", 3000), Size: 64}), 64, 64},
 		{r.Name(Name{Text: "A", Height: 31, MaxWidth: 300}), 300, 30},
 		{r.Name(Name{Text: "A", Height: 32, MaxWidth: 0}), 32, 32},
 		{r.Name(Name{Text: "A", Muted: true, Height: -5, MaxWidth: -5}), 12, 12},

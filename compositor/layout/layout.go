@@ -41,6 +41,7 @@ type Style struct {
 	Aspect   float64 // of a grid's tiles, width by height; 0: whatever fills the canvas best
 	Spacious bool    // wide gaps
 	PerPage  int     // tiles of a grid; 0: PerPage
+	Wide     bool    // what is large in a sidebar is wider than high, such as a shared screen
 }
 
 // Tile is the place of one picture.
@@ -57,6 +58,11 @@ func (c Canvas) Radius() int { return c.Gap() * 3 / 2 }
 
 // LabelHeight is that of a name label which is legible on a phone: 32 pixels at 720p.
 func (c Canvas) LabelHeight() int { return max(16, even(min(c.W, c.H)*2/45)) }
+
+// LabelHeightIn is that of a name label in a tile: less where it would cover too much of it.
+func (c Canvas) LabelHeightIn(tile image.Rectangle) int {
+	return max(16, min(c.LabelHeight(), even(min(tile.Dx(), tile.Dy())/5)))
+}
 
 // Border is the width of the frame around whoever speaks: 4 pixels at 720p.
 func (c Canvas) Border() int { return max(2, even(min(c.W, c.H)/180)) }
@@ -101,26 +107,27 @@ func (c Canvas) Arrange(s Style, n int) []Tile {
 	case s.Mode == Sidebar:
 		return c.sidebar(s, n)
 	}
-	return c.grid(s, n)
+	return c.grid(s, image.Rect(0, 0, c.W, c.H), n)
 }
 
-// grid gives n equal tiles in rows, as large as they can be; a last row that is not full is
-// centred.
-func (c Canvas) grid(s Style, n int) []Tile {
+// grid gives n equal tiles in an area in rows, as large as they can be; a last row that is not full
+// is centred. There is a gap around them.
+func (c Canvas) grid(s Style, area image.Rectangle, n int) []Tile {
 	gap := c.gap(s)
 	best, columns := image.Point{}, 1
 	for cols := 1; cols <= n; cols++ {
 		rows := (n + cols - 1) / cols
-		size := c.shape(s.Aspect, image.Pt((c.W-gap)/cols-gap, (c.H-gap)/rows-gap))
+		size := c.shape(s.Aspect, image.Pt((area.Dx()-gap)/cols-gap, (area.Dy()-gap)/rows-gap))
 		if size.X*size.Y > best.X*best.Y {
 			best, columns = size, cols
 		}
 	}
-	return c.rows(image.Rect(0, 0, c.W, c.H), n, columns, gap, best)
+	return c.rows(area, n, columns, gap, best)
 }
 
 // sidebar gives the first tile the large area and stands the other n-1 in a strip at its side: on
-// the right, or below on a canvas that does not lie. Shared screens go first, then people.
+// the right, or below on a canvas that does not lie. There something wide takes no more height than
+// it needs, and leaves the others a grid. Shared screens go first, then people.
 func (c Canvas) sidebar(s Style, n int) []Tile {
 	gap := c.gap(s)
 	if c.lies() {
@@ -129,6 +136,11 @@ func (c Canvas) sidebar(s Style, n int) []Tile {
 		strip := image.Rect(c.W-wide-2*gap, 0, c.W, c.H)
 		large := Tile{image.Rect(gap, gap, strip.Min.X, c.H-gap), c.Radius()}
 		return append([]Tile{large}, c.rows(strip, n-1, 1, gap, size)...)
+	}
+	if s.Wide {
+		high := min(even((c.W-2*gap)*5/8), even(c.H*2/3))
+		large := Tile{image.Rect(gap, gap, c.W-gap, gap+high), c.Radius()}
+		return append([]Tile{large}, c.grid(Style{Spacious: s.Spacious}, image.Rect(0, gap+high, c.W, c.H), n-1)...)
 	}
 	high := even(c.H / 6)
 	size := c.shape(0, image.Pt(even((c.W-gap)/(n-1)-gap), high))
@@ -191,10 +203,9 @@ func (c Canvas) LabelAt(tile image.Rectangle, size image.Point) image.Rectangle 
 	return image.Rectangle{at, at.Add(size)}.Intersect(tile)
 }
 
-// BadgeAt places a badge of the given size at the upper right of a tile.
+// BadgeAt places a badge of the given size at the upper left of a tile.
 func (c Canvas) BadgeAt(tile image.Rectangle, size image.Point) image.Rectangle {
-	inset := c.Gap()
-	at := image.Pt(tile.Max.X-inset-size.X, tile.Min.Y+inset)
+	at := tile.Min.Add(image.Pt(c.Gap(), c.Gap()))
 	return image.Rectangle{at, at.Add(size)}.Intersect(tile)
 }
 
@@ -218,10 +229,10 @@ const (
 	BottomLeft
 )
 
-// CornerAt places something of the given even size in a corner of the canvas, where it stands in
-// line with what is in the tiles' corners.
+// CornerAt places something of the given even size in a corner of the canvas, so far inside that it
+// stands on a tile and not on its edge.
 func (c Canvas) CornerAt(corner Corner, size image.Point) image.Rectangle {
-	inset := 3 * c.Gap()
+	inset := 5 * c.Gap()
 	at := image.Pt(inset, inset)
 	if corner == TopRight || corner == BottomRight {
 		at.X = c.W - inset - size.X

@@ -20,6 +20,7 @@ var styles = []struct {
 	{"grid of 1:1", Style{PerPage: MaxGrid, Aspect: 1}},
 	{"spacious grid of 9:16", Style{PerPage: MaxGrid, Aspect: 9.0 / 16, Spacious: true}},
 	{"sidebar", Style{Mode: Sidebar}},
+	{"sidebar of a screen", Style{Mode: Sidebar, Wide: true}},
 	{"spacious sidebar", Style{Mode: Sidebar, Spacious: true}},
 	{"spotlight", Style{Mode: Spotlight}},
 }
@@ -28,7 +29,7 @@ var styles = []struct {
 func TestGolden(t *testing.T) {
 	var out strings.Builder
 	for _, c := range []Canvas{{1280, 720}, {1920, 1080}, {720, 1280}, {720, 720}, {640, 360}} {
-		for _, s := range styles[:4] {
+		for _, s := range styles[:5] {
 			for _, n := range []int{1, 2, 3, 4, 5, 6, 9, 12, 25} {
 				if n > s.Shows(n) {
 					continue
@@ -139,11 +140,11 @@ func TestPlaces(t *testing.T) {
 	}{
 		{"label", c.LabelAt(tile, image.Pt(120, 32)), image.Rect(16, 316, 136, 348)},
 		{"wide label", c.LabelAt(tile, image.Pt(2000, 32)), image.Rect(16, 316, 636, 348)},
-		{"badge", c.BadgeAt(tile, image.Pt(40, 40)), image.Rect(588, 16, 628, 56)},
+		{"badge", c.BadgeAt(tile, image.Pt(40, 40)), image.Rect(16, 16, 56, 56)},
 		{"centre", Centre(tile, image.Pt(100, 50)), image.Rect(272, 156, 372, 206)},
 		{"too large for the centre", Centre(tile, image.Pt(1000, 1000)), tile},
-		{"corner", c.CornerAt(TopRight, image.Pt(100, 50)), image.Rect(1156, 24, 1256, 74)},
-		{"another corner", c.CornerAt(BottomLeft, image.Pt(100, 50)), image.Rect(24, 646, 124, 696)},
+		{"corner", c.CornerAt(TopRight, image.Pt(100, 50)), image.Rect(1140, 40, 1240, 90)},
+		{"another corner", c.CornerAt(BottomLeft, image.Pt(100, 50)), image.Rect(40, 630, 140, 680)},
 	} {
 		if e.got != e.want {
 			t.Errorf("%s: %v, want %v", e.name, e.got, e.want)
@@ -151,5 +152,8 @@ func TestPlaces(t *testing.T) {
 	}
 	if w := c.LabelWidth(tile); w != 612 {
 		t.Errorf("room for labels %d", w)
+	}
+	if large, small, tiny := c.LabelHeightIn(tile), c.LabelHeightIn(image.Rect(0, 0, 248, 140)), c.LabelHeightIn(image.Rect(0, 0, 20, 20)); large != 32 || small != 28 || tiny != 16 {
+		t.Errorf("labels of %d, %d and %d pixels", large, small, tiny)
 	}
 }

@@ -71,9 +71,9 @@ func newDesign(l *policy.Layout) *design {
 		roles: l.Roles,
 		names: !l.HideName, mutes: !l.HideMute, hands: !l.HideHand, levels: !l.HideAudioLevel,
 		chat: l.ShowChat, floats: !l.HideReactions,
-		canvas: color(l.Background, backgroundColor),
-		tile:   color(l.TileColor, tileColor),
-		voice:  color(l.AudioLevelColor, voiceColor),
+		canvas: colorOf(l.Background, backgroundColor),
+		tile:   colorOf(l.TileColor, tileColor),
+		voice:  colorOf(l.AudioLevelColor, voiceColor),
 	}
 	d.picture = newUpload(l.BackgroundImage)
 	switch l.Mode {
@@ -102,7 +102,7 @@ func newDesign(l *policy.Layout) *design {
 	return d
 }
 
-func color(text string, fallback wire.RGB) wire.RGB {
+func colorOf(text string, fallback wire.RGB) wire.RGB {
 	if rgb, ok := policy.ParseColor(text); ok {
 		return wire.RGB(rgb)
 	}

@@ -67,9 +67,9 @@ func (p *painter) paint(sel selection, inputs map[string]shownInput, chat string
 		g.logo(l)
 	}
 	if chat != "" {
-		id, size := g.label(label.Name{Text: chat, Height: sel.canvas.LabelHeight() * 5 / 4, MaxWidth: sel.canvas.W * 4 / 5})
-		bottom := sel.canvas.H - 3*sel.canvas.Gap() - size.Y
-		g.add(wire.Item{Source: wire.FromBitmap, ID: id, Rect: g.centred(size, bottom)})
+		id, size := g.label(label.Name{Text: chat, Height: sel.canvas.LabelHeight() * 5 / 4, MaxWidth: sel.canvas.W - 6*sel.canvas.Gap()})
+		above := sel.canvas.H - sel.canvas.LabelHeight() - 4*sel.canvas.Gap() // the names of the last row
+		g.add(wire.Item{Source: wire.FromBitmap, ID: id, Rect: g.centred(size, above-size.Y)})
 	}
 	p.ids, p.groups = g.ids, g.groups
 	return g.scene
@@ -99,7 +99,8 @@ func (g *painting) tile(t tile, inputs map[string]shownInput) {
 		}
 		g.add(it)
 	}
-	n := label.Name{Muted: t.muted && !t.screen && d.mutes, Height: g.canvas.LabelHeight(), MaxWidth: g.canvas.LabelWidth(rect)}
+	high := g.canvas.LabelHeightIn(rect)
+	n := label.Name{Muted: t.muted && !t.screen && d.mutes, Height: high, MaxWidth: g.canvas.LabelWidth(rect)}
 	if d.names {
 		n.Text = t.name
 	}
@@ -108,7 +109,7 @@ func (g *painting) tile(t tile, inputs map[string]shownInput) {
 		g.add(wire.Item{Source: wire.FromBitmap, ID: id, Rect: g.canvas.LabelAt(rect, size), Group: frame.Group})
 	}
 	if t.hand && d.hands {
-		h := label.Hand{Size: g.canvas.LabelHeight() * 5 / 4 &^ 1}
+		h := label.Hand{Size: high * 5 / 4 &^ 1}
 		b := g.labels.Hand(h)
 		g.add(wire.Item{Source: wire.FromBitmap, ID: g.bitmap(h, b), Rect: g.canvas.BadgeAt(rect, b.Size()), Group: frame.Group})
 	}

@@ -101,7 +101,7 @@ func (c *cast) choose(canvas layout.Canvas, d *design, stage *room.Stage) select
 	})
 
 	style := d.style
-	if len(screens) > 0 && style.Mode == layout.Grid {
+	if style.Wide = len(screens) > 0; style.Wide && style.Mode == layout.Grid {
 		style.Mode = layout.Sidebar
 	}
 	places := canvas.Arrange(style, len(screens)+len(people))
