@@ -85,8 +85,8 @@ func newLink(log *slog.Logger, t timing, handle func(string, json.RawMessage)) *
 	return &link{log: log, timing: t, handle: handle, doubts: make(chan struct{}, 1), up: make(chan struct{}), pending: map[string]chan protocol.Frame{}}
 }
 
-// serve reads one socket until it ends, and returns why.
-func (l *link) serve(ctx context.Context, conn socket) error {
+// serve reads one socket until it ends, and returns why. It calls up when requests go over this socket.
+func (l *link) serve(ctx context.Context, conn socket, up func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	select {
@@ -98,6 +98,7 @@ func (l *link) serve(ctx context.Context, conn socket) error {
 	close(l.up)
 	l.mu.Unlock()
 	defer l.lost(conn)
+	up()
 
 	silent := make(chan struct{})
 	spawn(func() { l.ping(ctx, conn, silent) })

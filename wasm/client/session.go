@@ -166,10 +166,13 @@ func (s *session) showInit(t *tx) {
 // run keeps a socket until the session ends.
 func (s *session) run(conn socket) {
 	for first := true; ; first = false {
-		if !first {
-			spawn(s.resume)
-		}
-		err := s.link.serve(s.ctx, conn)
+		ctx, lost := context.WithCancel(s.ctx)
+		err := s.link.serve(ctx, conn, func() {
+			if !first {
+				spawn(func() { s.resume(ctx) })
+			}
+		})
+		lost()
 		if s.ctx.Err() != nil {
 			return
 		}
@@ -205,8 +208,9 @@ func (s *session) reconnect() socket {
 }
 
 // resume tells the server, on a new socket, what is published (§1.8). There is
-// no second join: the server knows the peer.
-func (s *session) resume() {
+// no second join: the server knows the peer. socket ends with the socket, of which
+// then nothing is said.
+func (s *session) resume(socket context.Context) {
 	s.mu.Lock()
 	joined := s.joined
 	s.mu.Unlock()
@@ -219,7 +223,9 @@ func (s *session) resume() {
 		}
 		s.link.notify(s.ctx, protocol.MethodTrackUpdate, protocol.TrackUpdate{Tracks: s.pub.trackMap()})
 	}
-	s.calm("socket")
+	if socket.Err() == nil {
+		s.calm("socket")
+	}
 }
 
 // join enters the room (§1.3) and publishes what the role and settings allow.
