@@ -34,6 +34,7 @@ type peerMediaObject struct {
 	SubscribeState string               `json:"subscribe_state"` // likewise
 	Uplink         pathObject           `json:"uplink"`
 	Downlink       pathObject           `json:"downlink"`
+	Limit          float64              `json:"downlink_limit"` // what the network takes, bit/s; 0: everything
 	Tracks         []trackMediaObject   `json:"tracks"`
 	Subscriptions  []subscriptionObject `json:"subscriptions"`
 }
@@ -71,8 +72,9 @@ type subscriptionObject struct {
 	TrackID string             `json:"track_id"`
 	PeerID  string             `json:"peer_id"` // who publishes it
 	Type    protocol.TrackKind `json:"type"`
-	Wanted  bool               `json:"wanted"` // the client asks for packets
-	Layer   string             `json:"layer"`  // that is sent; none: nothing
+	Wanted  bool               `json:"wanted"`  // the client asks for packets
+	Layer   string             `json:"layer"`   // that is sent; none: nothing
+	Limited bool               `json:"limited"` // no better one, or none, because the network takes no more
 	countsObject
 }
 
@@ -157,7 +159,7 @@ func showMedia(p room.AttendeeMedia, publishers map[string]string) peerMediaObje
 	f := p.Figures
 	o := peerMediaObject{
 		ID: p.PeerID, Name: p.Name, UserID: p.UserID, Role: p.Role, JoinedAt: p.Joined.UTC(), Agent: p.Agent, Via: p.Via, Quality: p.Quality,
-		PublishState: stateName(f.Publish), SubscribeState: stateName(f.Subscribe), Uplink: showPath(f.Up), Downlink: showPath(f.Down),
+		PublishState: stateName(f.Publish), SubscribeState: stateName(f.Subscribe), Uplink: showPath(f.Up), Downlink: showPath(f.Down), Limit: f.Line.Limit,
 		Tracks: []trackMediaObject{}, Subscriptions: []subscriptionObject{},
 	}
 	for _, t := range p.Tracks {
@@ -175,7 +177,7 @@ func showMedia(p room.AttendeeMedia, publishers map[string]string) peerMediaObje
 	}
 	for _, s := range f.Subscriptions {
 		o.Subscriptions = append(o.Subscriptions, subscriptionObject{
-			TrackID: s.TrackID, PeerID: publishers[s.TrackID], Type: protocol.TrackKind(s.Kind.String()), Wanted: s.Wanted, Layer: layerName(s.Layer), countsObject: showCounts(s.Stream),
+			TrackID: s.TrackID, PeerID: publishers[s.TrackID], Type: protocol.TrackKind(s.Kind.String()), Wanted: s.Wanted, Layer: layerName(s.Layer), Limited: s.Limited, countsObject: showCounts(s.Stream),
 		})
 	}
 	return o

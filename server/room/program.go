@@ -24,9 +24,31 @@ func (r *Room) direct(speakers []protocol.Speaker, now time.Time) {
 		return
 	}
 	r.front = front{speakers[0].PeerID, now}
+	r.prefer()
 	for _, p := range r.order {
 		if m := p.media.Load(); p.plays && m != nil {
 			m.Subscribe(r.program(p))
+		}
+	}
+}
+
+// prefer says whose pictures those get first who have little bandwidth: shared
+// screens, then who is in front.
+func (r *Room) prefer() {
+	const others, inFront, screen = 0, 1, 2
+	for _, p := range r.order {
+		for _, t := range p.tracks {
+			if t.media == nil || t.Kind != protocol.Video {
+				continue
+			}
+			switch {
+			case t.Source == protocol.SourceScreen:
+				t.media.SetPriority(screen)
+			case p.ID == r.front.peer:
+				t.media.SetPriority(inFront)
+			default:
+				t.media.SetPriority(others)
+			}
 		}
 	}
 }

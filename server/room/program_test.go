@@ -54,6 +54,15 @@ func TestProgram(t *testing.T) {
 	r.direct(nil, now.Add(time.Hour)) // silence changes nothing
 	speaks("bob", now.Add(time.Hour))
 	want("cid screen video", "bob regular video", "bob regular audio", "ann regular audio", "cid regular video", "cid regular audio", "bob screen audio", "ann regular video")
+	priorities := map[string]int{}
+	for m, name := range names {
+		priorities[name] = m.Priority()
+	}
+	for name, priority := range map[string]int{"cid screen video": 2, "bob regular video": 1, "cid regular video": 0, "ann regular video": 0} {
+		if priorities[name] != priority {
+			t.Errorf("%s has priority %d, not %d", name, priorities[name], priority)
+		}
+	}
 	r.order[4].hidden = true
 	want("bob regular video", "bob regular audio", "ann regular audio", "bob screen audio", "ann regular video")
 }

@@ -186,6 +186,7 @@ func (p *Peer) TrackUpdate(ctx context.Context, req protocol.TrackUpdate) error 
 // subscribeAll tells the SFU for every peer whom it may hear and see. Peers of
 // one role differ only by themselves, so a role's list is made once.
 func (r *Room) subscribeAll() {
+	r.prefer()
 	lists := map[string][]*track{}
 	owner := map[*track]*Peer{}
 	for _, p := range r.order {

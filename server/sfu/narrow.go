@@ -72,7 +72,7 @@ func (l *session) share(now time.Time) (again bool) {
 			left -= best
 			continue
 		}
-		demand := bandwidth.Demand{Priority: int(d.track.priority.Load())}
+		demand := bandwidth.Demand{Priority: d.track.Priority()}
 		for i, src := range flowing {
 			demand.Rates = append(demand.Rates, src.bitrate())
 			if int32(src.rank) >= d.least.Load() { // what it was given, which may be still to come

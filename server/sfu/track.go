@@ -104,6 +104,9 @@ func (t *Track) Mute(on bool) {
 // higher priority. It is 0 at first.
 func (t *Track) SetPriority(p int) { t.priority.Store(int32(p)) }
 
+// Priority is what SetPriority said.
+func (t *Track) Priority() int { return int(t.priority.Load()) }
+
 // levelTimeout is after how much silence on the wire (DTX) a level is old.
 const levelTimeout = 500 * time.Millisecond
 

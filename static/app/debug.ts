@@ -151,11 +151,12 @@ class Debug extends View {
         bad: !t.mute && !l?.active,
         counts: l,
       })))) : nothing}
-      <dl class="debug-line">${state('subscribes', p.subscribe_state, p.downlink)}</dl>
+      <dl class="debug-line">${state('subscribes', p.subscribe_state, p.downlink)}
+        ${p.downlink_limit > 0 ? html`<div class="debug-bad"><dt>network takes</dt><dd>${bitrate(p.downlink_limit)}</dd></div>` : nothing}</dl>
       ${p.subscriptions.length > 0 ? this.table('Gets', p.subscriptions.map((s) => ({
         key: `${p.id} ${s.track_id}`,
         what: html`${names.get(s.peer_id) ?? 'somebody'} <small>${s.type}</small>`,
-        state: s.layer !== 'none' ? s.type === 'video' ? s.layer : 'sent' : s.wanted ? 'nothing sent' : 'not wanted',
+        state: s.layer !== 'none' ? s.type === 'video' ? s.layer + (s.limited ? ', no more fits' : '') : 'sent' : s.limited ? 'does not fit' : s.wanted ? 'nothing sent' : 'not wanted',
         bad: s.wanted && s.layer === 'none',
         counts: s,
       }))) : nothing}

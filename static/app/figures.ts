@@ -13,11 +13,11 @@ export interface PublishedTrack {
   track_id: string; type: 'audio' | 'video'; source: string; mute: boolean; codec: string; subscribers: number; layers: Layer[];
 }
 
-export interface Subscription extends Counts { track_id: string; peer_id: string; type: 'audio' | 'video'; wanted: boolean; layer: string }
+export interface Subscription extends Counts { track_id: string; peer_id: string; type: 'audio' | 'video'; wanted: boolean; layer: string; limited: boolean }
 
 export interface PeerMedia {
   id: string; name: string; user_id: string; role: string; joined_at: string; agent: string; via: string; quality: number;
-  publish_state: string; subscribe_state: string; uplink: Path; downlink: Path; tracks: PublishedTrack[]; subscriptions: Subscription[];
+  publish_state: string; subscribe_state: string; uplink: Path; downlink: Path; downlink_limit: number; tracks: PublishedTrack[]; subscriptions: Subscription[];
 }
 
 export interface RoomMedia { room_id: string; session_id: string; at: string; peers: PeerMedia[] }
