@@ -503,6 +503,25 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
+// TestRemovedWhileAsking: who waits for an answer hears at once that there will be none, and does not wait for a socket
+// that will not come.
+func TestRemovedWhileAsking(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.join(s)
+	s.mu.Lock()
+	s.mutes = true
+	s.mu.Unlock()
+	answered := make(chan error, 1)
+	go func() { answered <- p.ChangeName(context.Background(), "Cleo") }()
+	s.wait(protocol.MethodPeerUpdate, nil)
+	s.notify(protocol.OnPeerLeaveRequest, protocol.PeerLeaveEvent{Reason: "spam"})
+	if err := receive(t, "the end of the request", answered); code(err) != codeNotConnected {
+		t.Errorf("the request ended with %v", err)
+	}
+}
+
 func TestOnErrorEndsTheCall(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, "gallery")

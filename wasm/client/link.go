@@ -68,6 +68,7 @@ type socket interface {
 // tried again on the next. handle is called for each notification, in order,
 // and must not block.
 type link struct {
+	ctx    context.Context // of the session: after its end there is no next socket
 	log    *slog.Logger
 	timing timing
 	handle func(method string, params json.RawMessage)
@@ -81,8 +82,8 @@ type link struct {
 	bad     int       // frames that could not be read
 }
 
-func newLink(log *slog.Logger, t timing, handle func(string, json.RawMessage)) *link {
-	return &link{log: log, timing: t, handle: handle, doubts: make(chan struct{}, 1), up: make(chan struct{}), pending: map[string]chan protocol.Frame{}}
+func newLink(ctx context.Context, log *slog.Logger, t timing, handle func(string, json.RawMessage)) *link {
+	return &link{ctx: ctx, log: log, timing: t, handle: handle, doubts: make(chan struct{}, 1), up: make(chan struct{}), pending: map[string]chan protocol.Frame{}}
 }
 
 // serve reads one socket until it ends, and returns why. It calls up when requests go over this socket.
@@ -255,22 +256,38 @@ func (l *link) notify(ctx context.Context, method string, params any) {
 }
 
 // request sends a message and waits for its answer, trying again with a new id
-// where the error may pass (§3.4). result may be nil.
+// where the error may pass (§3.4). The end of the session ends it. result may be nil.
 func (l *link) request(ctx context.Context, method string, params, result any) error {
 	return l.requestTries(ctx, requestTries, method, params, result)
 }
 
 func (l *link) requestTries(ctx context.Context, tries int, method string, params, result any) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
 	for try := 1; ; try++ {
 		err := l.requestOnce(ctx, method, params, result)
-		if err == nil || try >= tries || !isRetryable(err) || ctx.Err() != nil {
-			return err
+		if err != nil && try < tries && isRetryable(err) {
+			l.log.Debug("request is tried again", "method", method, "try", try, "err", err)
+			if sleep(ctx, l.timing.retryMin+rand.N(l.timing.retryMax-l.timing.retryMin+1)) {
+				continue
+			}
 		}
-		l.log.Debug("request is tried again", "method", method, "try", try, "err", err)
-		if !sleep(ctx, l.timing.retryMin+rand.N(l.timing.retryMax-l.timing.retryMin+1)) {
-			return err
+		if err != nil && l.ctx.Err() != nil {
+			return l.over()
 		}
+		return err
 	}
+}
+
+// over is what requests get whose session has ended: the reason, if it was an error.
+func (l *link) over() error {
+	cause := context.Cause(l.ctx)
+	var e *Error
+	if errors.As(cause, &e) {
+		return e
+	}
+	return newError(codeNotConnected, "NONE", "the stay in the room is over: %w", cause)
 }
 
 func (l *link) requestOnce(ctx context.Context, method string, params, result any) error {

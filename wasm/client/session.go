@@ -95,7 +95,7 @@ func newSession(c *Client, config JoinConfig, token claims) *session {
 		troubles:  map[string]*Error{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(c.ctx)
-	s.link = newLink(c.log, s.timing, s.handle)
+	s.link = newLink(s.ctx, c.log, s.timing, s.handle)
 	s.pub, s.sub = newPublisher(s), newSubscriber(s)
 	s.red = newReducer(s.peerID)
 	s.red.onMedia = c.remoteMedia
