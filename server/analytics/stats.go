@@ -47,31 +47,6 @@ type sample struct {
 	Concealed *float64 `json:"c,omitempty"` // audio samples
 }
 
-// statsInfo is the info of publisher.stats and subscriber.stats, as clients send it (§8).
-type statsInfo struct {
-	Audio []statsTrack `json:"audio"`
-	Video []statsTrack `json:"video"`
-}
-
-type statsTrack struct {
-	TrackID string `json:"track_id"`
-	RID     string `json:"rid"`
-	Source  string `json:"source"`
-	Samples []struct {
-		At        float64  `json:"timestamp"`
-		Bitrate   *float64 `json:"avg_bitrate_bps"`
-		FPS       *float64 `json:"avg_fps"`                    // sent
-		Decoded   *float64 `json:"avg_frames_decoded_per_sec"` // received
-		RTT       *float64 `json:"avg_round_trip_time_ms"`
-		Jitter    *float64 `json:"avg_jitter_ms"`
-		Lost      *float64 `json:"total_packets_lost"`
-		Sent      *float64 `json:"total_packets_sent"`
-		Received  *float64 `json:"total_packets_received"`
-		Freezes   *float64 `json:"freeze_count"`
-		Concealed *float64 `json:"audio_concealed_samples"`
-	} `json:"samples"`
-}
-
 // measured records what a client measured.
 func (c *Collector) measured(i room.Info, p room.Stay, r protocol.Analytics) {
 	text, err := parseStats(r.Name == protocol.ReportPublisherStats, r.Info)
@@ -90,7 +65,7 @@ var errTooLarge = errors.New("a report is too large")
 
 // parseStats turns a client's report into the form that is kept; nothing when it measured nothing.
 func parseStats(sent bool, info []byte) (json.RawMessage, error) {
-	var in statsInfo
+	var in protocol.Stats
 	if err := json.Unmarshal(info, &in); err != nil {
 		return nil, err
 	}
@@ -98,7 +73,7 @@ func parseStats(sent bool, info []byte) (json.RawMessage, error) {
 		return nil, errTooLarge
 	}
 	out := report{Sent: sent}
-	for kind, list := range map[protocol.TrackKind][]statsTrack{protocol.Audio: in.Audio, protocol.Video: in.Video} {
+	for kind, list := range map[protocol.TrackKind][]protocol.TrackStats{protocol.Audio: in.Audio, protocol.Video: in.Video} {
 		for _, t := range list {
 			switch {
 			case len(t.TrackID) == 0 || len(t.TrackID) > maxIDBytes || len(t.RID) > maxIDBytes:

@@ -19,32 +19,6 @@ type reporter struct {
 	last  map[string]sfu.Stream
 }
 
-// statsReport is the info of publisher.stats and subscriber.stats (§8).
-type statsReport struct {
-	Audio []trackReport `json:"audio"`
-	Video []trackReport `json:"video"`
-}
-
-type trackReport struct {
-	TrackID string         `json:"track_id"`
-	RID     string         `json:"rid,omitempty"`
-	Source  string         `json:"source,omitempty"`
-	Samples []sampleReport `json:"samples"`
-}
-
-// sampleReport has what is measured in a window. Packets of published tracks count
-// from their beginning, those of received ones in the window.
-type sampleReport struct {
-	At       int64   `json:"timestamp"` // milliseconds since 1970
-	Bitrate  float64 `json:"avg_bitrate_bps"`
-	FPS      float64 `json:"avg_fps,omitempty"`
-	RTT      float64 `json:"avg_round_trip_time_ms,omitempty"`
-	Jitter   float64 `json:"avg_jitter_ms,omitempty"`
-	Lost     uint64  `json:"total_packets_lost"`
-	Sent     uint64  `json:"total_packets_sent,omitempty"`
-	Received uint64  `json:"total_packets_received,omitempty"`
-}
-
 // reportLater has the next report made. It runs on the room's goroutine.
 func (p *Peer) reportLater() {
 	if p.room.registry.cfg.Observer == nil {
@@ -72,35 +46,37 @@ func (p *Peer) reportMedia() {
 	seconds := max(now.Sub(p.reporter.at).Seconds(), 1)
 	before := p.reporter.last
 	p.reporter.at, p.reporter.last = now, map[string]sfu.Stream{}
-	sample := func(key string, s sfu.Stream) (sampleReport, sfu.Stream) {
-		old := before[key]
+	sample := func(key string, s sfu.Stream) (sample protocol.StatsSample, old sfu.Stream) {
+		old = before[key]
 		p.reporter.last[key] = s
-		return sampleReport{
-			At: now.UnixMilli(), Bitrate: 8 * float64(s.Bytes-old.Bytes) / seconds, FPS: float64(s.Frames-old.Frames) / seconds, Lost: s.Lost,
-		}, old
+		return protocol.StatsSample{At: float64(now.UnixMilli()), Bitrate: new(8 * float64(s.Bytes-old.Bytes) / seconds)}, old
 	}
-	var sent, received statsReport
+	var sent, received protocol.Stats
 	for _, t := range f.Tracks {
 		for _, l := range t.Layers {
-			report, _ := sample(t.ID+string(rune('0'+l.Rank)), l.Stream)
-			report.Sent, report.Jitter = l.Packets+l.Lost, float64(l.Jitter.Milliseconds())
-			track := trackReport{TrackID: t.ID, Samples: []sampleReport{report}}
+			s, old := sample(t.ID+string(rune('0'+l.Rank)), l.Stream)
+			s.FPS = new(float64(l.Frames-old.Frames) / seconds)
+			s.Lost, s.Sent = new(float64(l.Lost)), new(float64(l.Packets+l.Lost))
+			s.Jitter = new(float64(l.Jitter.Milliseconds()))
+			track := protocol.TrackStats{TrackID: t.ID, Samples: []protocol.StatsSample{s}}
 			if len(t.Layers) > 1 {
 				track.RID = []string{"f", "h", "q"}[min(l.Rank, 2)]
 			}
-			sent.add(t.Kind, track)
+			add(&sent, t.Kind, track)
 		}
 	}
-	for _, s := range f.Subscriptions {
-		report, old := sample(s.TrackID, s.Stream)
-		report.Received, report.Lost, report.RTT = s.Packets-min(old.Packets, s.Packets), s.Lost-min(old.Lost, s.Lost), float64(f.Down.RTT.Milliseconds())
-		received.add(s.Kind, trackReport{TrackID: s.TrackID, Samples: []sampleReport{report}})
+	for _, stream := range f.Subscriptions {
+		s, old := sample(stream.TrackID, stream.Stream)
+		s.Lost = new(float64(stream.Lost - min(old.Lost, stream.Lost)))
+		s.Received = new(float64(stream.Packets - min(old.Packets, stream.Packets)))
+		s.RTT = new(float64(f.Down.RTT.Milliseconds()))
+		add(&received, stream.Kind, protocol.TrackStats{TrackID: stream.TrackID, Samples: []protocol.StatsSample{s}})
 	}
 	p.tellObserver(protocol.ReportPublisherStats, sent, now)
 	p.tellObserver(protocol.ReportSubscriberStats, received, now)
 }
 
-func (r *statsReport) add(kind sfu.Kind, t trackReport) {
+func add(r *protocol.Stats, kind sfu.Kind, t protocol.TrackStats) {
 	if kind == sfu.Audio {
 		r.Audio = append(r.Audio, t)
 	} else {
@@ -109,7 +85,7 @@ func (r *statsReport) add(kind sfu.Kind, t trackReport) {
 }
 
 // tellObserver hands a report over, unless there is nothing in it.
-func (p *Peer) tellObserver(name string, report statsReport, now time.Time) {
+func (p *Peer) tellObserver(name string, report protocol.Stats, now time.Time) {
 	if len(report.Audio)+len(report.Video) == 0 {
 		return
 	}
