@@ -123,11 +123,19 @@ func (p *person) wrong() error {
 // server, or one of us being misunderstood.
 func (p *person) tolerable(ctx context.Context, err error) error {
 	var e *client.Error
+	var refused *protocol.Error // what was begun before, such as a share, and has to be undone
+	code := 0
+	switch {
+	case errors.As(err, &e):
+		code = e.Code
+	case errors.As(err, &refused):
+		code = refused.Code
+	}
 	switch {
 	case err == nil, ctx.Err() != nil:
 		return nil
-	case errors.As(err, &e) && e.Code != protocol.CodeBadRequest && (e.Code < 500 || e.Code > 599):
-		p.meeting.count(fmt.Sprintf("refused %d", e.Code))
+	case code != 0 && code != protocol.CodeBadRequest && (code < 500 || code > 599):
+		p.meeting.count(fmt.Sprintf("refused %d", code))
 		return nil
 	default:
 		return fmt.Errorf("%s: %w", p.name, err)
