@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,12 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"amphi/e2e/hlscheck"
 	"amphi/e2e/testbrowser"
 	"amphi/e2e/testserver"
 )
@@ -121,7 +124,13 @@ func TestStream(t *testing.T) {
 			summaries, err := player.Measure("#video", 0, 55*time.Second)
 			watched <- measured{fmt.Sprintf("%+v", summaries), err}
 		}()
+		checked := make(chan struct{})
+		go func() {
+			defer close(checked)
+			checkStream(t, url, 55*time.Second)
+		}()
 		decodeStream(t, url, 60*time.Second)
+		<-checked
 		watch := <-watched
 		if watch.err != nil {
 			t.Error(watch.err)
@@ -184,6 +193,30 @@ func (p *person) noErrors(t *testing.T) {
 	}
 	if len(seen.Mended) > 0 {
 		t.Logf("hls.js mended: %q", seen.Mended)
+	}
+}
+
+// checkStream holds all playlists and files of a stream against the rules for a while.
+func checkStream(t *testing.T, url string, d time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	report, err := hlscheck.Follow(ctx, url)
+	if err != nil {
+		t.Errorf("the stream could not be followed: %v", err)
+	}
+	if report == nil {
+		return
+	}
+	for _, breach := range report.Wrong {
+		t.Error(breach)
+	}
+	slices.Sort(report.Edge)
+	if n := len(report.Edge); n > 0 {
+		t.Logf("%d playlists, %d parts; a part is listed %v after its last picture was composed (p99 %v)", report.Playlists, report.Parts,
+			report.Edge[n/2].Round(time.Millisecond), report.Edge[n*99/100].Round(time.Millisecond))
+	}
+	if report.Playlists < int(d/time.Second) {
+		t.Errorf("only %d playlists in %v", report.Playlists, d)
 	}
 }
 

@@ -1,77 +1,101 @@
 // Package hls packages encoded streams as low-latency HLS (RFC 8216bis) and serves them.
 //
-// A [Stream] takes the access units of one encoder, H.264 in Annex-B and AAC-LC, and keeps a
-// sliding window of parts, segments and playlists in memory. An [Origin] knows which streams
-// are on the air and answers requests under /beam/{customer}/{room}/.
+// A [Stream] takes the access units of one encoder, H.264 in Annex-B of one or several sizes and
+// AAC-LC, and keeps a sliding window of parts and segments in memory. An [Origin] knows which
+// streams are on the air and answers requests under /beam/{customer}/{room}/.
 //
 // The promises to a player:
 //
-//   - parts of exactly 200 ms and segments of about 1 s, as long as the encoder gives a key
-//     picture each second; the target durations never change during a stream;
-//   - a gap in the input is filled with the last key picture and silence, so that the
-//     timeline never stops while the encoder is being replaced;
+//   - all renditions have the same parts and segments: a part is of a fixed number of pictures,
+//     about 200 ms, and a segment begins with each key picture, which the encoder gives once a
+//     second; sound is in the same files, so that a player loads one list;
+//   - a gap in the input is filled with the last key picture and silence, so that the timeline
+//     never stops while the encoder is being replaced;
 //   - PROGRAM-DATE-TIME is the wall clock at which a picture was composed;
+//   - names are for ever: media sequence numbers and decoding times follow the wall clock, so that
+//     a stream that is started again in the same room, or by a server that was started again, goes
+//     on with higher ones, and no cache between us and a player can confuse the two;
 //   - a request never outlives its client, the stream, or [maxWait].
 //
-// The writer is the only one that touches the muxer. What it made is copied into the stream's
-// window, and requests are answered from there, so a slow reader and the writer share nothing
-// but a short lock.
+// One goroutine at a time writes. What it made is published as an [edition], which does not change
+// any more; requests are answered from the newest one. A playlist is rendered, and compressed,
+// when the first request of an edition wants it, and all others share the bytes.
 package hls
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
 const (
-	// partDuration is 6 pictures at 30 fps. Apple's players want all parts but a segment's
-	// last to be within 85 % of the longest, so it is never stretched.
+	// partDuration is what parts are made to last, to the nearest picture.
 	partDuration = 200 * time.Millisecond
 
-	// segmentMin lets a key picture end a segment early. Encoders give one each second;
-	// after an encoder was replaced one comes off that beat, and then two segments between
-	// 0.5 s and 1.5 s keep the target duration at 1 s, which may not change (RFC 8216bis 6.2.1).
-	segmentMin = 500 * time.Millisecond
+	// targetDuration is what no segment's duration rounds to more than (RFC 8216bis 4.4.3.1): encoders
+	// give a key picture each second.
+	targetDuration = time.Second
 
-	// windowSegments is how many segments a playlist lists. Low-latency playlists begin with
-	// seven gap segments (iOS needs them), so this must be more than seven.
+	// holdBackParts times a part's duration is how far players stay behind the end of the playlist;
+	// the RFC wants two, and recommends three (4.4.3.8).
+	holdBackParts = 3
+
+	// skipAfter is the age from which segments are left out of delta updates; at least six target
+	// durations (4.4.3.8).
+	skipAfter = 6 * targetDuration
+
+	// partsFor is the age up to which segments are listed with their parts; at least three target
+	// durations (4.4.4.9).
+	partsFor = 3 * targetDuration
+
+	// windowSegments is how many segments a playlist lists. It begins with so many gaps: players on
+	// iOS do not begin with less than seven segments.
 	windowSegments = 10
 
-	// graceSegments keep files alive after they left the playlist: RFC 8216bis 6.2.2 asks
-	// for it because a client may act on a playlist which is a little old.
+	// graceSegments keep files alive after they left the playlist: RFC 8216bis 6.2.2 asks for it
+	// because a client may act on a playlist which is a little old.
 	graceSegments = 4
 
 	// maxSegmentBytes refuses an encoder gone wild: 16 MiB in a second is 134 Mbit/s.
 	maxSegmentBytes = 16 << 20
 
-	// videoLead and audioLead are how far one medium may be packaged ahead of the other. The
-	// muxer puts an audio unit into whichever part is being filled, so their sum, with two
-	// audio units, must be less than a part: then no part is without sound, which players refuse.
-	// Encoders give audio some 60 ms after the video of the same time, hence the difference.
-	videoLead = 130 * time.Millisecond
-	audioLead = 20 * time.Millisecond
+	// maxAudioUnits bounds the sound that waits for pictures: five seconds at 48 kHz.
+	maxAudioUnits = 240
 
-	// starvation is how long one medium waits for the other one when that does not come. Then
-	// silence takes its place, or the last key picture.
-	starvation = 500 * time.Millisecond
+	// starvation is how far sound may be behind the pictures. What is missing then is replaced by
+	// silence. Encoders give sound some 60 ms after the picture of the same time.
+	starvation = 300 * time.Millisecond
 
-	// maxStumbles is how often the first segment is begun anew because of missing pictures.
-	maxStumbles = 5
-
-	// maxFill is the longest gap that is filled. Beyond it the stream is packaged anew.
+	// maxFill is the longest gap that is filled. Beyond it there is a discontinuity.
 	maxFill = time.Minute
 
-	// maxWait bounds a blocking request. Parts come each 200 ms, so whoever waited this long
-	// waits for something that will not come.
+	// maxWait bounds a blocking request. Parts come each 200 ms, so whoever waited this long waits for
+	// something that will not come.
 	maxWait = 6 * time.Second
 
 	// maxWaiting bounds how many requests one stream holds back at a time.
 	maxWaiting = 20_000
 
+	// maxRenditions and maxFrameRate bound what a stream is made of.
+	maxRenditions = 8
+	maxFrameRate  = 120
+
 	videoClockRate = 90_000 // Hz
 	aacFrame       = 1024   // samples in an AAC-LC access unit
 )
+
+// origin is where decoding times and media sequence numbers are counted from. Both stay well within
+// 53 bits, which is what players written in JavaScript have.
+var origin = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// firstSequence is the media sequence number that a stream begins with. It grows twice as fast as
+// streams use numbers up, so that one with short segments in it stays below the next one of its room.
+func firstSequence(start time.Time) uint64 { return uint64(max(0, 2*start.Sub(origin)/time.Second)) }
+
+// firstPart is the number that a stream's parts begin with. It grows as [firstSequence], but fast enough for parts.
+func firstPart(start time.Time) uint64 { return 10 * firstSequence(start) }
 
 var (
 	// ErrClosed is what writing to a closed stream returns.
@@ -87,11 +111,46 @@ var (
 
 // Config are the parameters of a stream.
 type Config struct {
-	Start      time.Time // wall clock at presentation time zero
-	FrameRate  float64   // pictures a second, for the master playlist; 0 leaves it out
-	SampleRate int       // of the AAC audio, in Hz
-	Channels   int       // of the AAC audio, 1 or 2
+	Start      time.Time   // wall clock at presentation time zero
+	FrameRate  int         // pictures a second
+	SampleRate int         // of the AAC audio, in Hz
+	Channels   int         // of the AAC audio, 1 or 2
+	Renditions []Rendition // at least one, the best first
 	Log        *slog.Logger
+}
+
+// Rendition is one size of the pictures.
+type Rendition struct {
+	Name    string // in the files' names: letters, digits and -
+	Bitrate int    // that the encoder was told for video and audio, bit/s; what is measured counts if it is more
+}
+
+func (c Config) check() error {
+	if silence[c.Channels] == nil || c.SampleRate <= 0 {
+		return fmt.Errorf("hls: %d channels of audio at %d Hz are not supported", c.Channels, c.SampleRate)
+	}
+	if c.FrameRate < 1 || c.FrameRate > maxFrameRate {
+		return fmt.Errorf("hls: %d pictures a second are not supported", c.FrameRate)
+	}
+	if len(c.Renditions) < 1 || len(c.Renditions) > maxRenditions {
+		return fmt.Errorf("hls: %d renditions are not supported", len(c.Renditions))
+	}
+	names := map[string]bool{}
+	for _, r := range c.Renditions {
+		odd := func(r rune) bool {
+			return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-')
+		}
+		if r.Name == "" || strings.ContainsFunc(r.Name, odd) || names[r.Name] {
+			return fmt.Errorf("hls: rendition name %q", r.Name)
+		}
+		names[r.Name] = true
+	}
+	return nil
+}
+
+// partTicks is how many pictures make a part.
+func (c Config) partTicks() int64 {
+	return max(1, (int64(c.FrameRate)*int64(partDuration)+int64(time.Second)/2)/int64(time.Second))
 }
 
 // StreamStats counts what went into a stream since it began.
@@ -99,10 +158,9 @@ type StreamStats struct {
 	VideoUnits uint64 // access units packaged
 	AudioUnits uint64
 	Late       uint64 // access units refused: at or before one already packaged, or not decodable yet
-	Moved      uint64 // pictures shown a little early, to end a part in time
-	Stumbled   uint64 // times that the first segment was begun anew
 	Filled     uint64 // pictures repeated to fill gaps
-	Renewed    uint64 // packagers made after the first
+	Silent     uint64 // units of audio made to fill gaps
+	Renewed    uint64 // discontinuities: other codec parameters, or a gap too long to fill
 }
 
 // silence is an AAC-LC raw data block without any spectral data, by channel count. It does not

@@ -96,13 +96,13 @@ func (c *clip) feed(t testing.TB, s *Stream, from, to time.Duration, next func(t
 			return
 		}
 		n := i % len(c.video)
-		if err := s.WriteVideo(pts, c.keys[n], c.video[n]); err != nil {
+		if err := s.WriteVideo(0, pts, c.keys[n], c.video[n]); err != nil {
 			t.Errorf("video at %v: %v", pts, err)
 			return
 		}
 		for ; ; a++ {
 			at := from + time.Duration(a)*aacFrame*time.Second/48000
-			if at > pts {
+			if at >= pts+time.Second/30 {
 				break
 			}
 			if err := s.WriteAudio(at, c.audio[a%len(c.audio)]); err != nil {
@@ -135,8 +135,13 @@ var testStart = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newTestStream(t testing.TB) *Stream {
 	t.Helper()
+	return newStreamOf(t, Rendition{Name: "180p", Bitrate: 100_000})
+}
+
+func newStreamOf(t testing.TB, renditions ...Rendition) *Stream {
+	t.Helper()
 	s, err := NewStream(Config{
-		Start: testStart, FrameRate: 30, SampleRate: 48000, Channels: 2,
+		Start: testStart, FrameRate: 30, SampleRate: 48000, Channels: 2, Renditions: renditions,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {

@@ -5,10 +5,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Prefix is where an Origin's addresses begin.
 const Prefix = "/beam/"
+
+// lingering is how long a stream can be played after its end. Players are some seconds behind.
+const lingering = 30 * time.Second
 
 // Key names the place of a room's stream: /beam/{Customer}/{Room}/.
 type Key struct{ Customer, Room string }
@@ -54,6 +58,15 @@ func (o *Origin) Remove(k Key, s *Stream) {
 	}
 }
 
+// Retire ends a stream that is on the air, and takes it off after a while, in which players come to its end.
+func (o *Origin) Retire(k Key, s *Stream) {
+	s.End()
+	time.AfterFunc(lingering, func() {
+		o.Remove(k, s)
+		s.Close()
+	})
+}
+
 // Stream returns the stream on the air at that place, or nil.
 func (o *Origin) Stream(k Key) *Stream {
 	o.mu.RLock()
@@ -70,8 +83,10 @@ func (o *Origin) Stats() OriginStats {
 	}
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	st.Streams = len(o.streams)
 	for _, s := range o.streams {
+		if !s.over() {
+			st.Streams++
+		}
 		st.Waiting += s.waiting.Load()
 	}
 	return st

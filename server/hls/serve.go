@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +18,18 @@ const MasterPlaylist = "master.m3u8"
 
 const (
 	playlistType = "application/vnd.apple.mpegurl"
-	cacheNever   = "no-cache"
-	cacheForever = "public, max-age=86400, immutable"
+	mediaType    = "video/mp4"
+)
+
+// How long caches between us and players may keep what (RFC 8216bis B.1): an answer to a blocking request
+// names what it has, so that a cache collapses the requests of all players into one; what a plain request
+// gets grows old with the next part.
+const (
+	cacheForever  = "public, max-age=86400, immutable"
+	cacheBlocking = "public, max-age=6"
+	cachePlain    = "public, max-age=0, s-maxage=1"
+	cacheMaster   = "public, max-age=1"
+	cacheNever    = "no-store"
 )
 
 // ServeHTTP answers requests for the stream's files. The URL's path is the name of a file, as
@@ -53,7 +65,7 @@ func admit(w http.ResponseWriter, r *http.Request) bool {
 // is not there now may be there in a moment.
 func refuse(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Cache-Control", cacheNever)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(struct {
 		Code    int    `json:"code"`
@@ -66,53 +78,73 @@ func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
 		refuse(w, http.StatusGone, "stream has ended")
 		return
 	}
-	switch {
-	case name == MasterPlaylist:
+	if name == MasterPlaylist {
 		s.serveMaster(w, r)
-	case strings.HasSuffix(name, ".m3u8"):
-		s.serveMediaPlaylist(w, r, name)
+		return
+	}
+	dir, file, _ := strings.Cut(name, "/")
+	rendition := slices.IndexFunc(s.cfg.Renditions, func(r Rendition) bool { return r.Name == dir })
+	switch {
+	case rendition < 0:
+		refuse(w, http.StatusNotFound, "no such file")
+	case file == playlistName:
+		s.servePlaylist(w, r, rendition)
 	default:
-		s.serveFile(w, r, name)
+		s.serveFile(w, r, rendition, file)
 	}
 }
 
 // serveMaster waits for the first segment: the static address may be handed out before.
 func (s *Stream) serveMaster(w http.ResponseWriter, r *http.Request) {
-	var body []byte
-	if !s.await(r.Context(), func() bool { body = s.window.master; return body != nil }) {
+	var e *edition
+	if !s.await(r.Context(), func(now *edition) bool { e = now; return len(e.listed) > 0 || e.ended }) {
 		s.giveUp(w, r.Context())
 		return
 	}
-	send(w, r, body, playlistType, cacheNever)
+	if len(e.listed) == 0 {
+		refuse(w, http.StatusGone, "stream has ended")
+		return
+	}
+	sendPage(w, r, &e.master, cacheMaster, "", e.masterPlaylist)
 }
 
-// serveMediaPlaylist answers with the newest playlist, or with the first one that has the
-// segment and part asked for (RFC 8216bis 6.2.5.2).
-func (s *Stream) serveMediaPlaylist(w http.ResponseWriter, r *http.Request, name string) {
+// servePlaylist answers with the newest playlist, or with the first one that has the segment and
+// part asked for (RFC 8216bis 6.2.5.2).
+func (s *Stream) servePlaylist(w http.ResponseWriter, r *http.Request, rendition int) {
 	want, ok := parseReload(r.URL.Query())
 	if !ok {
 		refuse(w, http.StatusBadRequest, "bad _HLS_msn or _HLS_part")
 		return
 	}
-	var list mediaList
-	var known, ahead bool
-	enough := s.await(r.Context(), func() bool {
-		list, known = s.window.lists[name]
-		ahead = known && want.blocking && want.msn > list.next+1
-		return !known || ahead || list.has(want)
+	var e *edition
+	var ahead bool
+	enough := s.await(r.Context(), func(now *edition) bool {
+		e = now
+		ahead = want.blocking && want.msn > e.next+1
+		return ahead || e.ended || e.has(want)
 	})
 	switch {
 	case !enough:
 		s.giveUp(w, r.Context())
-	case !known:
-		refuse(w, http.StatusNotFound, "no such playlist")
+		return
 	case ahead:
 		refuse(w, http.StatusBadRequest, "_HLS_msn is too far ahead")
-	case want.delta && list.delta != nil:
-		send(w, r, list.delta, playlistType, cacheNever)
-	default:
-		send(w, r, list.full, playlistType, cacheNever)
+		return
+	case len(e.listed) == 0:
+		refuse(w, http.StatusGone, "stream has ended")
+		return
 	}
+	cache := cachePlain
+	if want.blocking {
+		cache = cacheBlocking
+	}
+	msn, part := e.last()
+	tag := fmt.Sprintf("%d.%d.%d", msn, part, len(e.ranges))
+	if want.delta {
+		sendPage(w, r, &e.delta[rendition], cache, tag+".d", func() []byte { return e.mediaPlaylist(rendition, true) })
+		return
+	}
+	sendPage(w, r, &e.full[rendition], cache, tag, func() []byte { return e.mediaPlaylist(rendition, false) })
 }
 
 // reload are the delivery directives of a playlist request.
@@ -130,61 +162,102 @@ func parseReload(q url.Values) (want reload, ok bool) {
 	var err error
 	if v := q.Get("_HLS_msn"); v != "" {
 		want.blocking = true
-		if want.msn, err = strconv.ParseUint(v, 10, 32); err != nil {
+		if want.msn, err = strconv.ParseUint(v, 10, 53); err != nil {
 			return want, false
 		}
 	}
 	if v := q.Get("_HLS_part"); v != "" {
 		want.hasPart = true
-		if want.part, err = strconv.ParseUint(v, 10, 32); err != nil {
+		if want.part, err = strconv.ParseUint(v, 10, 53); err != nil {
 			return want, false
 		}
 	}
 	return want, want.blocking || !want.hasPart
 }
 
-// has says whether the playlist has what a blocking reload waits for. A part beyond the last
-// one of a finished segment means the first one of the next.
-func (l mediaList) has(want reload) bool {
-	switch {
-	case !want.blocking || want.msn+1 < l.next:
-		return true
-	case want.msn+1 == l.next:
-		return !want.hasPart || want.part < l.lastParts || l.parts > 0
-	case want.msn == l.next:
-		return want.hasPart && want.part < l.parts
-	default:
-		return false
-	}
-}
-
-// serveFile answers with an init section, a segment or a part. The part which the playlists
+// serveFile answers with an initialisation section, a segment or a part. The part which the playlists
 // announce as the next one is waited for.
-func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, name string) {
-	var f file
-	var found bool
-	enough := s.await(r.Context(), func() bool {
-		f, found = s.window.files[name]
-		return found || !s.hinted(name)
+func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int, name string) {
+	f, ok := parseFile(name)
+	if !ok {
+		refuse(w, http.StatusNotFound, "no such file")
+		return
+	}
+	var body []byte
+	var gone bool
+	enough := s.await(r.Context(), func(e *edition) bool {
+		body, gone = e.file(f, rendition)
+		hinted := f.kind == aPart && f.number == e.nextPart
+		return body != nil || gone || !hinted || e.ended
 	})
 	switch {
 	case !enough:
 		s.giveUp(w, r.Context())
-	case !found:
+	case gone:
+		refuse(w, http.StatusGone, "this part of the stream is over")
+	case body == nil:
 		refuse(w, http.StatusNotFound, "no such file")
 	default:
-		send(w, r, f.body, f.contentType, cacheForever)
+		h := w.Header()
+		h.Set("Content-Type", mediaType)
+		h.Set("Cache-Control", cacheForever)
+		h.Set("ETag", strconv.Quote(name))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	}
 }
 
-// hinted says whether a playlist announces the file. The caller holds the window's lock.
-func (s *Stream) hinted(name string) bool {
-	for _, l := range s.window.lists {
-		if l.hint == name {
-			return true
+// file is a name in a rendition's directory, taken apart.
+type file struct {
+	kind   fileKind
+	number uint64
+}
+
+type fileKind int
+
+const (
+	anInit fileKind = iota
+	aPart
+	aSegment
+)
+
+// fileNames are the forms of names, before and after the number. The last fits all that end so.
+var fileNames = [...][2]string{anInit: {"init-", ".mp4"}, aPart: {"part-", ".m4s"}, aSegment: {"", ".m4s"}}
+
+// parseFile accepts exactly the names that playlists have.
+func parseFile(name string) (file, bool) {
+	for kind, around := range fileNames {
+		number, begins := strings.CutPrefix(name, around[0])
+		number, ends := strings.CutSuffix(number, around[1])
+		if n, err := strconv.ParseUint(number, 10, 53); begins && ends && err == nil && strconv.FormatUint(n, 10) == number {
+			return file{fileKind(kind), n}, true
 		}
 	}
-	return false
+	return file{}, false
+}
+
+// file finds a file's bytes; gone says that there were some.
+func (e *edition) file(f file, rendition int) (body []byte, gone bool) {
+	switch f.kind {
+	case anInit:
+		for _, seg := range append(e.segments[:len(e.segments):len(e.segments)], &e.open) {
+			if seg.init != nil && seg.init.msn == f.number {
+				return seg.init.bodies[rendition], false
+			}
+		}
+	case aPart:
+		p, gone := e.part(f.number)
+		if p == nil {
+			return nil, gone
+		}
+		return p.bodies[rendition], false
+	case aSegment:
+		seg, gone := e.segment(f.number)
+		if seg == nil || seg.bodies == nil {
+			return nil, gone
+		}
+		return seg.bodies[rendition], false
+	}
+	return nil, false
 }
 
 // giveUp answers a request that waited in vain.
@@ -199,8 +272,39 @@ func (s *Stream) giveUp(w http.ResponseWriter, ctx context.Context) {
 	}
 }
 
-func send(w http.ResponseWriter, r *http.Request, body []byte, contentType, cache string) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", cache)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+// sendPage sends a playlist, compressed when the client takes that.
+func sendPage(w http.ResponseWriter, r *http.Request, p *page, cache, tag string, render func() []byte) {
+	h := w.Header()
+	h.Set("Content-Type", playlistType)
+	h.Set("Cache-Control", cache)
+	h.Set("Vary", "Accept-Encoding")
+	named := tag != "" // the master playlist is not: it changes by measured figures
+	var body []byte
+	if takesGzip(r) {
+		body, tag = p.packed(render), tag+".z"
+		h.Set("Content-Encoding", "gzip")
+	} else {
+		body = p.text(render)
+	}
+	if named {
+		h.Set("ETag", strconv.Quote(tag))
+		if r.Header.Get("If-None-Match") == h.Get("ETag") {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a client that is gone
+	}
+}
+
+// takesGzip says that a client names gzip among what it decodes. None refuses it by a weight of zero.
+func takesGzip(r *http.Request) bool {
+	for _, coding := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		if name, _, _ := strings.Cut(coding, ";"); strings.TrimSpace(name) == "gzip" {
+			return true
+		}
+	}
+	return false
 }

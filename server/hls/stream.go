@@ -1,10 +1,8 @@
 package hls
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,33 +13,35 @@ import (
 // Stream is one stream on the air. All methods may be called from any goroutine; access units
 // of one kind must come in the order of their presentation times.
 type Stream struct {
-	cfg Config
+	cfg   Config
+	clock clock
 
-	// write guards the packager and the clocks of what was written.
+	// write is the writer's side: the timeline up to now.
 	write struct {
 		sync.Mutex
-		packager  *packager
-		number    int      // of packagers made
-		keyUnit   [][]byte // the last key picture, repeated to fill gaps
-		lastVideo int64    // ticks of the last picture accepted
-		lastAudio int64    // samples, of the last audio unit accepted
-		hasAudio  bool     // lastAudio is valid
-		beat      beat
-		order     interleaver
-		needKey   bool // pictures before the next key picture cannot be decoded
-		stats     StreamStats
+		stats StreamStats
+
+		began    bool
+		needKey  bool  // pictures before the next key picture cannot be decoded
+		next     int64 // the number of the picture that comes next
+		arrived  []picture
+		keys     []picture // the last key picture in all renditions, repeated to fill gaps
+		init     *initial
+		msn      uint64   // media sequence number of the segment that is opened next
+		open     *segment // takes pictures; nil between a segment's last picture and the next one's first
+		fragment fragment
+		unheard  []fragment // that wait for their sound
+
+		sound sound
+
+		segments []*segment // complete, oldest first; replaced and not changed, as editions share it
+		growing  *segment   // has parts, and more will come; nil between two segments
+		parts    uint64     // made since the stream began
+		ranges   []dateRange
+		left     uint64 // discontinuities that left the window
 	}
 
-	// window is what requests see. It is replaced or added to once for each finished part.
-	window struct {
-		sync.RWMutex
-		master  []byte
-		lists   map[string]mediaList
-		files   map[string]file
-		changed chan struct{} // closed, and replaced, at each change
-		ranges  []dateRange   // timed metadata, in the order of coming
-	}
-
+	edition atomic.Pointer[edition]
 	waiting atomic.Int64 // requests being held back
 
 	ready     chan struct{}
@@ -50,36 +50,53 @@ type Stream struct {
 	doneOnce  sync.Once
 }
 
+// picture is an access unit of one rendition.
+type picture struct {
+	key   bool
+	nalus [][]byte
+	data  []byte // its [payload]
+}
+
 // NewStream makes a stream that waits for its first key picture.
 func NewStream(c Config) (*Stream, error) {
-	if silence[c.Channels] == nil || c.SampleRate <= 0 {
-		return nil, fmt.Errorf("hls: %d channels of audio at %d Hz are not supported", c.Channels, c.SampleRate)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	s := &Stream{cfg: c, ready: make(chan struct{}), done: make(chan struct{})}
-	s.write.needKey = true
-	s.window.changed = make(chan struct{})
+	s := &Stream{cfg: c, clock: newClock(c), ready: make(chan struct{}), done: make(chan struct{})}
+	s.write.msn = firstSequence(c.Start) + gapSegments
+	s.write.sound.silent = silence[c.Channels]
+	s.edition.Store(newEdition(s, false))
 	return s, nil
 }
 
 // Ready is closed when the first segment is complete, so that a player can begin.
 func (s *Stream) Ready() <-chan struct{} { return s.ready }
 
-// Close ends the stream. Requests being held back are answered with 410, and so is every
-// later one.
+// End ends the timeline: what is there can be played to its end, and playlists say that nothing
+// follows. Writing more is refused.
+func (s *Stream) End() {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.over() {
+		return
+	}
+	s.endSegment()
+	if err := s.settle(true); err != nil {
+		s.cfg.Log.Warn("the end of a live stream is lost", "err", err)
+	}
+	s.publish(true)
+}
+
+// Close gives the stream's memory free. Requests being held back are answered with 410, and so is
+// every later one.
 func (s *Stream) Close() {
 	s.doneOnce.Do(func() { close(s.done) })
-
 	s.write.Lock()
-	if s.write.packager != nil {
-		s.write.packager.close()
-		s.write.packager = nil
-	}
-	s.write.keyUnit = nil
-	s.write.Unlock()
-
-	s.window.Lock()
-	s.window.master, s.window.lists, s.window.files = nil, nil, nil
-	s.window.Unlock()
+	defer s.write.Unlock()
+	w := &s.write
+	w.segments, w.growing, w.open, w.fragment, w.unheard = nil, nil, nil, fragment{}, nil
+	w.keys, w.arrived, w.sound = nil, nil, sound{}
+	s.publish(true)
 }
 
 func (s *Stream) closed() bool {
@@ -91,6 +108,9 @@ func (s *Stream) closed() bool {
 	}
 }
 
+// over says that nothing can be written any more.
+func (s *Stream) over() bool { return s.closed() || s.edition.Load().ended }
+
 // Stats counts what was written.
 func (s *Stream) Stats() StreamStats {
 	s.write.Lock()
@@ -98,106 +118,279 @@ func (s *Stream) Stats() StreamStats {
 	return s.write.stats
 }
 
-// WriteVideo packages one H.264 access unit in Annex-B form. Key pictures must carry SPS and
-// PPS. Pictures come in display order (no B pictures), so decoding time is presentation time.
-// The stream keeps au; the caller must not change it afterwards.
+// WriteVideo packages one H.264 access unit of a rendition, in Annex-B form. Key pictures must carry
+// SPS and PPS, and come in all renditions at the same times, once a second. Each tick of the frame
+// rate has a picture in each rendition, and they come in the order of the renditions. Pictures come
+// in display order (no B pictures), so decoding time is presentation time. The stream keeps au; the
+// caller must not change it afterwards.
 //
 // A unit that is not after the last one is refused with [ErrNeedKey], and so are all up to the
 // next key picture: without the refused one they cannot be decoded.
-func (s *Stream) WriteVideo(pts time.Duration, key bool, au []byte) error {
+func (s *Stream) WriteVideo(rendition int, pts time.Duration, key bool, au []byte) error {
 	var nalus h264.AnnexB
 	if err := nalus.Unmarshal(au); err != nil {
 		return fmt.Errorf("hls: access unit: %w", err)
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	if s.closed() {
+	w := &s.write
+	if s.over() {
 		return ErrClosed
 	}
-	w := &s.write
-	dts := ticks(pts, videoClockRate)
-	if w.packager != nil && dts <= w.lastVideo {
-		w.stats.Late++
-		w.needKey = true
-		return ErrNeedKey
+	if rendition == 0 {
+		w.arrived = w.arrived[:0]
 	}
-	if s.stumbles(dts) && !key {
-		return ErrNeedKey
+	if rendition != len(w.arrived) {
+		return s.refuse() // the one before it was
+	}
+	w.arrived = append(w.arrived, picture{key, nalus, payload(nalus)})
+	if len(w.arrived) < len(s.cfg.Renditions) {
+		return nil
+	}
+	pictures := w.arrived
+	w.arrived = nil
+	return s.writePictures(ticks(pts, s.clock.frameRate), pictures)
+}
+
+// refuse drops a picture, and thereby those that depend on it.
+func (s *Stream) refuse() error {
+	s.write.stats.Late++
+	s.write.needKey = true
+	return ErrNeedKey
+}
+
+// writePictures continues the timeline with the nth picture, in all renditions.
+func (s *Stream) writePictures(n int64, pictures []picture) error {
+	w := &s.write
+	key := true
+	for _, p := range pictures {
+		key = key && p.key
+	}
+	switch {
+	case w.began && n < w.next:
+		return s.refuse()
+	case !key && (w.needKey || !w.began || w.open == nil || n > w.next || w.open.tooBig()):
+		return s.refuse()
 	}
 	if key {
-		if err := s.adoptParameters(dts, nalus); err != nil {
+		if err := s.writeKey(n, pictures); err != nil {
 			return err
 		}
 	}
-	if t := w.beat.part + ticks(partDuration, videoClockRate); w.beat.began && t < dts && w.lastVideo < t {
-		// The picture at which the part should have ended is missing. One that is not much too
-		// late takes its place, so that parts keep their duration; otherwise there is a gap.
-		if dts-t <= ticks(partDuration, videoClockRate) {
-			dts = t
-			w.stats.Moved++
-		} else {
-			s.fill(pts)
-		}
+	w.stats.VideoUnits += uint64(len(pictures))
+	s.add(pictures, 1)
+	return s.settle(false)
+}
+
+// writeKey prepares for a key picture: it fills the gap before it, and begins a segment.
+func (s *Stream) writeKey(n int64, pictures []picture) error {
+	w := &s.write
+	init, err := s.initFor(n, pictures)
+	if err != nil {
+		return err
 	}
-	if !key && w.needKey {
-		w.stats.Late++
-		if err := s.pump(); err != nil {
+	renewed := init != w.init
+	if w.began && !renewed && n > w.next {
+		s.fill(n)
+	}
+	s.endSegment()
+	if renewed {
+		if err := s.begin(n); err != nil {
 			return err
 		}
-		return ErrNeedKey
 	}
-	if key {
-		w.keyUnit, w.needKey = nalus, false
-	}
-	w.stats.VideoUnits++
-	s.acceptVideo(dts, key, nalus)
-	return s.pump()
+	w.init, w.needKey, w.keys = init, false, pictures
+	s.beginSegment(renewed)
+	return nil
 }
 
-// stumbles begins anew, at the next key picture, when a picture is missing in the first segment:
-// from that the muxer learns how long parts must be, and nobody has seen it yet. It gives up
-// after some attempts, with parts that are not all alike.
-func (s *Stream) stumbles(dts int64) bool {
+// initFor returns the initialisation sections that a key picture needs: those that there are unless
+// its parameter sets say otherwise, or the gap before it is too long to be filled.
+func (s *Stream) initFor(n int64, pictures []picture) (*initial, error) {
 	w := &s.write
-	if s.cfg.FrameRate <= 0 || !w.beat.began || w.packager.playable || w.stats.Stumbled >= maxStumbles {
-		return false
+	params := make([]parameters, len(pictures))
+	same := w.init != nil && n-w.next <= ticks(maxFill, s.clock.frameRate)
+	for r, p := range pictures {
+		var old parameters
+		if w.init != nil {
+			old = w.init.params[r]
+		}
+		var err error
+		if params[r], err = old.adopt(p.nalus); err != nil {
+			return nil, err
+		}
+		same = same && params[r].equal(old)
 	}
-	if float64(dts-w.lastVideo) < 1.5*videoClockRate/s.cfg.FrameRate {
-		return false
+	if same {
+		return w.init, nil
 	}
-	w.stats.Stumbled++
-	w.packager.close()
-	w.packager, w.keyUnit, w.needKey = nil, nil, true
-	w.beat, w.order, w.hasAudio = beat{}, interleaver{}, false
-	return true
+	return newInitial(s.cfg, w.msn, params)
 }
 
-// WriteAudio packages one AAC-LC access unit (a raw data block, no ADTS header). Units before
-// the first picture are dropped: a stream begins with a picture.
-func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
-	s.write.Lock()
-	defer s.write.Unlock()
-	if s.closed() {
-		return ErrClosed
-	}
+// begin sets the timeline to its nth picture, the first or the first after a discontinuity.
+func (s *Stream) begin(n int64) error {
 	w := &s.write
-	if w.packager == nil {
-		return nil
+	if w.began {
+		if err := s.settle(true); err != nil {
+			return err
+		}
+		w.stats.Renewed++
+		s.cfg.Log.Info("live stream goes on with a discontinuity", "after", s.clock.at(n-w.next))
+	} else {
+		w.began = true
+		w.segments = gaps(firstSequence(s.cfg.Start))
 	}
-	t := ticks(pts, int64(s.cfg.SampleRate))
-	if w.hasAudio && t < w.lastAudio+aacFrame/2 {
-		w.stats.Late++
-		return nil
+	w.next = n
+	w.sound.begin(s.samples(n))
+	return nil
+}
+
+// nextSequence is the media sequence number of the open segment, or of the one to be opened.
+func (s *Stream) nextSequence() uint64 {
+	if n := len(s.write.segments); n > 0 {
+		return s.write.segments[n-1].msn + 1
 	}
-	if w.hasAudio && t > w.lastAudio+2*aacFrame {
-		s.fillAudio(t)
+	return firstSequence(s.cfg.Start) + gapSegments
+}
+
+// nextPart is the number of the part that comes next.
+func (s *Stream) nextPart() uint64 { return firstPart(s.cfg.Start) + s.write.parts }
+
+// beginSegment opens a segment at the picture that comes next.
+func (s *Stream) beginSegment(discontinuity bool) {
+	w := &s.write
+	w.open = &segment{
+		msn: w.msn, start: w.next, date: s.cfg.Start.Add(s.clock.at(w.next)),
+		discontinuity: discontinuity && w.stats.Renewed > 0, init: w.init, bytes: make([]int, len(s.cfg.Renditions)),
 	}
-	w.stats.AudioUnits++
-	s.acceptAudio(t, au)
-	if pts-duration(w.lastVideo, videoClockRate) > 2*starvation {
-		s.fill(pts - starvation)
+	w.msn++
+}
+
+// add appends the next picture, to be shown for some ticks, and ends the part and the segment that
+// are full with it.
+func (s *Stream) add(pictures []picture, n int64) {
+	w := &s.write
+	f := &w.fragment
+	if f.ticks == 0 {
+		*f = fragment{of: w.open, start: w.next, independent: pictures[0].key, video: make([][]sample, len(pictures))}
 	}
-	return s.pump()
+	for r, p := range pictures {
+		f.video[r] = append(f.video[r], sample{p.data, p.key, n})
+		w.open.bytes[r] += len(p.data)
+	}
+	f.ticks += n
+	w.next += n
+	switch {
+	case w.next-w.open.start >= s.clock.frameRate:
+		s.endSegment()
+	case f.ticks >= s.cfg.partTicks():
+		s.endFragment()
+	}
+}
+
+// tooBig says that an encoder has gone wild.
+func (s *segment) tooBig() bool {
+	for _, n := range s.bytes {
+		if n > maxSegmentBytes {
+			return true
+		}
+	}
+	return false
+}
+
+// endFragment ends the part that takes pictures.
+func (s *Stream) endFragment() {
+	w := &s.write
+	if w.fragment.ticks > 0 {
+		w.unheard = append(w.unheard, w.fragment)
+		w.fragment = fragment{}
+	}
+}
+
+// endSegment ends the segment that takes pictures, if there is one.
+func (s *Stream) endSegment() {
+	s.endFragment()
+	s.write.open = nil
+}
+
+// settle makes parts of the pictures whose sound is there, and publishes them. A part has the sound of the time of its
+// pictures, to an access unit: players take a part's place on the timeline from either, and pass over a short one that
+// seems to end before what they have. What is missing is silence if it is late, or if nothing is waited for any more.
+func (s *Stream) settle(atOnce bool) error {
+	w := &s.write
+	made := false
+	for len(w.unheard) > 0 {
+		f := w.unheard[0]
+		end := s.samples(f.start + f.ticks)
+		if !w.sound.reaches(end) {
+			if !atOnce && s.samples(w.next)-w.sound.end() <= ticks(starvation, s.clock.sampleRate) {
+				break
+			}
+			w.stats.Silent += w.sound.pad(end)
+		}
+		w.unheard = w.unheard[1:]
+		if err := s.makePart(f); err != nil {
+			return err
+		}
+		made = true
+	}
+	// A segment is complete with its last part. One that ended early is so only now that nothing of it waits.
+	if g := w.growing; g != nil && g != w.open && len(w.unheard) == 0 {
+		s.complete()
+		made = true
+	}
+	if made {
+		s.publish(false)
+	}
+	return nil
+}
+
+// makePart makes the next part.
+func (s *Stream) makePart(f fragment) error {
+	w := &s.write
+	if w.growing != nil && w.growing != f.of {
+		s.complete()
+	}
+	if w.growing == nil {
+		w.growing = f.of
+		w.growing.first = s.nextPart()
+	}
+	w.parts++
+	units, at := w.sound.take(s.samples(f.start + f.ticks))
+	p := part{ticks: f.ticks, independent: f.independent, bodies: make([][]byte, len(f.video))}
+	for r := range f.video {
+		body, err := f.body(s.clock, r, uint32(w.parts), units, at)
+		if err != nil {
+			return err
+		}
+		p.bodies[r] = body
+	}
+	w.growing.parts = append(w.growing.parts, p)
+	w.growing.ticks += p.ticks
+	return nil
+}
+
+// complete adds the growing segment to the complete ones and forgets the oldest of them.
+func (s *Stream) complete() {
+	w := &s.write
+	seg := w.growing
+	w.growing = nil
+	for r := range seg.bytes {
+		seg.bytes[r] = 0
+		for _, p := range seg.parts {
+			seg.bytes[r] += len(p.bodies[r])
+		}
+	}
+	done := *seg // editions have the other one
+	done.join()
+	keep := w.segments
+	if over := len(keep) + 1 - windowSegments - graceSegments; over > 0 {
+		keep = keep[over:]
+	}
+	if over := len(w.segments) - windowSegments; over >= 0 && w.segments[over].discontinuity {
+		w.left++
+	}
+	w.segments = append(append(make([]*segment, 0, len(keep)+1), keep...), &done)
 }
 
 // Fill continues the stream up to a presentation time with its last key picture and silence,
@@ -206,201 +399,94 @@ func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
 func (s *Stream) Fill(until time.Duration) error {
 	s.write.Lock()
 	defer s.write.Unlock()
-	if s.closed() {
+	w := &s.write
+	if s.over() {
 		return ErrClosed
 	}
-	s.fill(until)
-	return s.pump()
-}
-
-// fill repeats the last key picture at each part's beginning before a time, and silence with
-// it. The caller holds the write lock, as for all below.
-func (s *Stream) fill(until time.Duration) {
-	w := &s.write
-	if w.packager == nil || w.keyUnit == nil {
-		return
-	}
-	part := ticks(partDuration, videoClockRate)
-	end := ticks(until, videoClockRate)
-	for t := w.beat.part + part; t < end; t += part {
-		if t <= w.lastVideo {
-			continue
-		}
-		w.stats.Filled++
-		s.acceptVideo(t, true, w.keyUnit)
-		s.fillAudio(ticks(duration(t, videoClockRate), int64(s.cfg.SampleRate)))
-		// Whatever the lost encoder still had to say refers to pictures before this one.
-		w.needKey = true
-	}
-}
-
-// fillAudio accepts silence up to a time in samples.
-func (s *Stream) fillAudio(end int64) {
-	w := &s.write
-	if !w.hasAudio {
-		return
-	}
-	for t := w.lastAudio + aacFrame; t+aacFrame <= end; t += aacFrame {
-		s.acceptAudio(t, silence[s.cfg.Channels])
-	}
-}
-
-func (s *Stream) acceptVideo(dts int64, key bool, nalus [][]byte) {
-	w := &s.write
-	p := picture{dts: dts, key: key, nalus: nalus}
-	p.endsPart, p.endsSegment = w.beat.step(dts, key)
-	w.order.pictures = append(w.order.pictures, p)
-	w.lastVideo = dts
-}
-
-func (s *Stream) acceptAudio(pts int64, au []byte) {
-	w := &s.write
-	w.order.sounds = append(w.order.sounds, sound{pts, au})
-	w.lastAudio, w.hasAudio = pts, true
-}
-
-// pump packages what can be packaged in step.
-func (s *Stream) pump() error {
-	w := &s.write
-	for {
-		p, a := w.order.next()
-		var err error
-		switch {
-		case p != nil:
-			err = s.packageVideo(*p)
-		case a != nil:
-			err = s.packageAudio(*a)
-		default:
-			until, starving := w.order.starving()
-			if !starving {
-				return nil
-			}
-			if !w.hasAudio {
-				w.lastAudio, w.hasAudio = ticks(w.order.audioTime, int64(s.cfg.SampleRate)), true
-			}
-			s.fillAudio(ticks(until, int64(s.cfg.SampleRate)))
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// adoptParameters makes a packager for the parameter sets of a key picture, unless there is
-// one already.
-func (s *Stream) adoptParameters(dts int64, nalus [][]byte) error {
-	w := &s.write
-	var sps, pps []byte
-	for _, n := range nalus {
-		switch h264.NALUType(n[0] & 0x1f) {
-		case h264.NALUTypeSPS:
-			sps = n
-		case h264.NALUTypePPS:
-			pps = n
-		}
-	}
-	if p := w.packager; p != nil {
-		same := (sps == nil || bytes.Equal(sps, p.sps)) && (pps == nil || bytes.Equal(pps, p.pps))
-		if same && dts-w.lastVideo <= ticks(maxFill, videoClockRate) {
-			return nil
-		}
-		if sps == nil {
-			sps = p.sps
-		}
-		if pps == nil {
-			pps = p.pps
-		}
-	}
-	if sps == nil || pps == nil {
-		return ErrNoParameters
-	}
-	// Earlier streams of the same room had other directories, so the name says when.
-	dir := strconv.FormatInt(s.cfg.Start.UnixMilli(), 36) + "-" + strconv.Itoa(w.number)
-	p, err := newPackager(s.cfg, dir, bytes.Clone(sps), bytes.Clone(pps))
-	if err != nil {
-		return fmt.Errorf("hls: %w", err)
-	}
-	if w.packager != nil {
-		w.packager.close()
-		w.stats.Renewed++
-		s.cfg.Log.Info("hls: packaged anew", "dir", dir)
-	}
-	w.packager = p
-	w.number++
-	w.keyUnit = nil
-	w.hasAudio = false
-	w.beat = beat{}
-	w.order = interleaver{sampleRate: int64(s.cfg.SampleRate)}
-	return nil
-}
-
-func (s *Stream) packageVideo(p picture) error {
-	w := &s.write
-	news, err := w.packager.writeVideo(s.cfg.Start.Add(duration(p.dts, videoClockRate)), p)
-	if err != nil {
-		w.needKey = true
-		return fmt.Errorf("hls: %w", err)
-	}
-	if !news {
+	n := int64(until) * s.clock.frameRate / int64(time.Second)
+	if !w.began || n <= w.next {
 		return nil
 	}
-	e, err := w.packager.edition()
-	if err != nil {
-		return fmt.Errorf("hls: %w", err)
-	}
-	s.publish(e)
-	return nil
+	s.fill(n)
+	return s.settle(false)
 }
 
-func (s *Stream) packageAudio(a sound) error {
-	ntp := s.cfg.Start.Add(duration(a.pts, int64(s.cfg.SampleRate)))
-	if err := s.write.packager.writeAudio(ntp, a.pts, a.au); err != nil {
-		return fmt.Errorf("hls: %w", err)
-	}
-	return nil
-}
-
-// publish shows requests an edition. Files of an earlier packager go with the first edition
-// of the next one.
-func (s *Stream) publish(e *edition) {
-	s.window.Lock()
-	defer s.window.Unlock()
-	if s.closed() {
-		return
-	}
-	w := &s.window
-	renewed := false
-	for name := range e.lists {
-		_, known := w.lists[name]
-		renewed = renewed || !known
-	}
-	if renewed {
-		w.files = make(map[string]file)
-	}
-	for name, f := range w.files {
-		if !f.keep && f.msn < e.oldest {
-			delete(w.files, name)
+// fill shows the last key picture until the nth. What it adds is published at once, with the picture after it if there
+// is one: hls.js passes over a part that comes to be followed by another segment while it decodes the one before.
+func (s *Stream) fill(n int64) {
+	w := &s.write
+	w.needKey = true
+	for w.next < n {
+		if w.open == nil {
+			s.beginSegment(false)
 		}
+		left := min(n-w.next, s.cfg.partTicks()-w.fragment.ticks, s.clock.frameRate-(w.next-w.open.start))
+		w.stats.Filled++
+		w.stats.Silent += w.sound.pad(s.samples(w.next + left))
+		s.add(w.keys, left)
 	}
-	for name, f := range e.files {
-		w.files[name] = f
-	}
-	s.addRanges(e)
-	w.master, w.lists = e.master, e.lists
-	close(w.changed)
-	w.changed = make(chan struct{})
-	s.readyOnce.Do(func() { close(s.ready) })
 }
 
-// await calls look under the window's lock until it says that it has seen enough. It gives
+// WriteAudio packages one AAC-LC access unit (a raw data block, no ADTS header). Units before
+// the first picture are dropped: a stream begins with a picture.
+func (s *Stream) WriteAudio(pts time.Duration, au []byte) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.over() {
+		return ErrClosed
+	}
+	w := &s.write
+	if !w.began {
+		return nil
+	}
+	silent, late := w.sound.write(ticks(pts, s.clock.sampleRate), au)
+	w.stats.Silent += silent
+	w.stats.Late += late
+	if late == 0 {
+		w.stats.AudioUnits++
+	}
+	return s.settle(false)
+}
+
+// samples is the time of the nth picture, in samples.
+func (s *Stream) samples(n int64) int64 { return n * s.clock.sampleRate / s.clock.frameRate }
+
+// AddMetadata puts timed metadata into the media playlists, where it stays as long as the segment of
+// its start: players that load a playlist fire at once what is past.
+func (s *Stream) AddMetadata(m Metadata) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.over() {
+		return ErrClosed
+	}
+	if len(s.write.ranges) >= maxMetadata {
+		return ErrTooMuchMetadata
+	}
+	s.write.ranges = append(s.write.ranges[:len(s.write.ranges):len(s.write.ranges)], dateRange{m.tag(), m.Start})
+	s.publish(false)
+	return nil
+}
+
+// publish shows requests what there is now.
+func (s *Stream) publish(ended bool) {
+	before := s.edition.Load()
+	s.edition.Store(newEdition(s, ended))
+	close(before.changed)
+	if len(s.edition.Load().listed) > 0 {
+		s.readyOnce.Do(func() { close(s.ready) })
+	}
+}
+
+// await calls look with the newest edition until it says that it has seen enough. It gives
 // false when the request ended, the stream was closed, or maxWait was over first.
-func (s *Stream) await(ctx context.Context, look func() bool) bool {
+func (s *Stream) await(ctx context.Context, look func(*edition) bool) bool {
 	var timeout <-chan time.Time
 	for {
-		s.window.RLock()
-		ok, changed := look(), s.window.changed
-		s.window.RUnlock()
-		if ok {
+		e := s.edition.Load()
+		if s.closed() {
+			return false
+		}
+		if look(e) {
 			return true
 		}
 		if timeout == nil {
@@ -414,10 +500,8 @@ func (s *Stream) await(ctx context.Context, look func() bool) bool {
 			timeout = t.C
 		}
 		select {
-		case <-changed:
+		case <-e.changed:
 		case <-ctx.Done():
-			return false
-		case <-s.done:
 			return false
 		case <-timeout:
 			return false

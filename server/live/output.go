@@ -39,14 +39,12 @@ func (s *stream) hear(m wire.Message) {
 
 // brief tells a new worker what to make and what to show. From then on it gets frames.
 func (s *stream) brief() {
-	layer, fps := s.layer(), s.frameRate()
+	fps := s.frameRate()
 	start := &wire.Start{
-		Renditions: []wire.Rendition{{
-			Width: uint16(layer.Width), Height: uint16(layer.Height), Bitrate: uint32(layer.VideoBitrate) * 1000,
-		}},
+		Renditions:   renditions(s.layers),
 		FPS:          uint8(fps),
 		KeyInterval:  uint16(fps), // a key picture a second: segments of a second
-		AudioBitrate: uint32(layer.AudioBitrate) * 1000,
+		AudioBitrate: uint32(s.layers[0].AudioBitrate) * 1000,
 	}
 	if s.out != nil {
 		start.Offset = onGrid(time.Since(s.epoch), fps)
@@ -85,7 +83,7 @@ func (s *stream) started(m *wire.Started) {
 	}
 	s.epoch = time.Unix(0, m.Epoch)
 	out, err := hls.NewStream(hls.Config{
-		Start: s.epoch, FrameRate: float64(s.frameRate()),
+		Start: s.epoch, FrameRate: s.frameRate(), Renditions: variants(s.layers),
 		SampleRate: audioRate, Channels: audioChannels, Log: s.log,
 	})
 	if err != nil { // only for parameters that are constant here
@@ -97,11 +95,11 @@ func (s *stream) started(m *wire.Started) {
 }
 
 func (s *stream) packageVideo(m *wire.Video) {
-	if s.out == nil || m.Rendition != 0 {
+	if s.out == nil {
 		return
 	}
 	pts := onClock(m.PTS, wire.VideoClock)
-	switch err := s.out.WriteVideo(pts, m.Key, m.Data); {
+	switch err := s.out.WriteVideo(int(m.Rendition), pts, m.Key, m.Data); {
 	case err == nil:
 		if !s.producing {
 			s.producing = true

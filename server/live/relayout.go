@@ -80,8 +80,9 @@ func (s *stream) setLayout(l *policy.Layout) {
 	}
 	s.layout, s.design = l, newDesign(l)
 	s.log.Info("layout changed")
-	layer := s.layer()
-	if c := (layout.Canvas{W: layer.Width, H: layer.Height}); c != s.canvas {
+	s.layers = layersOf(s.dest, l)
+	best := s.layers[0]
+	if c := (layout.Canvas{W: best.Width, H: best.Height}); c != s.canvas {
 		s.canvas = c
 		s.replaceWorker()
 	}

@@ -56,7 +56,8 @@ type stream struct {
 	key  hls.Key
 	log  *slog.Logger
 
-	canvas layout.Canvas
+	layers []policy.HLSLayer // the sizes to make, best first
+	canvas layout.Canvas     // the first of them
 
 	layouts chan *policy.Layout // the destination's, when it changes
 	sayings chan room.Saying    // to all, while they are shown
@@ -117,24 +118,6 @@ func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
 	}
 }
 
-// layer is the rendition to make, with defaults for what the template leaves open.
-func (s *stream) layer() policy.HLSLayer {
-	l := policy.HLSLayer{Width: 1280, Height: 720, VideoBitrate: 2500, AudioBitrate: 128}
-	if len(s.dest.Layers) > 0 {
-		t := s.dest.Layers[0]
-		if t.Width > 0 && t.Height > 0 {
-			l.Width, l.Height = t.Width&^1, t.Height&^1
-		}
-		if t.VideoBitrate > 0 {
-			l.VideoBitrate = t.VideoBitrate
-		}
-		if t.AudioBitrate > 0 {
-			l.AudioBitrate = t.AudioBitrate
-		}
-	}
-	return s.layout.Shape(l)
-}
-
 func (s *stream) frameRate() int {
 	if s.dest.VideoFrameRate > 0 {
 		return min(s.dest.VideoFrameRate, 60)
@@ -166,15 +149,16 @@ func (s *stream) open(ctx context.Context, o Options) error {
 		s.layout = l
 	}
 	s.reader, s.design = reader, newDesign(s.layout)
-	layer := s.layer()
+	s.layers = layersOf(s.dest, s.layout)
+	best := s.layers[0]
 	s.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
 		RoomID:      s.info.RoomID,
 		SessionID:   s.info.SessionID,
 		Destination: s.dest.Name,
 		MeetingURL:  o.MeetingURL,
 		PlaybackURL: s.m.playlistURL(s.key),
-		Width:       layer.Width,
-		Height:      layer.Height,
+		Width:       best.Width,
+		Height:      best.Height,
 		Recording:   o.Recording,
 		StartedBy:   o.StartedBy,
 	})
@@ -186,7 +170,7 @@ func (s *stream) open(ctx context.Context, o Options) error {
 	s.log = s.log.With("stream", s.record.ID)
 	s.initTime = time.Now()
 	s.cast.began = s.initTime
-	s.canvas = layout.Canvas{W: layer.Width, H: layer.Height}
+	s.canvas = layout.Canvas{W: best.Width, H: best.Height}
 	s.room.SetHLS(s.state(protocol.StateInitialised, nil))
 	return nil
 }
@@ -320,8 +304,7 @@ func (s *stream) close(end ending) {
 		s.dismiss()
 	}
 	if s.out != nil {
-		s.out.Close()
-		s.m.cfg.Origin.Remove(s.key, s.out)
+		s.m.cfg.Origin.Retire(s.key, s.out)
 	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), storeEndLimit)

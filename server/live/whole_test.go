@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"amphi/server/policy"
 )
 
 // buildWorker builds the media worker once for all tests.
@@ -50,7 +52,11 @@ func tool(t *testing.T, name string, args ...string) []byte {
 // it, also while the worker is killed.
 func TestFromStageToPlayer(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, realWorker(t), Config{}, nil)
+	h := newHouse(t, realWorker(t), Config{}, func(t *policy.Template) {
+		for _, d := range t.Destinations.HLS {
+			d.Layers = []policy.HLSLayer{{Width: 640, Height: 360, VideoBitrate: 600}, {Width: 1280, Height: 720, VideoBitrate: 2000}}
+		}
+	})
 	r := h.open()
 	join(t, r, "ann")
 	join(t, r, "bob")
@@ -58,7 +64,7 @@ func TestFromStageToPlayer(t *testing.T) {
 	p := play(t, v.URL)
 
 	probe := string(tool(t, "ffprobe", "-show_entries", "stream=codec_name,profile,width,height,sample_rate,channels", "-of", "csv=p=0", v.URL))
-	for _, want := range []string{"h264,", "1280,720", "aac,LC,48000,2"} {
+	for _, want := range []string{"h264,", "1280,720", "640,360", "aac,LC,48000,2"} {
 		if !strings.Contains(probe, want) {
 			t.Errorf("ffprobe does not see %q in\n%s", want, probe)
 		}
@@ -67,7 +73,7 @@ func TestFromStageToPlayer(t *testing.T) {
 		t.Helper()
 		// Every second a picture in 16 by 9 grey pixels, as a fingerprint of what is seen.
 		raw := tool(t, "ffmpeg", "-xerror", "-t", strconv.Itoa(seconds), "-i", v.URL,
-			"-map", "0:v", "-vf", "fps=1,scale=16:9,format=gray", "-f", "rawvideo", "-", "-map", "0:a", "-f", "null", "-")
+			"-map", "0:v:0", "-vf", "fps=1,scale=16:9,format=gray", "-f", "rawvideo", "-", "-map", "0:a:0", "-f", "null", "-")
 		if n := len(raw) / (16 * 9); n < seconds-1 || n > seconds+1 {
 			t.Errorf("%d pictures in %d s", n, seconds)
 		}
