@@ -171,6 +171,41 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
+// Who gets all video unasked can choose a layer none the less, and only that is asked for.
+func TestLayerOfUnaskedVideo(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "viewer")
+	p := newParticipant(t, nil)
+	config := p.config(s)
+	config.AutoVideoSubscribe = true
+	if err := p.Join(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, "answer to the first offer", s.answered)
+	bo := protocol.Peer{PeerID: "bo", Role: "host", Groups: []string{}, Realtime: true, Info: protocol.PeerInfo{Name: "Bo"}}
+	s.notify(protocol.OnPeerJoin, bo)
+	camera := clips().Camera(rtc.NewStream(), rtc.VideoConstraints{})
+	defer camera.Close()
+	if err := errors.Join(camera.SetEnabled(t.Context(), true), s.side(protocol.TargetSubscribe).Publish(t.Context(), camera, nil)); err != nil {
+		t.Fatal(err)
+	}
+	s.notify(protocol.OnTrackAdd, protocol.TrackEvent{Peer: bo, Tracks: map[string]protocol.Track{
+		camera.ID: {TrackID: camera.ID, StreamID: camera.StreamID, Kind: protocol.Video, Source: "regular"},
+	}})
+	s.offer()
+	p.until("the track is visible", func(st State) bool { return len(st.Tracks) == 1 })
+	receive(t, "media", p.media).Remote.Discard()
+	p.SetViewport(camera.ID, 320, 180)
+	for _, want := range [][2]string{{"low", "low"}, {"", "high"}} {
+		if err := p.SetPreferredLayer(camera.ID, want[0]); err != nil {
+			t.Fatal(err)
+		}
+		if got := receive(t, "layer request", s.prefers); !strings.Contains(got, `"max_spatial_layer":"`+want[1]+`"`) {
+			t.Errorf("asked %s, not for %s", got, want[1])
+		}
+	}
+}
+
 // A peer goes from the gallery to the stage and back, on the same sockets.
 func TestRoleChange(t *testing.T) {
 	t.Parallel()

@@ -179,7 +179,8 @@ func (u *subscriber) viewOf(trackID string) view {
 
 // refresh asks the server for what is wanted of a track, if that is not what
 // was asked last: video in the layer that fits its view, none while it is
-// unseen or muted; audio unless it is muted or turned down (§4.7).
+// unseen or muted; audio unless it is muted or turned down (§4.7). Where video
+// comes unasked, only a layer that is set counts.
 func (u *subscriber) refresh(trackID string) {
 	var track Track
 	var visible bool
@@ -197,12 +198,16 @@ func (u *subscriber) refresh(trackID string) {
 	last, asked := u.wanted[trackID]
 	want := last
 	if track.Type == rtc.Video {
-		if u.s.autoVideo {
-			return
-		}
 		v := u.views[trackID]
-		if want.layer = v.layer; v.layer == "" {
+		switch {
+		case v.layer != "":
+			want.layer = v.layer
+		case !u.s.autoVideo:
 			want.layer = layerFor(track.LayerDefinitions, v.width, v.height)
+		case !asked:
+			return // it comes unasked
+		default:
+			want.layer = layerHigh
 		}
 		if !track.Enabled {
 			want.layer = layerNone
