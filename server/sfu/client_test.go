@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,6 +92,7 @@ type client struct {
 	// loss, if set, decides which RTP packets of the client get lost.
 	loseOut, loseIn atomic.Pointer[func(*rtp.Header) bool]
 	mute            atomic.Bool  // do not answer subscribe offers
+	old             atomic.Bool  // know nothing of transport-wide feedback
 	think           atomic.Int64 // ns before answering one
 
 	mu       sync.Mutex
@@ -304,7 +306,11 @@ func (c *client) answer(sdp string) error {
 	c.mu.Lock()
 	c.pending--
 	c.mu.Unlock()
-	return c.peer.Answer(pc.LocalDescription().SDP)
+	text := pc.LocalDescription().SDP
+	if c.old.Load() {
+		text = strings.ReplaceAll(text, extTWCC, "urn:none")
+	}
+	return c.peer.Answer(text)
 }
 
 func (c *client) call(method string, params map[string]any) map[string]any {
