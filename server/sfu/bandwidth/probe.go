@@ -11,6 +11,9 @@ const (
 	probePackets = 10
 	// tooLong is the wait that ends a probe at once, probeWait and probeLoss what one that goes well does not exceed.
 	tooLong, probeWait, probeLoss = 120 * time.Millisecond, 50 * time.Millisecond, 0.12
+	// probeShare is the share of a probe that arrives as fast as it was sent, where no queue has grown: if it waited all
+	// the same, something else is the reason.
+	probeShare = 0.92
 	// probeAnswer is how long after a probe's end the client may take to say what came of it.
 	probeAnswer = time.Second
 	// pause is the time between probes that go well. After one that does not it is backOff,
@@ -143,9 +146,14 @@ func (e *Estimator) learn(now time.Time) {
 		return
 	}
 	rate := p.bits / max(p.last-p.first, p.until.Sub(p.from)/2).Seconds()
-	if p.wait < 0 || p.wait > probeWait || float64(p.missing) > probeLoss*float64(total) {
+	waited := p.wait < 0 || p.wait > probeWait
+	if float64(p.missing) > probeLoss*float64(total) || waited && rate < probeShare*p.rate {
 		e.raise(margin*rate, now)
-		p.failed(now)
+		if now.Before(e.disturbed) {
+			p.rest(backOff, now) // it may be our own fault
+		} else {
+			p.failed(now)
+		}
 		e.settled = now.Add(settle) // its queue has to become empty
 		return
 	}
