@@ -3,7 +3,16 @@
 // processor; publisher and viewers are this process, on another. It prints one line
 // "name value unit" for each figure.
 //
-//	go run ./e2e/sfubench [-viewers 50,100,200,400] [-joins 30] [-server bin/amphi]
+//	go run ./e2e/sfubench [-viewers 50,100,200,400] [-joins 200] [-meeting 10] [-hold 1000] [-server bin/amphi]
+//
+// Then there is a meeting where everybody sends video in three layers and sees one of the others large, three of middle
+// size and the rest small; and a crowd (-hold) that stays for a minute, which is more than one processor carries: its
+// figures say what becomes of those who are there.
+//
+// Another server is measured in the same run, with the same clip and viewers, if an environment variable names its
+// program: PEER_MEDIAMTX. Then publisher and viewers are those of WHIP and WHEP, which both servers speak, and each figure
+// is followed by the ratio, ours to theirs. Galene (no WHEP) and LiveKit (neither) speak protocols of their own, which
+// nothing here does.
 //
 // Viewers join as the Go client does. What comes then is counted at their sockets by the clear part
 // of its header and thrown away, so that they cost less than the server. Nothing is asked for again.
@@ -61,48 +70,79 @@ import (
 const (
 	settle = 3 * time.Second  // from the last join to the measurement
 	length = 10 * time.Second // of a measurement
+	held   = time.Minute      // of that of a crowd
 )
 
 func main() {
 	viewers := flag.String("viewers", "50,100,200,400", "how many viewers to measure with, growing")
-	joins := flag.Int("joins", 30, "joins to measure, with ten viewers there")
-	binary := flag.String("server", "", "the server's program, to compare two; bin/amphi if empty")
+	var o options
+	flag.IntVar(&o.joins, "joins", 200, "joins to measure, with ten viewers there")
+	flag.IntVar(&o.meeting, "meeting", 10, "people in the meeting where everybody sends; 0: there is none")
+	flag.IntVar(&o.hold, "hold", 1000, "viewers to hold for a minute; 0: none")
+	flag.IntVar(&o.compared, "compared", 100, "viewers of each server that is compared")
+	flag.StringVar(&o.binary, "server", "", "the server's program, to compare two; bin/amphi if empty")
 	flag.Parse()
-	if err := run(*viewers, *joins, *binary); err != nil {
+	if err := run(*viewers, o); err != nil {
 		fmt.Fprintln(os.Stderr, "sfubench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(list string, joins int, binary string) error {
-	var counts []int
-	for _, s := range strings.Split(list, ",") {
+// options say what to measure.
+type options struct {
+	counts                         []int
+	joins, meeting, hold, compared int
+	binary                         string
+}
+
+func run(list string, o options) error {
+	counts := o.counts
+	for _, s := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 || len(counts) > 0 && n <= counts[len(counts)-1] {
 			return fmt.Errorf("-viewers: %q is no growing list of numbers", list)
 		}
 		counts = append(counts, n)
 	}
+	o.counts = counts
 	dir, err := os.MkdirTemp("", "amphi-sfubench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	// The server is started by a thread that may use the first processor only, and inherits that.
-	if err := pin(0); err != nil {
-		return err
-	}
-	server, err := testserver.Start(context.Background(), testserver.Config{Binary: binary, DataDir: dir, Args: []string{"--log-level", "warn", "--node-ip", "127.0.0.1"}})
+	server, err := startServer(context.Background(), o.binary, dir)
 	if err != nil {
 		return err
 	}
-	if err := pin(1); err != nil {
-		return errors.Join(err, server.Stop())
-	}
 	b := &bench{server: server, sent: newSendTimes()}
-	err = b.run(counts, joins)
+	err = b.run(o)
 	b.close()
-	return errors.Join(err, server.Stop())
+	if err == nil && o.meeting > 0 {
+		err = b.meeting(context.Background(), o.meeting)
+	}
+	if err = errors.Join(err, server.Stop()); err != nil {
+		return err
+	}
+	return compare(context.Background(), o.binary, o.compared)
+}
+
+// startServer starts ours on the first processor.
+func startServer(ctx context.Context, binary, dir string) (server *testserver.Server, err error) {
+	err = pinned(func() (err error) {
+		server, err = testserver.Start(ctx, testserver.Config{Binary: binary, DataDir: dir, Args: []string{"--log-level", "warn", "--node-ip", "127.0.0.1"}})
+		return err
+	})
+	return server, err
+}
+
+// pinned has a server started by threads that may use the first processor only, which it inherits. This process keeps to the
+// other one.
+func pinned(start func() error) error {
+	if err := pin(0); err != nil {
+		return err
+	}
+	err := start()
+	return errors.Join(err, pin(1))
 }
 
 // bench is a room with a publisher and viewers.
@@ -116,17 +156,17 @@ type bench struct {
 	viewers []*participant
 }
 
-func (b *bench) run(counts []int, joins int) error {
+func (b *bench) run(o options) error {
 	ctx := context.Background()
-	var room struct {
-		ID string `json:"id"`
+	counts, joins := o.counts, o.joins
+	if len(counts) == 0 {
+		return nil
 	}
-	if err := b.server.API(ctx, "POST", "/v2/rooms", map[string]any{"name": "fan-out", "size": counts[len(counts)-1] + joins + 10}, &room); err != nil {
+	var err error
+	if b.room, err = newRoom(ctx, b.server, max(counts[len(counts)-1], o.hold)+joins+10); err != nil {
 		return err
 	}
-	b.room = room.ID
-	var err error
-	if b.publisher, err = b.join(ctx, "broadcaster", "publisher"); err != nil {
+	if b.publisher, err = b.join(ctx, visit{role: "broadcaster", name: "publisher", room: b.room, all: true}); err != nil {
 		return err
 	}
 	if err := b.grow(ctx, min(10, counts[0])); err != nil {
@@ -143,7 +183,7 @@ func (b *bench) run(counts []int, joins int) error {
 		}
 		joined, forwarded := testserver.CPU(b.server.PID())-cpu, b.packets()-packets
 		time.Sleep(settle)
-		m, err := b.measure()
+		m, err := measure(b.server.PID(), taps(b.viewers), length)
 		if err != nil {
 			return err
 		}
@@ -158,7 +198,30 @@ func (b *bench) run(counts []int, joins int) error {
 		}
 		memory, there = now, n
 	}
+	if o.hold <= there {
+		return nil
+	}
+	if err := b.grow(ctx, o.hold); err != nil {
+		fmt.Fprintln(os.Stderr, "sfubench: not everybody gets in:", err)
+	}
+	time.Sleep(settle)
+	m, err := measure(b.server.PID(), taps(b.viewers), held)
+	if err != nil {
+		return err
+	}
+	name := "held." + strconv.Itoa(o.hold)
+	fmt.Printf("sfu.viewers.%s %d count\n", name, len(b.viewers))
+	fmt.Printf("sfu.memory.%s %.0f MiB\n", name, float64(testserver.Memory(b.server.PID()))/(1<<20))
+	m.print(name)
 	return nil
+}
+
+func newRoom(ctx context.Context, server *testserver.Server, size int) (id string, err error) {
+	var room struct {
+		ID string `json:"id"`
+	}
+	err = server.API(ctx, "POST", "/v2/rooms", map[string]any{"name": "fan-out", "size": size}, &room)
+	return room.ID, err
 }
 
 func (b *bench) close() {
@@ -180,7 +243,7 @@ func (b *bench) grow(ctx context.Context, n int) error {
 	for i := range n - len(b.viewers) {
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / rate)))
 		joining.Go(func() {
-			p, err := b.join(ctx, "viewer-realtime", fmt.Sprintf("viewer-%d-%d", n, i))
+			p, err := b.join(ctx, visit{role: "viewer-realtime", name: fmt.Sprintf("viewer-%d-%d", n, i), room: b.room, all: true})
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			if err != nil {
@@ -199,9 +262,9 @@ func (b *bench) firstFrames(ctx context.Context, joins int) error {
 	var took []time.Duration
 	late := 0
 	for i := range joins {
-		time.Sleep(200*time.Millisecond + rand.N(800*time.Millisecond))
+		time.Sleep(rand.N(600 * time.Millisecond))
 		begin := time.Now()
-		p, err := b.join(ctx, "viewer-realtime", fmt.Sprintf("joiner-%d", i))
+		p, err := b.join(ctx, visit{role: "viewer-realtime", name: fmt.Sprintf("joiner-%d", i), room: b.room, all: true})
 		if err != nil {
 			return err
 		}
@@ -227,11 +290,20 @@ func (b *bench) firstFrames(ctx context.Context, joins int) error {
 }
 
 // packets is how many all viewers have received.
-func (b *bench) packets() (n uint64) {
-	for _, v := range b.viewers {
-		n += v.seen.received()
+func (b *bench) packets() uint64 { return packets(taps(b.viewers)) }
+
+func packets(viewers []*tap) (n uint64) {
+	for _, v := range viewers {
+		n += v.received()
 	}
 	return n
+}
+
+func taps(people []*participant) (all []*tap) {
+	for _, p := range people {
+		all = append(all, p.seen)
+	}
+	return all
 }
 
 // measurement is what was seen with a number of viewers.
@@ -245,15 +317,15 @@ type measurement struct {
 	video     []time.Duration
 }
 
-func (b *bench) measure() (m measurement, err error) {
-	for _, v := range b.viewers {
-		v.seen.begin()
+// measure looks at what viewers of a server get for so long.
+func measure(pid int, viewers []*tap, length time.Duration) (m measurement, err error) {
+	for _, v := range viewers {
+		v.begin()
 	}
-	pid := b.server.PID()
-	start, cpu, kernel, packets := time.Now(), testserver.CPU(pid), testserver.KernelTime(pid), b.packets()
+	start, cpu, kernel, before := time.Now(), testserver.CPU(pid), testserver.KernelTime(pid), packets(viewers)
 	time.Sleep(length)
 	elapsed := time.Since(start)
-	used, inKernel, forwarded := testserver.CPU(pid)-cpu, testserver.KernelTime(pid)-kernel, b.packets()-packets
+	used, inKernel, forwarded := testserver.CPU(pid)-cpu, testserver.KernelTime(pid)-kernel, packets(viewers)-before
 	if forwarded == 0 {
 		return m, errors.New("nothing was forwarded")
 	}
@@ -261,8 +333,8 @@ func (b *bench) measure() (m measurement, err error) {
 	m.perPacket = float64(used) / float64(forwarded)
 	m.rate = float64(forwarded) / elapsed.Seconds()
 	var missing, expected uint64
-	for _, v := range b.viewers {
-		seen := v.seen.end()
+	for _, v := range viewers {
+		seen := v.end()
 		missing, expected = missing+seen.missing, expected+seen.expected
 		m.audio, m.video = append(m.audio, seen.audio...), append(m.video, seen.video...)
 	}

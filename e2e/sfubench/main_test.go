@@ -25,7 +25,7 @@ func TestTap(t *testing.T) {
 	sent.put(100, begin.Add(time.Second), true) // a later packet of the frame
 	sent.put(200, begin, true)
 	sent.put(7, begin, false)
-	s := &tap{sent: sent, streams: make(map[uint32]*stream)}
+	s := newTap(sent)
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
 	s.begin()
 	s.take(packet(1, 65534, 100, false), at(1))
@@ -80,7 +80,7 @@ func TestHeader(t *testing.T) {
 }
 
 func TestCamera(t *testing.T) {
-	c := new(camera)
+	c := &camera{rate: clipRate}
 	keys, size := 0, 0
 	for i := range 60 * frameRate {
 		if i == 100 {

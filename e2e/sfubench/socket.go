@@ -48,6 +48,8 @@ func (s *sendTimes) get(ts uint32) (sending, bool) {
 	return at, ok
 }
 
+func newTap(sent *sendTimes) *tap { return &tap{sent: sent, streams: make(map[uint32]*stream)} }
+
 // network makes a participant's sockets.
 type network struct {
 	*stdnet.Net
@@ -63,8 +65,8 @@ func (n network) ListenUDP(kind string, addr *net.UDPAddr) (transport.UDPConn, e
 	return &socket{conn, n.tap}, nil
 }
 
-// socket is one of them. It reads the headers of RTP on its way, and keeps a viewer's RTP from
-// going any further.
+// socket is one of them. It reads the headers of RTP on its way, and keeps most viewers' RTP
+// from going any further.
 type socket struct {
 	*net.UDPConn
 	tap *tap
@@ -74,6 +76,7 @@ type socket struct {
 type tap struct {
 	sent      *sendTimes
 	publishes bool
+	takes     bool // RTP goes on to who reads the socket
 
 	mu        sync.Mutex
 	packets   uint64
@@ -107,7 +110,9 @@ func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 		n, from, err := s.ReadFromUDPAddrPort(b)
 		if err == nil && !s.tap.publishes && rtpHeader(b[:n]) {
 			s.tap.take(b[:n], time.Now())
-			continue
+			if !s.tap.takes {
+				continue
+			}
 		}
 		return n, from, err
 	}
