@@ -317,3 +317,24 @@ func BenchmarkLabel(b *testing.B) {
 		c.draw(it, it.at)
 	}
 }
+
+// BenchmarkDraw is a tick of four people whose pictures are all new.
+func BenchmarkDraw(b *testing.B) {
+	c := New(1280, 720)
+	s := &wire.Scene{Background: night}
+	pictures := [2]*Image{wave(640, 360), wave(640, 360)}
+	for i := range uint32(4) {
+		at := image.Pt(8+int(i%2)*636, 10+int(i/2)*352)
+		r := image.Rectangle{at, at.Add(image.Pt(628, 348))}
+		c.SetBitmap(bitmap(i, 120, 32, white, 100))
+		s.Items = append(s.Items, wire.Item{Source: wire.FromInput, ID: i, Rect: r, Radius: 12},
+			wire.Item{Source: wire.FromBitmap, ID: i, Rect: image.Rect(at.X+8, at.Y+308, at.X+128, at.Y+340)})
+	}
+	c.SetScene(s)
+	for i := 0; b.Loop(); i++ {
+		for id := range uint32(4) {
+			c.SetPicture(id, pictures[i%2])
+		}
+		c.Draw(0)
+	}
+}
