@@ -49,6 +49,10 @@
 // server's addresses. A join costs 7 to 8 ms (12.5): the DTLS handshakes of two connections 1.4,
 // records of the session in SQL 1.2, signalling and its JSON 1.2, pion's publish connection 1.5, the
 // garbage collector and the scheduler the rest.
+//
+// The meeting of ten in three layers, on a machine that was busier still (load 30): 12 us a packet, 0.14 cores for 12,000
+// packets/s, and each of the hundred streams in the layer that was chosen for it. MediaMTX beside it, with 20 and with 50
+// viewers by WHEP: our packet costs 0.54 of its, a viewer 0.25 MiB (it 4.3).
 package main
 
 import (
@@ -269,9 +273,10 @@ func (b *bench) firstFrames(ctx context.Context, joins int) error {
 			return err
 		}
 		first, ok := p.seen.firstFrame(ctx)
+		packets := p.seen.received()
 		p.close()
 		if !ok {
-			return fmt.Errorf("join %d: no frame came", i)
+			return fmt.Errorf("join %d: no frame came, of %d packets", i, packets)
 		}
 		took = append(took, first.Sub(begin))
 		if first.Sub(begin) > 500*time.Millisecond {
