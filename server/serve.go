@@ -111,7 +111,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	origin := &hls.Origin{}
 	lives = live.New(live.Config{
-		Rooms: rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path,
+		Rooms: rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
 		MaxStreams: cfg.Limits.LiveStreams,
 		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})

@@ -1,7 +1,7 @@
 // Package hls packages encoded streams as low-latency HLS (RFC 8216bis) and serves them.
 //
 // A [Stream] takes the access units of one encoder, H.264 in Annex-B of one or several sizes and
-// AAC-LC, and keeps a sliding window of parts and segments in memory. An [Origin] knows which
+// AAC-LC, and keeps a sliding window of parts and segments, or all of them. An [Origin] knows which
 // streams are on the air and answers requests under /beam/{customer}/{room}/.
 //
 // The promises to a player:
@@ -15,6 +15,8 @@
 //   - names are for ever: media sequence numbers and decoding times follow the wall clock, so that
 //     a stream that is started again in the same room, or by a server that was started again, goes
 //     on with higher ones, and no cache between us and a player can confuse the two;
+//   - an event keeps all its segments, the older ones in files, so that viewers can go back to its
+//     start, and costs no more memory after hours than after a minute;
 //   - a request never outlives its client, the stream, or [maxWait].
 //
 // One goroutine at a time writes. What it made is published as an [edition], which does not change
@@ -116,6 +118,8 @@ type Config struct {
 	SampleRate int         // of the AAC audio, in Hz
 	Channels   int         // of the AAC audio, 1 or 2
 	Renditions []Rendition // at least one, the best first
+	Event      bool        // all segments stay listed, not the last ones only: viewers can go back to the start
+	Dir        string      // for the older segments of an event; made, and removed with the stream
 	Log        *slog.Logger
 }
 
@@ -128,6 +132,9 @@ type Rendition struct {
 func (c Config) check() error {
 	if silence[c.Channels] == nil || c.SampleRate <= 0 {
 		return fmt.Errorf("hls: %d channels of audio at %d Hz are not supported", c.Channels, c.SampleRate)
+	}
+	if c.Event && c.Dir == "" {
+		return errors.New("hls: an event needs a directory")
 	}
 	if c.FrameRate < 1 || c.FrameRate > maxFrameRate {
 		return fmt.Errorf("hls: %d pictures a second are not supported", c.FrameRate)
@@ -161,6 +168,7 @@ type StreamStats struct {
 	Filled     uint64 // pictures repeated to fill gaps
 	Silent     uint64 // units of audio made to fill gaps
 	Renewed    uint64 // discontinuities: other codec parameters, or a gap too long to fill
+	Lost       uint64 // segments of an event that could not be written
 }
 
 // silence is an AAC-LC raw data block without any spectral data, by channel count. It does not

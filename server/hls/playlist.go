@@ -40,6 +40,7 @@ type edition struct {
 	nextPart uint64     // the number of the part that comes next
 	left     uint64     // discontinuities before the listed segments
 	ranges   []dateRange
+	past     past
 	ended    bool          // nothing follows
 	changed  chan struct{} // closed when there is a newer edition
 
@@ -52,7 +53,7 @@ type edition struct {
 func newEdition(s *Stream, ended bool) *edition {
 	w := &s.write
 	e := &edition{
-		cfg: &s.cfg, segments: w.segments, next: s.nextSequence(), nextPart: s.nextPart(), left: w.left,
+		cfg: &s.cfg, segments: w.segments, next: s.nextSequence(), nextPart: s.nextPart(), left: w.left, past: w.past,
 		ended: ended, changed: make(chan struct{}),
 		full: make([]page, len(s.cfg.Renditions)), delta: make([]page, len(s.cfg.Renditions)),
 	}
@@ -60,7 +61,10 @@ func newEdition(s *Stream, ended bool) *edition {
 		e.open = *w.growing
 	}
 	if n := len(w.segments); n > 0 && !w.segments[n-1].gap {
-		e.listed = w.segments[max(0, n-windowSegments):]
+		e.listed = w.segments
+		if !s.cfg.Event {
+			e.listed = w.segments[max(0, n-windowSegments):]
+		}
 		first := slices.IndexFunc(e.listed, func(seg *segment) bool { return !seg.gap })
 		oldest := e.listed[first].date
 		w.ranges = slices.DeleteFunc(slices.Clone(w.ranges), func(r dateRange) bool { return r.start.Before(oldest) })
@@ -119,7 +123,7 @@ func (e *edition) part(number uint64) (p *part, gone bool) {
 			return &seg.parts[number-seg.first], false
 		}
 	}
-	return nil, false
+	return nil, number >= firstPart(e.cfg.Start)
 }
 
 // masterPlaylist is the multivariant playlist.
@@ -157,16 +161,23 @@ func (e *edition) bandwidth(rendition int) (peak, average int) {
 // delta update.
 func (e *edition) mediaPlaylist(rendition int, skip bool) []byte {
 	var b bytes.Buffer
-	part := e.seconds(e.cfg.partTicks())
-	hold := e.seconds(holdBackParts * e.cfg.partTicks())
+	part := e.cfg.seconds(e.cfg.partTicks())
+	hold := e.cfg.seconds(holdBackParts * e.cfg.partTicks())
 	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:%d\n", targetDuration/time.Second)
 	fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%s,CAN-SKIP-UNTIL=%d\n", hold, skipAfter/time.Second)
 	fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%s\n#EXT-X-MEDIA-SEQUENCE:%d\n", part, e.listed[0].msn)
 	if e.left > 0 {
 		fmt.Fprintf(&b, "#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", e.left)
 	}
+	if e.cfg.Event {
+		b.WriteString("#EXT-X-PLAYLIST-TYPE:EVENT\n")
+	}
 	listed := e.listed
-	if skip {
+	var init *initial
+	if !skip {
+		b.Write(e.past.text)
+		listed, init = listed[e.past.segments:], e.past.init
+	} else {
 		old := e.olderThan(skipAfter)
 		if old > 0 {
 			fmt.Fprintf(&b, "#EXT-X-SKIP:SKIPPED-SEGMENTS=%d\n", old)
@@ -174,12 +185,11 @@ func (e *edition) mediaPlaylist(rendition int, skip bool) []byte {
 		listed = listed[old:]
 	}
 	detailed := len(e.listed) - e.olderThan(partsFor)
-	var init *initial
 	for i, seg := range listed {
-		init = e.writeSegment(&b, seg, init, len(listed)-i <= detailed)
+		init = seg.write(&b, e.cfg, init, len(listed)-i <= detailed)
 	}
 	if len(e.open.parts) > 0 {
-		e.writeSegment(&b, &e.open, init, true)
+		e.open.write(&b, e.cfg, init, true)
 	}
 	if e.ended {
 		b.WriteString("#EXT-X-ENDLIST\n")
@@ -225,11 +235,11 @@ func (s *segment) length(c *Config) int64 {
 	return s.ticks
 }
 
-// writeSegment lists a segment, after one with that init, and returns its own. An open segment has
+// write lists a segment, after one with that init, and returns its own. An open segment has
 // parts and no address yet.
-func (e *edition) writeSegment(b *bytes.Buffer, seg *segment, before *initial, parts bool) *initial {
+func (seg *segment) write(b *bytes.Buffer, c *Config, before *initial, parts bool) *initial {
 	if seg.gap {
-		fmt.Fprintf(b, "#EXT-X-GAP\n#EXTINF:%s,\n%s\n", e.seconds(seg.length(e.cfg)), gapName)
+		fmt.Fprintf(b, "#EXT-X-GAP\n#EXTINF:%s,\n%s\n", c.seconds(seg.length(c)), gapName)
 		return before
 	}
 	if seg.discontinuity {
@@ -245,11 +255,11 @@ func (e *edition) writeSegment(b *bytes.Buffer, seg *segment, before *initial, p
 			if p.independent {
 				independent = ",INDEPENDENT=YES"
 			}
-			fmt.Fprintf(b, "#EXT-X-PART:DURATION=%s,URI=%q%s\n", e.seconds(p.ticks), partName(seg.first+uint64(i)), independent)
+			fmt.Fprintf(b, "#EXT-X-PART:DURATION=%s,URI=%q%s\n", c.seconds(p.ticks), partName(seg.first+uint64(i)), independent)
 		}
 	}
-	if seg.bodies != nil {
-		fmt.Fprintf(b, "#EXTINF:%s,\n%s\n", e.seconds(seg.ticks), seg.name())
+	if seg.bodies != nil || seg.shelved {
+		fmt.Fprintf(b, "#EXTINF:%s,\n%s\n", c.seconds(seg.ticks), seg.name())
 	}
 	return seg.init
 }
@@ -258,8 +268,8 @@ func (e *edition) writeSegment(b *bytes.Buffer, seg *segment, before *initial, p
 const dateFormat = "2006-01-02T15:04:05.000Z"
 
 // seconds writes the time of so many pictures.
-func (e *edition) seconds(n int64) string {
-	text := strconv.FormatFloat(float64(n)/float64(e.cfg.FrameRate), 'f', 6, 64)
+func (c *Config) seconds(n int64) string {
+	text := strconv.FormatFloat(float64(n)/float64(c.FrameRate), 'f', 6, 64)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 

@@ -33,6 +33,7 @@ type segment struct {
 	parts         []part
 	bodies        [][]byte // by rendition: the whole, once it is complete
 	bytes         []int    // by rendition: so far
+	shelved       bool     // it is in files, and not here any more
 }
 
 // part is a piece of a segment in all renditions.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,26 +186,40 @@ func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int
 		return
 	}
 	var body []byte
+	var old *segment
 	var gone bool
 	enough := s.await(r.Context(), func(e *edition) bool {
-		body, gone = e.file(f, rendition)
+		body, old, gone = e.file(f, rendition)
 		hinted := f.kind == aPart && f.number == e.nextPart
-		return body != nil || gone || !hinted || e.ended
+		return body != nil || old != nil || gone || !hinted || e.ended
 	})
 	switch {
 	case !enough:
 		s.giveUp(w, r.Context())
 	case gone:
 		refuse(w, http.StatusGone, "this part of the stream is over")
+	case old != nil:
+		content, err := os.Open(s.shelf.path(rendition, old))
+		if err != nil {
+			refuse(w, http.StatusNotFound, "this part of the stream is lost")
+			return
+		}
+		defer content.Close()
+		sendFile(w, r, name, content)
 	case body == nil:
 		refuse(w, http.StatusNotFound, "no such file")
 	default:
-		h := w.Header()
-		h.Set("Content-Type", mediaType)
-		h.Set("Cache-Control", cacheForever)
-		h.Set("ETag", strconv.Quote(name))
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+		sendFile(w, r, name, bytes.NewReader(body))
 	}
+}
+
+// sendFile sends what never changes.
+func sendFile(w http.ResponseWriter, r *http.Request, name string, content io.ReadSeeker) {
+	h := w.Header()
+	h.Set("Content-Type", mediaType)
+	h.Set("Cache-Control", cacheForever)
+	h.Set("ETag", strconv.Quote(name))
+	http.ServeContent(w, r, "", time.Time{}, content)
 }
 
 // file is a name in a rendition's directory, taken apart.
@@ -235,29 +251,33 @@ func parseFile(name string) (file, bool) {
 	return file{}, false
 }
 
-// file finds a file's bytes; gone says that there were some.
-func (e *edition) file(f file, rendition int) (body []byte, gone bool) {
+// file finds a file's bytes, or the segment that has it on its shelf; gone says that there was one.
+func (e *edition) file(f file, rendition int) (body []byte, old *segment, gone bool) {
 	switch f.kind {
 	case anInit:
 		for _, seg := range append(e.segments[:len(e.segments):len(e.segments)], &e.open) {
 			if seg.init != nil && seg.init.msn == f.number {
-				return seg.init.bodies[rendition], false
+				return seg.init.bodies[rendition], nil, false
 			}
 		}
 	case aPart:
 		p, gone := e.part(f.number)
 		if p == nil {
-			return nil, gone
+			return nil, nil, gone
 		}
-		return p.bodies[rendition], false
+		return p.bodies[rendition], nil, false
 	case aSegment:
 		seg, gone := e.segment(f.number)
-		if seg == nil || seg.bodies == nil {
-			return nil, gone
+		switch {
+		case seg == nil:
+			return nil, nil, gone
+		case seg.shelved:
+			return nil, seg, false
+		case seg.bodies != nil:
+			return seg.bodies[rendition], nil, false
 		}
-		return seg.bodies[rendition], false
 	}
-	return nil, false
+	return nil, nil, false
 }
 
 // giveUp answers a request that waited in vain.

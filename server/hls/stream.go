@@ -39,7 +39,10 @@ type Stream struct {
 		parts    uint64     // made since the stream began
 		ranges   []dateRange
 		left     uint64 // discontinuities that left the window
+
+		past past // of an event
 	}
+	shelf *shelf // of an event; nil otherwise
 
 	edition atomic.Pointer[edition]
 	waiting atomic.Int64 // requests being held back
@@ -65,6 +68,12 @@ func NewStream(c Config) (*Stream, error) {
 	s := &Stream{cfg: c, clock: newClock(c), ready: make(chan struct{}), done: make(chan struct{})}
 	s.write.msn = firstSequence(c.Start) + gapSegments
 	s.write.sound.silent = silence[c.Channels]
+	if c.Event {
+		var err error
+		if s.shelf, err = newShelf(c); err != nil {
+			return nil, err
+		}
+	}
 	s.edition.Store(newEdition(s, false))
 	return s, nil
 }
@@ -87,16 +96,19 @@ func (s *Stream) End() {
 	s.publish(true)
 }
 
-// Close gives the stream's memory free. Requests being held back are answered with 410, and so is
+// Close gives the stream's memory and files free. Requests being held back are answered with 410, and so is
 // every later one.
 func (s *Stream) Close() {
-	s.doneOnce.Do(func() { close(s.done) })
-	s.write.Lock()
-	defer s.write.Unlock()
-	w := &s.write
-	w.segments, w.growing, w.open, w.fragment, w.unheard = nil, nil, nil, fragment{}, nil
-	w.keys, w.arrived, w.sound = nil, nil, sound{}
-	s.publish(true)
+	s.doneOnce.Do(func() {
+		close(s.done)
+		s.write.Lock()
+		defer s.write.Unlock()
+		w := &s.write
+		w.segments, w.growing, w.open, w.fragment, w.unheard = nil, nil, nil, fragment{}, nil
+		w.keys, w.arrived, w.sound, w.past = nil, nil, sound{}, past{}
+		s.publish(true)
+		s.shelf.close()
+	})
 }
 
 func (s *Stream) closed() bool {
@@ -115,7 +127,9 @@ func (s *Stream) over() bool { return s.closed() || s.edition.Load().ended }
 func (s *Stream) Stats() StreamStats {
 	s.write.Lock()
 	defer s.write.Unlock()
-	return s.write.stats
+	st := s.write.stats
+	st.Lost = s.shelf.failures()
+	return st
 }
 
 // WriteVideo packages one H.264 access unit of a rendition, in Annex-B form. Key pictures must carry
@@ -238,7 +252,9 @@ func (s *Stream) begin(n int64) error {
 		s.cfg.Log.Info("live stream goes on with a discontinuity", "after", s.clock.at(n-w.next))
 	} else {
 		w.began = true
-		w.segments = gaps(firstSequence(s.cfg.Start))
+		if !s.cfg.Event { // or who goes back to the start would find nothing there
+			w.segments = gaps(firstSequence(s.cfg.Start))
+		}
 	}
 	w.next = n
 	w.sound.begin(s.samples(n))
@@ -384,13 +400,17 @@ func (s *Stream) complete() {
 	done := *seg // editions have the other one
 	done.join()
 	keep := w.segments
-	if over := len(keep) + 1 - windowSegments - graceSegments; over > 0 {
+	if over := len(keep) + 1 - windowSegments - graceSegments; over > 0 && !s.cfg.Event {
 		keep = keep[over:]
 	}
-	if over := len(w.segments) - windowSegments; over >= 0 && w.segments[over].discontinuity {
+	if over := len(w.segments) - windowSegments; over >= 0 && w.segments[over].discontinuity && !s.cfg.Event {
 		w.left++
 	}
 	w.segments = append(append(make([]*segment, 0, len(keep)+1), keep...), &done)
+	if s.cfg.Event {
+		s.shelf.put(&done)
+		s.shelve()
+	}
 }
 
 // Fill continues the stream up to a presentation time with its last key picture and silence,
@@ -460,7 +480,10 @@ func (s *Stream) AddMetadata(m Metadata) error {
 		return ErrClosed
 	}
 	if len(s.write.ranges) >= maxMetadata {
-		return ErrTooMuchMetadata
+		if !s.cfg.Event {
+			return ErrTooMuchMetadata
+		}
+		s.write.ranges = s.write.ranges[1:] // the segments of an event never leave, and theirs would not either
 	}
 	s.write.ranges = append(s.write.ranges[:len(s.write.ranges):len(s.write.ranges)], dateRange{m.tag(), m.Start})
 	s.publish(false)

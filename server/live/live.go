@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,6 +40,7 @@ type Config struct {
 	Origin    *hls.Origin
 	PublicURL string // without a slash at its end: where clients reach the origin
 	Worker    string // the amphi-compositor binary; empty: beside this binary, then $PATH
+	Dir       string // for what is too much for memory; emptied by [New]
 
 	Labels *label.Renderer // draws names
 
@@ -104,6 +106,9 @@ func New(cfg Config) *Manager {
 	}
 	if cfg.AutoStop == 0 {
 		cfg.AutoStop = 5 * time.Minute
+	}
+	if err := os.RemoveAll(cfg.Dir); err != nil { // of a server that was killed
+		cfg.Log.Warn("old segments stay on disk", "err", err)
 	}
 	m := &Manager{cfg: cfg, streams: make(map[string]*stream)}
 	// The first text makes an index of the machine's fonts, which may take seconds.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"amphi/server/hls"
 	"amphi/server/policy"
 	"amphi/server/protocol"
 )
@@ -26,30 +27,55 @@ func TestMetadata(t *testing.T) {
 		if err := h.Metadata(t.Context(), r, md); err != nil {
 			t.Fatal(err)
 		}
-		read := func(url string) string {
-			resp, err := http.Get(url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer resp.Body.Close()
-			body, err := io.ReadAll(resp.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(body)
-		}
-		base := strings.TrimSuffix(url, "master.m3u8")
-		var media string
-		for _, line := range strings.Split(read(url), "\n") {
-			if line != "" && !strings.HasPrefix(line, "#") {
-				media = base + line
-			}
-		}
-		h.until("the payload in the playlist", func() bool { return strings.Contains(read(media), "#EXT-X-DATERANGE:") })
+		media := mediaPlaylist(t, url)
+		h.until("the payload in the playlist", func() bool { return strings.Contains(read(t, media), "#EXT-X-DATERANGE:") })
 		if err := h.StopHLS(t.Context(), r, ""); err != nil {
 			t.Fatal(err)
 		}
 		h.until("the end", func() bool { return h.Stats().Streams == 0 })
 		wantCode(t, h.Metadata(t.Context(), r, md), 404)
 	}
+}
+
+// TestEvent: a stream whose viewers can go back to the start says so.
+func TestEvent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, actor(t, "play"), Config{Dir: t.TempDir()}, func(p *policy.Template) { p.Destinations.HLS["main"].PlaylistType = "event" })
+	r := h.open()
+	media := mediaPlaylist(t, h.start(r).URL)
+	if text := read(t, media); !strings.Contains(text, "#EXT-X-PLAYLIST-TYPE:EVENT\n") || h.state(r).PlaylistType != "dvr" {
+		t.Errorf("%s is\n%s", h.state(r).PlaylistType, text)
+	}
+	out := h.origin.Stream(hls.Key{Customer: r.Info().CustomerID, Room: r.ID()})
+	if err := h.StopHLS(t.Context(), r, ""); err != nil {
+		t.Fatal(err)
+	}
+	h.until("the end", func() bool { return h.Stats().Streams == 0 })
+	out.Close() // before players have come to its end
+}
+
+// mediaPlaylist is the address of a stream's first rendition.
+func mediaPlaylist(t *testing.T, url string) string {
+	t.Helper()
+	for _, line := range strings.Split(read(t, url), "\n") {
+		if line != "" && !strings.HasPrefix(line, "#") {
+			return strings.TrimSuffix(url, "master.m3u8") + line
+		}
+	}
+	t.Fatalf("no rendition at %s", url)
+	return ""
+}
+
+func read(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }

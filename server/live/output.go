@@ -2,6 +2,7 @@ package live
 
 import (
 	"errors"
+	"path/filepath"
 	"time"
 
 	"amphi/compositor/wire"
@@ -85,8 +86,9 @@ func (s *stream) started(m *wire.Started) {
 	out, err := hls.NewStream(hls.Config{
 		Start: s.epoch, FrameRate: s.frameRate(), Renditions: variants(s.layers),
 		SampleRate: audioRate, Channels: audioChannels, Log: s.log,
+		Event: s.event(), Dir: filepath.Join(s.m.cfg.Dir, s.record.ID),
 	})
-	if err != nil { // only for parameters that are constant here
+	if err != nil { // its directory; the parameters are constant here
 		s.stop(ending{failure: err.Error()})
 		return
 	}

@@ -118,6 +118,12 @@ func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
 	}
 }
 
+// event says that viewers can go back to the start of the stream.
+func (s *stream) event() bool { return s.dest.PlaylistType == "event" }
+
+// playlistTypes are what clients are told of that.
+var playlistTypes = map[bool]string{true: "dvr", false: "no-dvr"}
+
 func (s *stream) frameRate() int {
 	if s.dest.VideoFrameRate > 0 {
 		return min(s.dest.VideoFrameRate, 60)
@@ -194,7 +200,7 @@ func (s *stream) state(state string, failure *protocol.Error) protocol.HLSState 
 	v := protocol.HLSVariant{
 		State:         state,
 		MeetingURL:    s.record.MeetingURL,
-		PlaylistType:  "no-dvr",
+		PlaylistType:  playlistTypes[s.event()],
 		StreamType:    "composite",
 		InitialisedAt: s.initTime.UnixMilli(),
 	}
