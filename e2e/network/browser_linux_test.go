@@ -96,6 +96,28 @@ func (s *surfer) collect() {
 	}
 }
 
+// wide is the width of the picture that was seen last.
+func (s *surfer) wide() int {
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	if len(s.shown) == 0 {
+		return 0
+	}
+	return s.shown[len(s.shown)-1].Width
+}
+
+// narrower waits for pictures of less than a width, and returns how long after a moment the first of them came.
+func (s *surfer) narrower(than int, from time.Time, patience time.Duration) (after time.Duration, ok bool) {
+	for ; time.Since(from) < patience; time.Sleep(50 * time.Millisecond) {
+		for _, p := range s.since(from) {
+			if p.Width > 0 && p.Width < than {
+				return p.at.Sub(from), true
+			}
+		}
+	}
+	return 0, false
+}
+
 // TestBrowser: the same faults for a real browser that receives simulcast, one after the other. Ann is filmed and Cleo
 // watches on one machine with a good line; Val has the bad one.
 func TestBrowser(t *testing.T) {
@@ -131,7 +153,7 @@ func TestBrowser(t *testing.T) {
 			t.Errorf("%s: Val sees normally again only after %v", name, took)
 		}
 	}
-	calm, _ := spend("calm", 4*time.Second)
+	calm, before := spend("calm", 4*time.Second)
 
 	bad.Set(badLine, badLine)
 	if _, own := spend("loss_5_jitter", 10*time.Second); own.pictures < 30 {
@@ -145,10 +167,28 @@ func TestBrowser(t *testing.T) {
 	bad.Set(Link{}, Link{})
 	recover("outage_1s")
 
+	// A line that is too narrow for the best layer: Val gets a lesser one, and sees it without long pauses.
+	begin := time.Now()
 	bad.Set(Link{}, Link{Rate: 300_000})
-	others, _ := spend("slow_300k", 10*time.Second)
+	lower, ok := val.narrower(before.width, begin, 3*time.Second+slowest)
+	others, own := spend("slow_300k", 10*time.Second)
+	if ok {
+		figure(t, "browser.slow_300k.lower_layer", millis(lower), "ms")
+	}
+	// A browser on a busy machine may send so little that it fits: then it is seen as it is.
+	if own.pictures < others.pictures/3 {
+		t.Errorf("Val sees %d pictures, others %d; a lesser layer came: %v", own.pictures, others.pictures, ok)
+	}
 	bad.Set(Link{}, Link{})
 	recover("slow_300k")
+	wide := time.Now()
+	for val.wide() < before.width && time.Since(wide) < within {
+		time.Sleep(100 * time.Millisecond)
+	}
+	figure(t, "browser.slow_300k.best_layer", millis(time.Since(wide)), "ms")
+	if took := time.Since(wide); took > widens+slowest {
+		t.Errorf("Val gets the best layer again only after %v", took)
+	}
 	if others.pictures < calm.pictures { // in more than twice the time
 		t.Errorf("the others see %d pictures in 10 s while Val's line is slow, %d in 4 s before", others.pictures, calm.pictures)
 	}

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"amphi/wasm/client"
 )
 
 // faultLength is how long the faults of TestFaults last.
@@ -105,6 +107,9 @@ func TestFaults(t *testing.T) {
 		}
 		if recovery[fault.name] > recovery["none"]+longest {
 			t.Errorf("%s: sees normally again only after %v", fault.name, recovery[fault.name])
+		}
+		if n := viewers[fault.name].heard(string(client.NotifyTrackDegraded), begin); n > 0 && fault.name != narrow {
+			t.Errorf("%s: the picture was taken away, though the line is wide enough for it", fault.name)
 		}
 		if least := int(fault.share * float64(none.pictures)); s.pictures < least {
 			t.Errorf("%s: %d pictures, less than %d", fault.name, s.pictures, least)

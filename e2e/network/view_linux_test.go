@@ -58,6 +58,18 @@ func (v *view) add(s ...shown) {
 	v.shown = append(v.shown, s...)
 }
 
+// heard is how often somebody was told something since a moment.
+func (v *view) heard(what string, since time.Time) (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, heard := range v.told {
+		if heard.what == what && !heard.at.Before(since) {
+			n++
+		}
+	}
+	return n
+}
+
 func (s shown) delay() time.Duration { return s.at.Sub(time.UnixMicro(s.Filmed)) }
 
 // since are the pictures from a moment on.
