@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,9 @@ import (
 	"amphi/e2e/testbrowser"
 	"amphi/e2e/testserver"
 )
+
+// streamLength is how long TestStream watches before it kills the worker.
+var streamLength = flag.Duration("stream", time.Minute, "how long TestStream watches")
 
 // playerPage is a page that knows hls.js and nothing of Amphi.
 const playerPage = `<!doctype html>
@@ -114,22 +118,22 @@ func TestStream(t *testing.T) {
 	}
 	player.finds("#video", 3*time.Second, annCamera, bobCamera)
 
-	t.Run("ffmpeg and hls.js for a minute", func(t *testing.T) {
+	t.Run("ffmpeg, hls.js and the rules", func(t *testing.T) {
 		type measured struct {
 			what string
 			err  error
 		}
 		watched := make(chan measured, 1)
 		go func() {
-			summaries, err := player.Measure("#video", 0, 55*time.Second)
+			summaries, err := player.Measure("#video", 0, *streamLength-5*time.Second)
 			watched <- measured{fmt.Sprintf("%+v", summaries), err}
 		}()
 		checked := make(chan struct{})
 		go func() {
 			defer close(checked)
-			checkStream(t, url, 55*time.Second)
+			checkStream(t, url, *streamLength-5*time.Second)
 		}()
-		decodeStream(t, url, 60*time.Second)
+		decodeStream(t, url, *streamLength)
 		<-checked
 		watch := <-watched
 		if watch.err != nil {
