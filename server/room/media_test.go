@@ -9,6 +9,41 @@ import (
 	"amphi/server/sfu"
 )
 
+// An answer to a join that was lost with its socket can be had again over the next one, and only there.
+func TestJoinAgain(t *testing.T) {
+	h := newHouse(t, Limits{})
+	_, bobBox := h.join("bob", policy.RoleBroadcaster)
+	ann, _, err := h.connect("ann", policy.RoleBroadcaster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub := newPublisher(t)
+	first := pub.offer()
+	join := func() (protocol.AnswerResult, error) {
+		return ann.Join(t.Context(), protocol.Join{Name: "Ann", Offer: &first})
+	}
+	if _, err := join(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = join()
+	wantCode(t, err, protocol.CodeConflict)
+	one[protocol.Peer](t, bobBox, protocol.OnPeerJoin)
+
+	_, box, err := h.connect("ann", policy.RoleBroadcaster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := join()
+	if err != nil || result.SFUNodeID != "node-1" {
+		t.Fatalf("%+v %v", result, err)
+	}
+	pub.accept(result)
+	box.take()
+	_, err = join()
+	wantCode(t, err, protocol.CodeConflict)
+	wantMethods(t, bobBox) // nobody joined twice
+}
+
 // Connections that cannot be mended are replaced: the client is told of another
 // node, and of everybody's tracks once it is there (§7.9).
 func TestMoveMedia(t *testing.T) {

@@ -62,6 +62,7 @@ type Peer struct {
 	plays        bool // a silent one that receives
 	reporter     reporter
 	phase        phase
+	joinedOn     *sinkRef // the socket that it joined over
 	role         *policy.Role
 	groups       []string // never nil
 	info         protocol.PeerInfo
@@ -246,15 +247,20 @@ func (p *Peer) Join(ctx context.Context, req protocol.Join) (protocol.AnswerResu
 type negotiation func(ctx context.Context, m *connections) (answer string, err error)
 
 // join is Join with the tracks that a silent client's offer brings along. Without
-// an offer negotiate is nil.
+// an offer negotiate is nil. Who joins again on another socket than before has not
+// got the answer, and is given one.
 func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]protocol.Track, negotiate negotiation) (protocol.AnswerResult, error) {
 	r := p.room
 	var result protocol.AnswerResult
 	var media *connections
-	err := r.do(ctx, func() error {
+	again := false
+	enter := func() error {
 		switch {
 		case p.phase == left:
 			return errLeft
+		case p.phase == joined && p.joinedOn != p.sink.Load():
+			again = true
+			return nil
 		case p.phase != preview:
 			return errJoined
 		case r.disabled.Load():
@@ -273,6 +279,13 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 			return err
 		}
 		p.phase = joining
+		return nil
+	}
+	err := r.do(ctx, func() error {
+		if err := enter(); err != nil {
+			return err
+		}
+		p.joinedOn = p.sink.Load()
 		result.SFUNodeID = p.node
 		if negotiate != nil {
 			media = p.openMedia()
@@ -286,6 +299,9 @@ func (p *Peer) join(ctx context.Context, req protocol.Join, tracks map[string]pr
 	if media != nil {
 		result.Type = "answer"
 		result.SDP, err = negotiate(ctx, media)
+	}
+	if again {
+		return result, mediaError(err)
 	}
 
 	if commit := r.do(ctx, func() error {
