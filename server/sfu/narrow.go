@@ -58,7 +58,8 @@ func (l *session) share(now time.Time) (again bool) {
 	for _, sub := range l.subs {
 		d := sub.down
 		b := d.out.Load()
-		if b == nil || !d.wanted.Load() || d.track.muted.Load() {
+		// Clients stop asking for what is withheld, until they are told that it is not.
+		if b == nil || !d.wanted.Load() && d.least.Load() != withheld || d.track.muted.Load() {
 			continue
 		}
 		padding = padding || b.rtxPT != 0 && b.twcc != 0

@@ -356,7 +356,7 @@ func (l *session) tellLayers() {
 	}
 	tracks := map[string]layerUpdate{}
 	for _, sub := range l.subs {
-		if now, ok := sub.down.update(); ok && sub.told != now && (now.Subscriber || sub.down.track.simulcast.Load() || sub.told.Subscriber) {
+		if now, ok := sub.down.update(sub.told); ok && sub.told != now && (now.Subscriber || sub.down.track.simulcast.Load() || sub.told.Subscriber) {
 			sub.told = now
 			tracks[now.TrackID] = now
 		}
@@ -367,14 +367,18 @@ func (l *session) tellLayers() {
 }
 
 // update is what there is to tell of the layer that is sent, if that is not about to change.
-func (d *downTrack) update() (u layerUpdate, ok bool) {
+func (d *downTrack) update(told layerUpdate) (u layerUpdate, ok bool) {
 	rank, least, wanted := d.sent.Load(), d.least.Load(), d.rank.Load()
 	u = layerUpdate{TrackID: d.track.info.ID, Expected: layerNames[wanted]}
 	switch {
-	case d.track.info.Kind == Audio, !d.wanted.Load():
+	case d.track.info.Kind == Audio:
 		return u, false
 	case least == withheld:
 		u.Current, u.Subscriber = layerNone, true
+	case !d.wanted.Load():
+		// It asks again once it knows that the picture fits.
+		u.Current = u.Expected
+		return u, told.Current == layerNone
 	case rank == noLayer:
 		return u, false
 	case !d.track.simulcast.Load():
