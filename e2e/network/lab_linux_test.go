@@ -78,6 +78,32 @@ func (l *lab) room(name string) *testserver.Room {
 	return room
 }
 
+// layered is a room whose broadcasters send simulcast: the whole picture, and one of half the width.
+func (l *lab) layered(name string) *testserver.Room {
+	l.t.Helper()
+	type object = map[string]any
+	var templates struct{ Data []object }
+	if err := l.server.API(l.t.Context(), "GET", "/v2/templates", nil, &templates); err != nil {
+		l.t.Fatal(err)
+	}
+	template := templates.Data[0]
+	layer := func(rid string, scale, bitRate int) object {
+		return object{"rid": rid, "scaleResolutionDownBy": scale, "maxBitrate": bitRate, "maxFramerate": pictureRate}
+	}
+	template["roles"].(object)[broadcaster].(object)["publishParams"].(object)["simulcast"] = object{
+		"video": object{"layers": []object{layer("f", 1, 700), layer("h", 2, 150)}},
+	}
+	var made struct{ ID string }
+	if err := l.server.API(l.t.Context(), "POST", "/v2/templates", object{"name": name, "roles": template["roles"]}, &made); err != nil {
+		l.t.Fatal(err)
+	}
+	room, err := l.server.NewRoom(l.t.Context(), name, made.ID)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return room
+}
+
 // person is somebody on a host of their own.
 type person struct {
 	*Host

@@ -265,8 +265,8 @@ type repair struct {
 // munger.once.
 func (d *downTrack) repair(pairs []rtcp.NackPair) {
 	b := d.out.Load()
-	if b == nil || !d.link.connected.Load() {
-		return
+	if b == nil || !d.link.connected.Load() || d.least.Load() == withheld {
+		return // what is missing of a picture that is not sent any more would only be in the way of sound
 	}
 	if b.rtxPT == 0 {
 		d.pictureLost()
@@ -325,8 +325,11 @@ func (d *downTrack) retransmit(b *binding, r *repair, seq uint16) (n int, more b
 	}
 	d.mu.Lock()
 	src, ext, by, ok := d.munger.lookup(seq)
+	present, _, _ := d.munger.offset()
 	d.mu.Unlock()
-	if !ok || src.track.Load().codec != d.track.codec {
+	// Of another layer than the present one: its key frame has made them needless, and on a narrow way they would be in the
+	// way of it.
+	if !ok || src != present || src.track.Load().codec != d.track.codec {
 		return 0, true
 	}
 	size, ts, marker, ok := src.cache.get(ext, r.buf[:])

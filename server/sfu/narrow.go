@@ -143,7 +143,7 @@ func (d *downTrack) allow(least int32) {
 // such (RFC 4588 packets too short to repeat something).
 func (l *session) Pad(bytes int) {
 	for _, d := range *l.streams.Load() {
-		if b := d.out.Load(); b != nil && b.rtxPT != 0 && b.twcc != 0 && d.wanted.Load() {
+		if b := d.out.Load(); b != nil && b.rtxPT != 0 && b.twcc != 0 {
 			d.pad(b, bytes)
 			return
 		}
