@@ -114,7 +114,7 @@ func walkLive(b *bench) []row {
 	const path = `{"packets":0,"lost":0,"loss_percent":0,"rtt_ms":0,"jitter_ms":0}`
 	noMedia := func(id, role string) string {
 		return fmt.Sprintf(`{"id":"%s","name":"name of %[1]s","user_id":"u-%[1]s","role":"%[2]s","joined_at":TIME,"agent":"","via":"","quality":-1,"publish_state":"none","subscribe_state":"none",`+
-			`"uplink":%[3]s,"downlink":%[3]s,"tracks":[],"subscriptions":[]}`, id, role, path)
+			`"uplink":%[3]s,"downlink":%[3]s,"downlink_limit":0,"tracks":[],"subscriptions":[]}`, id, role, path)
 	}
 	both := stay("ann", "broadcaster", "") + "," + stay("bob", "hls-viewer", "")
 	sessionID := func() string { return b.Rooms.Lookup(b.seed.Room.ID).Info().SessionID }
