@@ -131,7 +131,8 @@ export class Person {
   /** What arrived of a track so far: { framesDecoded, keyFramesDecoded, frameWidth, bytesReceived, … }. */
   async inbound(trackId) {
     const stats = await this.receiver(trackId).receiver.getStats();
-    return [...stats.values()].find(({ type }) => type === 'inbound-rtp') ?? {};
+    // There are no figures before the first packet: what is compared with them later must have a number.
+    return { packetsReceived: 0, bytesReceived: 0, ...[...stats.values()].find(({ type }) => type === 'inbound-rtp') };
   }
   /** The server's data channel beside a track that is received. */
   channel(trackId) {
@@ -143,7 +144,8 @@ export class Person {
   /** What became of this person lately, to read after a failure. */
   digest() {
     const told = this.told.map(({ type, data }) => (type === 'ERROR' ? `ERROR ${data?.code} ${data?.message}` : type));
-    return `${this.get(sdk.selectRoomState)}; told ${told.join(' ')}; socket: ${Wire.digest(this.id)}`;
+    const mic = this.actions.getNativeTrackById(this.get(sdk.selectLocalAudioTrackID));
+    return `${this.get(sdk.selectRoomState)}; microphone ${mic && `${mic.readyState}${mic.muted ? ' muted' : ''}`}; told ${told.join(' ')}; socket: ${Wire.digest(this.id)}`;
   }
   socketURL() { return Wire.url(this.id); }
 }
