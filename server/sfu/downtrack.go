@@ -94,7 +94,7 @@ func (d *downTrack) target() *source {
 // for earlier it would be lost, and the next one is throttled. If one came a
 // moment ago, that is what the subscription starts with.
 func (d *downTrack) askKey() {
-	if !d.wanted.Load() || d.least.Load() == withheld || d.out.Load() == nil || !d.link.connected.Load() {
+	if !d.shown() || d.out.Load() == nil || !d.link.connected.Load() {
 		return
 	}
 	src := d.target()
@@ -132,7 +132,7 @@ func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration)
 // how many were sent.
 func (d *downTrack) deliver(batch *transport.Batch, packets []packet) (sent int) {
 	b := d.out.Load()
-	if b == nil || !d.wanted.Load() || d.least.Load() == withheld || d.track.muted.Load() || !d.link.connected.Load() || !batch.Begin(d.link.transport) {
+	if b == nil || !d.shown() || d.track.muted.Load() || !d.link.connected.Load() || !batch.Begin(d.link.transport) {
 		if d.munger.running {
 			d.mu.Lock()
 			d.munger.stop()
@@ -260,6 +260,19 @@ type repair struct {
 	buf   [packetSize]byte
 }
 
+// repeat sends what add adds on the stream for repairs, and returns how many packets the kernel did not take.
+func (d *downTrack) repeat(add func(*repair)) (failed int) {
+	r := repairs.Get().(*repair)
+	defer repairs.Put(r)
+	d.again.mu.Lock()
+	defer d.again.mu.Unlock()
+	if !r.batch.Begin(d.link.transport) {
+		return 0
+	}
+	add(r)
+	return r.batch.End()
+}
+
 // repair sends again what the client is missing, as RTX (RFC 4588). Without
 // that it gets a key frame: the same number twice is not for SRTP, see
 // munger.once.
@@ -272,22 +285,17 @@ func (d *downTrack) repair(pairs []rtcp.NackPair) {
 		d.pictureLost()
 		return
 	}
-	r := repairs.Get().(*repair)
-	defer repairs.Put(r)
-	d.again.mu.Lock()
-	defer d.again.mu.Unlock()
-	if !r.batch.Begin(d.link.transport) {
-		return
-	}
 	sent := 0
-	for i := range pairs {
-		pairs[i].Range(func(seq uint16) bool {
-			n, more := d.retransmit(b, r, seq)
-			sent += n
-			return more
-		})
-	}
-	sent -= r.batch.End()
+	failed := d.repeat(func(r *repair) {
+		for i := range pairs {
+			pairs[i].Range(func(seq uint16) bool {
+				n, more := d.retransmit(b, r, seq)
+				sent += n
+				return more
+			})
+		}
+	})
+	sent -= failed
 	d.tally.repeats.Add(uint64(sent))
 	d.track.sfu.stats.retransmitted.Add(uint64(sent))
 	d.track.sfu.stats.packetsOut.Add(uint64(sent))
@@ -296,7 +304,7 @@ func (d *downTrack) repair(pairs []rtcp.NackPair) {
 func (d *downTrack) pictureLost() {
 	d.tally.plis.Add(1)
 	d.track.sfu.stats.plisIn.Add(1)
-	if !d.wanted.Load() || d.least.Load() == withheld {
+	if !d.shown() {
 		return
 	}
 	d.mu.Lock()

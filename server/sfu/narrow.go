@@ -121,6 +121,9 @@ func (t *Track) flowing(rank int, now time.Time) []*source {
 	return all
 }
 
+// shown says whether the client wants the picture, or the sound, and its way takes it.
+func (d *downTrack) shown() bool { return d.wanted.Load() && d.least.Load() != withheld }
+
 // allow says what the best layer is that fits: the subscription gets no better one, or nothing.
 func (d *downTrack) allow(least int32) {
 	before := d.least.Swap(least)
@@ -157,28 +160,22 @@ var padBytes = [padLength]byte{padLength - 1: padLength}
 
 // pad sends padding of at least so many bytes.
 func (d *downTrack) pad(b *binding, bytes int) {
-	r := repairs.Get().(*repair)
-	defer repairs.Put(r)
-	d.again.mu.Lock()
-	defer d.again.mu.Unlock()
-	if !r.batch.Begin(d.link.transport) {
-		return
-	}
-	d.mu.Lock()
-	ts := d.munger.topTS
-	d.mu.Unlock()
-	for ; bytes > 0; bytes -= padLength {
-		d.again.index++
-		h := transport.Header{
-			SSRC: b.rtxSSRC, Index: d.again.index, Timestamp: ts, PayloadType: b.rtxPT, Padding: true,
-			TWCC: b.twcc, LevelID: b.level, Level: 127,
+	d.repeat(func(r *repair) {
+		d.mu.Lock()
+		ts := d.munger.topTS
+		d.mu.Unlock()
+		for ; bytes > 0; bytes -= padLength {
+			d.again.index++
+			h := transport.Header{
+				SSRC: b.rtxSSRC, Index: d.again.index, Timestamp: ts, PayloadType: b.rtxPT, Padding: true,
+				TWCC: b.twcc, LevelID: b.level, Level: 127,
+			}
+			if !r.batch.Add(&h, nil, padBytes[:]) {
+				return
+			}
+			d.track.sfu.stats.padding.Add(1)
 		}
-		if !r.batch.Add(&h, nil, padBytes[:]) {
-			break
-		}
-		d.track.sfu.stats.padding.Add(1)
-	}
-	r.batch.End()
+	})
 }
 
 // estimated takes what a client without transport-wide feedback estimates of its way (REMB,

@@ -333,7 +333,7 @@ func (l *session) sendReports(now time.Time) {
 		if r, ok := sub.down.report(now); ok {
 			reports = append(reports, r)
 		}
-		if sub.down.waiting.Load() && sub.down.wanted.Load() && sub.down.least.Load() != withheld {
+		if sub.down.waiting.Load() && sub.down.shown() {
 			sub.down.requestKey()
 		}
 	}

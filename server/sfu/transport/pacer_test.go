@@ -13,16 +13,8 @@ import (
 // too much waits no more is taken.
 func TestPacer(t *testing.T) {
 	port := &Port{}
-	local, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer local.Close()
-	far, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
+	local := loopback(t)
+	far := loopback(t)
 	profile := srtp.ProtectionProfileAeadAes128Gcm
 	c, err := cryptoOf(profile, keysOf(t, profile))
 	if err != nil {
