@@ -200,11 +200,18 @@ func (d *downlink) take(box mailbox) {
 	case box.renewed && d.link != nil:
 		// Clients replace both connections or none. The subscribe one may
 		// not have noticed yet.
-		if d.broken() || !d.link.connected.Load() {
+		d.renewUntil = now.Add(d.peer.sfu.timing.renew)
+		switch up := d.link.connected.Load(); {
+		case up && !d.broken():
+		case d.broken() || d.link.cameUp || !d.link.answered:
 			d.reset()
 			return
+		default:
+			// It is about to come up, and whose it is will be seen: if it does not,
+			// the next answer tells. A new one now would meet the handshake of this
+			// one, which the client could not tell from it.
+			d.restart = true
 		}
-		d.renewUntil = now.Add(d.peer.sfu.timing.renew)
 	}
 	if d.link == nil {
 		for _, a := range box.answers {
@@ -318,6 +325,9 @@ func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
 	l.count(state == webrtc.PeerConnectionStateConnected)
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
+		if !l.cameUp {
+			d.restart = false // what was to be mended was its coming up
+		}
 		l.badSince, l.gaveUp, l.cameUp = time.Time{}, false, true
 		l.connected.Store(true)
 		l.up()
@@ -331,7 +341,8 @@ func (d *downlink) stateIs(state webrtc.PeerConnectionState, now time.Time) {
 			l.badSince = now
 		}
 		l.connected.Store(false)
-		if l.fixed { // only the client could restart ICE
+		if l.fixed || l.transport.Refused() { // only the client could restart ICE, or nobody can mend it
+			l.gaveUp = true
 			d.peer.signals.Disconnected(Subscribe)
 			return
 		}

@@ -230,6 +230,42 @@ func TestNewPublishConnection(t *testing.T) {
 	}
 }
 
+// A new publish connection while the subscribe one comes up leaves that to come up: the client has answered with
+// the one that it keeps, and is in the middle of its handshake.
+func TestNewPublishConnectionAtOnce(t *testing.T) {
+	t.Parallel()
+	s := testSFU(t)
+	b := joined(t, s, "b", false)
+	b.publish(webrtc.MimeTypeOpus, "sb", "ab")
+	var all []*client
+	for i := range 8 {
+		a := newClient(t, s, fmt.Sprint("a", i))
+		a.peer.Subscribe([]*Track{b.peer.Track("ab")})
+		a.negotiate(nil)
+		a.peer.StartSubscribe(false)
+		eventually(t, "an answer", func() bool { return a.answers.Load() == 1 })
+		time.Sleep(time.Duration(i) * 3 * time.Millisecond) // into ICE, and into DTLS
+		old := a.pub
+		a.newPub()
+		a.negotiate(nil)
+		_ = old.GracefulClose()
+		all = append(all, a)
+	}
+	for _, a := range all {
+		a.in("ab").more(t, 5)
+	}
+}
+
+// Nothing helps a connection whose handshake failed but another one: the client is to be told at once.
+func TestHandshakeFails(t *testing.T) {
+	t.Parallel()
+	a := newClient(t, testSFU(t), "a")
+	a.foreign.Store(true)
+	a.negotiate(nil)
+	a.peer.StartSubscribe(false)
+	eventually(t, "the word that it is lost", func() bool { return a.lost(Subscribe) })
+}
+
 // A client that lost everything makes two new connections (client protocol, migration).
 func TestTwoNewConnections(t *testing.T) {
 	t.Parallel()

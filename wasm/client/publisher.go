@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ type publisher struct {
 	tracks   []*published // in the order of publishing
 	answered bool         // the last offer is answered: candidates may go out
 	early    []protocol.Candidate
-	nodeID   string // of the SFU; echoed to it
+	nodeID   string // of the SFU that conn is with; echoed to it
+	next     string // of the one that conn's successor will be with; empty: the same
 	stopped  context.CancelFunc
 }
 
@@ -329,13 +331,18 @@ func (p *publisher) node() string {
 	return p.nodeID
 }
 
-// setNode notes the SFU's node and tells whether it is another one than before.
+// setNode notes the SFU's node and tells whether it is another one than before. A connection stays with its node as long as
+// it is there: what it offers would otherwise be taken for its successor's, by a server that waits for that.
 func (p *publisher) setNode(id string) (moved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	moved = p.nodeID != "" && p.nodeID != id
-	p.nodeID = id
-	return moved
+	known := cmp.Or(p.next, p.nodeID)
+	if p.conn == nil || known == "" {
+		p.nodeID = id
+	} else {
+		p.next = id
+	}
+	return known != "" && known != id
 }
 
 // close ends the connection. Tracks stay what they are.
@@ -343,6 +350,7 @@ func (p *publisher) close() {
 	p.mu.Lock()
 	conn, stop := p.conn, p.stopped
 	p.conn, p.tracks, p.answered, p.early, p.stopped = nil, nil, false, nil, nil
+	p.nodeID, p.next = cmp.Or(p.next, p.nodeID), ""
 	p.mu.Unlock()
 	if stop != nil {
 		stop()

@@ -42,3 +42,23 @@ func TestMediaWaitsForSignalling(t *testing.T) {
 		t.Fatal("the call was never given up")
 	}
 }
+
+// TestNodeOfAConnection: what the present connection offers is not to be taken for the offer of the one that will be with
+// the next node.
+func TestNodeOfAConnection(t *testing.T) {
+	t.Parallel()
+	p := newSession(newParticipant(t, nil).Client, JoinConfig{}, claims{}).pub
+	if p.setNode("a") {
+		t.Error("moved to the first node")
+	}
+	if _, err := p.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !p.setNode("b") || p.setNode("b") || p.node() != "a" {
+		t.Errorf("the connection is with %q", p.node())
+	}
+	p.close()
+	if p.setNode("b") || p.node() != "b" {
+		t.Errorf("the next connection is with %q", p.node())
+	}
+}

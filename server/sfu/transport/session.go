@@ -18,6 +18,9 @@ const (
 	// flightInterval is when a DTLS flight is sent again. The default of 1 s makes one lost datagram a late
 	// join.
 	flightInterval = 100 * time.Millisecond
+	// handshakeTime bounds DTLS, from the first path on: its flights are sent again all the time, so that one
+	// which takes longer is with somebody who is in the middle of another handshake.
+	handshakeTime = 15 * time.Second
 	// MaxMessage is the longest message of a client's on the data channel, in bytes.
 	MaxMessage = 64 << 10
 	// MaxBuffered bounds what waits in the data channel for a slow client, in bytes.
@@ -91,6 +94,8 @@ func (t *Transport) handshake(ctx context.Context, f fingerprint, client bool) (
 	if err != nil {
 		return nil, fmt.Errorf("dtls: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("dtls: %w", err)

@@ -184,6 +184,13 @@ func (t *Transport) SetRemote(r Remote) error {
 // State is the present state.
 func (t *Transport) State() State { return State(t.state.Load()) }
 
+// Refused says that DTLS did not come up. Only another transport can help: this one's handshake is over.
+func (t *Transport) Refused() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
+}
+
 // Close ends the transport, tells the client, and waits for what it ran. It must not be called by the
 // handler.
 func (t *Transport) Close() {
