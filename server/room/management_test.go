@@ -121,3 +121,26 @@ func TestRefresh(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Ending a session ends its room, and whoever did it hears that it worked. Leaving as the last one is the same; both are
+// raced by many, as it takes the owner's being late to show that somebody does not wait for it.
+func TestEndingTheRoomSucceeds(t *testing.T) {
+	for range 8 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, Limits{})
+			for i := range 300 {
+				p, _ := h.join("ann", policy.RoleBroadcaster)
+				var err error
+				if i%2 == 0 {
+					err = h.Lookup("r1").End(t.Context(), protocol.EndRoom{})
+				} else {
+					err = p.Leave(t.Context())
+				}
+				if err != nil {
+					t.Fatalf("%d: %v", i, err)
+				}
+			}
+		})
+	}
+}

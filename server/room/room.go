@@ -28,7 +28,7 @@ type Room struct {
 
 	journal *journal
 
-	calls chan func()   // in: work for the owner goroutine
+	calls chan func()   // in: work for the owner goroutine; without room to wait, so that what is taken is run
 	done  chan struct{} // closed by the registry when the last reference is gone
 
 	// What follows is owned by the goroutine of run.
@@ -81,7 +81,7 @@ func newRoom(g *Registry, rec Record, session Session) *Room {
 		limits:     g.cfg.Limits,
 		session:    session,
 		log:        g.cfg.Log.With("room", rec.RoomID),
-		calls:      make(chan func(), 64),
+		calls:      make(chan func()),
 		done:       make(chan struct{}),
 		peers:      map[string]*Peer{},
 		removed:    map[string]time.Time{},
@@ -186,18 +186,7 @@ func (r *Room) do(ctx context.Context, fn func() error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	select {
-	case err := <-reply:
-		return err
-	case <-r.done:
-		// The owner may have run fn before it ended.
-		select {
-		case err := <-reply:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
+	return <-reply // the owner has taken fn, and runs it: even if it is what ends the room
 }
 
 // after runs fn on the owner goroutine after d, unless the room ends before.
