@@ -35,7 +35,8 @@ type conn struct {
 	ws     *websocket.Conn
 	ping   *time.Timer
 	limit  int    // of queue
-	asked  uint64 // the last mark; the reader's own
+	asked  uint64 // the last mark; the reader's own, as the next
+	there  uint64 // the last mark that was answered
 
 	mu      sync.Mutex // guards all below
 	queue   [][]byte   // frames that wait
@@ -218,7 +219,9 @@ func (c *conn) sendPing() {
 
 // asks finds out what has arrived: after all that the room has handed over up to now a ping goes out with the number
 // of the newest event in it, and the answer, which every WebSocket client gives by itself, says that all of it is there.
-// That is done when something new was told and a frame came from the client, that is, with the answer to its ping.
+// That is done when something new was told and a frame came from the client, that is, with the answer to its ping. It is
+// heard with the next frame: a browser answers for a page that stands still, which may give the socket up, and what
+// waits in it, when it goes on.
 func (c *conn) asks(told uint64) {
 	if told <= c.asked {
 		return
@@ -252,7 +255,7 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 	c.ws.SetPongHandler(func(data string) error {
 		if len(data) == 8 {
 			// No more than was asked: a client may answer what it likes.
-			peer.Heard(min(binary.BigEndian.Uint64([]byte(data)), c.asked))
+			c.there = max(c.there, min(binary.BigEndian.Uint64([]byte(data)), c.asked))
 		}
 		return c.alive()
 	})
@@ -262,6 +265,7 @@ func (c *conn) serve(ctx context.Context, peer *room.Peer) (goingAway bool) {
 			return websocket.IsCloseError(err, websocket.CloseGoingAway)
 		}
 		c.server.stats.framesIn.Add(1)
+		peer.Heard(c.there)
 		c.asks(peer.Told())
 		frame, err := protocol.ParseFrame(data)
 		if kind != websocket.TextMessage {

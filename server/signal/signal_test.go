@@ -384,4 +384,11 @@ func TestWhatDidNotArriveComesAgain(t *testing.T) {
 	if got = append(got, heard(again, "6")...); !slices.Equal(got, []string{"read", "not read"}) {
 		t.Errorf("bob heard %q", got)
 	}
+
+	// The library has answered the mark, as a browser does for a page that stands still; of the page nothing came since.
+	say("waits")
+	got = slices.Concat(heard(again, "7"), heard(again, "8"))
+	if got = append(got, heard(s.dial(t, "bob", "r1/hls-viewer"), "9")...); !slices.Equal(got, []string{"waits", "waits"}) {
+		t.Errorf("bob heard %q", got)
+	}
 }
