@@ -105,6 +105,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 			MessageBurst:      3 * cfg.Limits.ChatPerSecond,
 		},
 		ChatHistory: cfg.Chat.History,
+		Loudest:     cfg.Audio.Loudest,
 		Log:         log.With("part", "room"),
 	})
 	defer rooms.Suspend()

@@ -27,6 +27,7 @@ type Config struct {
 	Log        Log
 	HTTP       HTTP
 	RTC        RTC
+	Audio      Audio
 	TURN       TURN
 	Auth       Auth
 	Compositor Compositor
@@ -61,6 +62,11 @@ type RTC struct {
 	NodeIPs    []netip.Addr // announced to clients instead of the interfaces' own addresses
 	Loopback   bool         // announce 127.0.0.1 too
 	ICEServers []ICEServer
+}
+
+// Audio is about who is heard in large rooms.
+type Audio struct {
+	Loudest int // microphones that are forwarded at a time; 0: all
 }
 
 // ICEServer is a STUN or TURN server that clients are told to use. The JSON form is that of RTCIceServer (W3C WebRTC
@@ -146,6 +152,7 @@ func Default() Config {
 		Log:             Log{Level: "info", Format: "text"},
 		HTTP:            HTTP{TrustedProxies: loopback, MetricsFrom: loopback},
 		RTC:             RTC{Port: 7882},
+		Audio:           Audio{Loudest: 8},
 		TURN:            TURN{Port: 3478, TLSPort: 5349, Lifetime: 24 * time.Hour, Allocations: 4000, AllocationsPerPeer: 24},
 		Auth:            Auth{TokenLifetime: 24 * time.Hour},
 		Limits: Limits{
@@ -246,6 +253,7 @@ func (c *Config) Validate() error {
 	if c.RTC.Port < 0 || c.RTC.Port > 65535 {
 		bad("rtc.port", "%d is not a UDP port (1 to 65535, or 0 for a free one)", c.RTC.Port)
 	}
+	atLeast("audio.loudest", c.Audio.Loudest, 0)
 	for _, s := range c.RTC.ICEServers {
 		if err := s.validate(); err != nil {
 			bad("rtc.ice_servers", "%v", err)

@@ -49,6 +49,8 @@ func (c *Config) table() []setting {
 		{key: "rtc.loopback", help: "announce 127.0.0.1 too, for clients on this machine", val: (*boolValue)(&c.RTC.Loopback)},
 		{key: "rtc.ice_servers", help: "STUN and TURN servers for the clients, as in the file: [{urls: [...]}]", val: (*iceValue)(&c.RTC.ICEServers)},
 
+		{key: "audio.loudest", help: "microphones forwarded at a time; 0: all", val: (*intValue)(&c.Audio.Loudest)},
+
 		{key: "turn.enabled", help: "relay media for clients whose network lets none through", val: (*boolValue)(&c.TURN.Enabled)},
 		{key: "turn.port", help: "UDP and TCP port of TURN; 0 takes a free one", val: (*intValue)(&c.TURN.Port)},
 		{key: "turn.tls_port", help: "TCP port of TURN with TLS, if there is a certificate", val: (*intValue)(&c.TURN.TLSPort)},

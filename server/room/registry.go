@@ -77,8 +77,10 @@ type Config struct {
 	NodeID     string        // sfu_node_id; differs after a restart
 	// ChatHistory is how many chat messages somebody who joins is sent, at most.
 	ChatHistory int
-	Limits      Limits
-	Log         *slog.Logger
+	// Loudest is how many of the microphones that the same people hear are forwarded to them at a time; 0: all.
+	Loudest int
+	Limits  Limits
+	Log     *slog.Logger
 }
 
 // Registry holds the rooms that are live on this node. A room is live while

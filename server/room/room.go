@@ -56,6 +56,7 @@ type Room struct {
 	expiry      *time.Timer // ends the session
 	speakers    speakerMeter
 	front       front
+	voices      map[string]*sfu.Loudest // see hear
 	quality     qualityMeter
 	saving      *time.Timer // runs while a change waits to be saved
 	suspended   bool        // written before done is closed
@@ -88,6 +89,7 @@ func newRoom(g *Registry, rec Record, session Session) *Room {
 		roleTokens: map[string]roleOffer{},
 		watchers:   map[int]func(*Stage){},
 		listeners:  map[int]func(Saying){},
+		voices:     map[string]*sfu.Loudest{},
 		refusals:   newRefusalLimiter(),
 		sayings:    newSayingLimiter(),
 		reactions:  newSayingLimiter(),

@@ -2,9 +2,11 @@ package room
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"amphi/server/protocol"
+	"amphi/server/sfu"
 )
 
 const (
@@ -54,6 +56,55 @@ func (m *speakerMeter) stop() {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
+}
+
+// hear puts microphones into groups of which the SFU forwards the loudest: those that are heard by the same roles, so
+// that nobody misses one for the sake of others that are not for him. The sound of shared screens and other sources is
+// always forwarded.
+func (r *Room) hear() {
+	most := r.registry.cfg.Loudest
+	if most == 0 {
+		return
+	}
+	microphones := map[string][]*sfu.Track{} // by who hears them
+	hearers := map[string]string{}           // by role
+	for _, p := range r.order {
+		for _, t := range p.tracks {
+			if p.hidden || t.Kind != protocol.Audio || t.Source != protocol.SourceRegular || t.media == nil {
+				continue
+			}
+			who, known := hearers[p.role.Name]
+			if !known {
+				who = r.hearersOf(p.role.Name)
+				hearers[p.role.Name] = who
+			}
+			microphones[who] = append(microphones[who], t.media)
+		}
+	}
+	for who, group := range r.voices {
+		if microphones[who] == nil {
+			group.Set(nil)
+			delete(r.voices, who)
+		}
+	}
+	for who, tracks := range microphones {
+		if r.voices[who] == nil {
+			r.voices[who] = sfu.NewLoudest(most)
+		}
+		r.voices[who].Set(tracks)
+	}
+}
+
+// hearersOf are the names of the roles that hear a role.
+func (r *Room) hearersOf(role string) string {
+	var names []string
+	for name, hearer := range r.rec.Template.Roles {
+		if hearer.Sees(role) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, "\n")
 }
 
 func (r *Room) publishesAudio() bool {

@@ -187,6 +187,7 @@ func (p *Peer) TrackUpdate(ctx context.Context, req protocol.TrackUpdate) error 
 // one role differ only by themselves, so a role's list is made once.
 func (r *Room) subscribeAll() {
 	r.prefer()
+	r.hear()
 	lists := map[string][]*track{}
 	owner := map[*track]*Peer{}
 	for _, p := range r.order {

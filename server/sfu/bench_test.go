@@ -72,3 +72,51 @@ func BenchmarkWire(b *testing.B) {
 	}
 	b.ReportMetric(float64(s.Stats().PacketsOut-start)/b.Elapsed().Seconds(), "packets/s")
 }
+
+// BenchmarkAudio forwards packets of sound to twenty subscribers, as BenchmarkWire does pictures: freely, as one of the
+// loudest, and held back. ns/op is for a packet in.
+func BenchmarkAudio(b *testing.B) {
+	const viewers = 20
+	s, err := newSFU(Config{Loopback: true, Log: quiet()}, defaultTiming)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck
+	a := joined(b, s, "a", false)
+	o := a.publish(webrtc.MimeTypeOpus, "s", "mic")
+	track := a.peer.Track("mic")
+	for i := range viewers {
+		c := joined(b, s, fmt.Sprint(i), true)
+		c.peer.Subscribe([]*Track{track})
+		eventually(b, "sound", func() bool { return c.in("mic").count() > 0 })
+	}
+	o.pause.Store(true)
+	time.Sleep(3 * o.period)
+	src := (*track.sources.Load())[0]
+	for _, bench := range []struct {
+		name string
+		n    int // of the loudest; none: all are heard
+	}{{"all", -1}, {"loudest", 1}, {"held", 0}} {
+		b.Run(bench.name, func(b *testing.B) {
+			if bench.n >= 0 {
+				group := NewLoudest(bench.n)
+				group.Set([]*Track{track})
+				defer group.Set(nil)
+			}
+			b.ReportAllocs()
+			sent := s.Stats().PacketsOut
+			for range b.N {
+				p := packet{
+					src: src, ext: src.seq.highest + 1, ts: src.frameTS, marker: true, key: true, level: 30, leveled: true,
+					payload: src.cache.buffer()[:80], at: time.Now(),
+				}
+				src.seq.highest++
+				src.frameTS += 960
+				track.forward(&p)
+			}
+			if out := s.Stats().PacketsOut - sent; out > 0 {
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(out), "ns/sent")
+			}
+		})
+	}
+}

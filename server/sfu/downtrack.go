@@ -133,12 +133,7 @@ func (d *downTrack) recentKey(src *source, now time.Time, longest time.Duration)
 func (d *downTrack) deliver(batch *transport.Batch, packets []packet) (sent int) {
 	b := d.out.Load()
 	if b == nil || !d.shown() || d.track.muted.Load() || !d.link.connected.Load() || !batch.Begin(d.link.transport) {
-		if d.munger.running {
-			d.mu.Lock()
-			d.munger.stop()
-			d.mu.Unlock()
-			d.sent.Store(noLayer)
-		}
+		d.pause()
 		return 0
 	}
 	for i := range packets {
@@ -151,6 +146,17 @@ func (d *downTrack) deliver(batch *transport.Batch, packets []packet) (sent int)
 	return sent - failed
 }
 
+// pause ends what is sent, for now. It belongs to the packet path.
+func (d *downTrack) pause() {
+	if !d.munger.running {
+		return
+	}
+	d.mu.Lock()
+	d.munger.stop()
+	d.mu.Unlock()
+	d.sent.Store(noLayer)
+}
+
 // forward adds one packet to a batch and reports whether it did.
 func (d *downTrack) forward(b *binding, batch *transport.Batch, p *packet) bool {
 	want := d.target()
@@ -159,10 +165,7 @@ func (d *downTrack) forward(b *binding, batch *transport.Batch, p *packet) bool 
 	case !running:
 	case cur != want && int32(cur.rank) < d.least.Load():
 		// It does not fit: what is sent of it takes the place of the key frame that is waited for.
-		d.mu.Lock()
-		d.munger.stop()
-		d.mu.Unlock()
-		d.sent.Store(noLayer)
+		d.pause()
 		d.wait(want)
 	case cur == p.src:
 		if cur != want {

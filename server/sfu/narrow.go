@@ -59,7 +59,7 @@ func (l *session) share(now time.Time) (again bool) {
 		d := sub.down
 		b := d.out.Load()
 		// Clients stop asking for what is withheld, until they are told that it is not.
-		if b == nil || !d.wanted.Load() && d.least.Load() != withheld || d.track.muted.Load() {
+		if b == nil || !d.wanted.Load() && d.least.Load() != withheld || d.track.muted.Load() || d.track.held.Load() {
 			continue
 		}
 		padding = padding || b.rtxPT != 0 && b.twcc != 0

@@ -68,6 +68,7 @@ type packet struct {
 	marker  bool
 	key     bool  // may begin a key frame
 	level   uint8 // audio level as in RFC 6464: V bit and -dBov
+	leveled bool  // the packet says so
 	vp8     vp8Descriptor
 	payload []byte
 	at      time.Time
@@ -153,7 +154,7 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 		p.key = true
 		if src.level != 0 {
 			if v := header.GetExtension(src.level); len(v) == 1 {
-				p.level = v[0]
+				p.level, p.leveled = v[0], true
 				t.setLevel(v[0], now)
 			}
 		}

@@ -18,6 +18,7 @@ type Stats struct {
 	PacketsOut uint64 // RTP packets sent, retransmissions included
 	BytesIn    uint64 // of RTP, header included
 	BytesOut   uint64 // of RTP payload
+	HeldBack   uint64 // RTP packets of sound that nobody got because others were louder
 
 	NACKsIn       uint64 // sequence numbers asked for by subscribers
 	NACKsOut      uint64 // sequence numbers asked from publishers
@@ -50,7 +51,7 @@ type counters struct {
 
 	packetsIn, packetsOut, bytesIn, bytesOut               atomic.Uint64
 	nacksIn, nacksOut, retransmitted, plisIn, plisOut      atomic.Uint64
-	padding                                                atomic.Uint64
+	padding, heldBack                                      atomic.Uint64
 	droppedCodec, droppedMalformed, droppedLate            atomic.Uint64
 	droppedCandidates, droppedTap, droppedEvents           atomic.Uint64
 	badSDP, badMessages, unanswered, restarts, unsupported atomic.Uint64
@@ -72,6 +73,7 @@ func (s *SFU) Stats() Stats {
 		PacketsOut:         c.packetsOut.Load(),
 		BytesIn:            c.bytesIn.Load(),
 		BytesOut:           c.bytesOut.Load(),
+		HeldBack:           c.heldBack.Load(),
 		NACKsIn:            c.nacksIn.Load(),
 		NACKsOut:           c.nacksOut.Load(),
 		Retransmitted:      c.retransmitted.Load(),

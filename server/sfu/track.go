@@ -21,9 +21,11 @@ type Track struct {
 	sinksMu  sync.Mutex // held by those who replace it
 	level    atomic.Int64
 	closed   atomic.Bool
-	muted    atomic.Bool  // see Mute
-	keyAsked atomic.Bool  // asked for a key frame before there was a source
-	priority atomic.Int32 // see SetPriority
+	muted    atomic.Bool           // see Mute
+	keyAsked atomic.Bool           // asked for a key frame before there was a source
+	priority atomic.Int32          // see SetPriority
+	voice    atomic.Pointer[voice] // in a group of which the loudest are forwarded; nil: in none
+	held     atomic.Bool           // back, because others are louder; changed under forwarding
 
 	sources   atomic.Pointer[[]*source] // replaced whole under sourcesMu
 	sourcesMu sync.Mutex
@@ -179,7 +181,7 @@ func (t *Track) forward(p *packet) {
 		t.choose(p.at)
 	}
 	s := t.sinks.Load()
-	if len(s.downs) > 0 {
+	if !t.holdBack(p, s) && len(s.downs) > 0 {
 		t.frame = append(t.frame, *p)
 		switch {
 		case p.marker || t.info.Kind == Audio || len(t.frame) >= maxHeld:
@@ -196,6 +198,23 @@ func (t *Track) forward(p *packet) {
 			tap.push(p)
 		}
 	}
+}
+
+// holdBack says whether subscribers do not get a packet, because others are louder. What they get next goes on with the
+// next number.
+func (t *Track) holdBack(p *packet, s *sinks) bool {
+	v := t.voice.Load()
+	held := v != nil && p.leveled && !v.group.admits(v, p.level&0x7f, p.at)
+	if held {
+		t.sfu.stats.heldBack.Add(1)
+	}
+	if held != t.held.Load() {
+		t.held.Store(held)
+		for _, d := range s.downs {
+			d.pause()
+		}
+	}
+	return held
 }
 
 // late sends the frame of which the end does not come.
