@@ -1,11 +1,11 @@
 // Package live runs the composed streams of rooms: it starts a media worker for each, feeds it
-// from the room's stage, puts what comes back on the air as HLS, and starts another worker when
-// one dies.
+// from the room's stage, puts what comes back on the air as HLS, gives it to recordings and pushes,
+// and starts another worker when one dies.
 //
-// A [Manager] holds the streams, one a room. Each stream belongs to one goroutine ([stream.run])
-// from its start to its end: it alone talks to the room, the store, the worker and the packager.
-// The goroutines of the SFU only push frames into the queue of the worker that is current, and
-// never wait.
+// A [Manager] holds the streams, one a room whoever takes it: what is composed is encoded once. Each
+// stream belongs to one goroutine ([stream.run]) from its start to its end: it alone talks to the
+// room, the store, the worker and the packager. The goroutines of the SFU only push frames into the
+// queue of the worker that is current, and never wait.
 //
 // A stream's timeline is the wall clock since its first worker started. A worker that dies
 // leaves a gap, which the packager fills with the last picture, until the next worker goes on at
@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -80,9 +81,9 @@ type counters struct {
 
 // Stats is a snapshot of a manager's counters.
 type Stats struct {
-	Streams       int           // running, from the accepted start to the end
-	Started       uint64        // streams accepted
-	Failed        uint64        // streams that ended by a failure
+	Streams       int           // rooms being composed
+	Started       uint64        // live streams accepted
+	Failed        uint64        // live streams that ended by a failure
 	Workers       int64         // processes alive
 	Restarts      uint64        // workers started in place of a dead one
 	FramesIn      uint64        // encoded frames given to workers
@@ -145,20 +146,23 @@ func (m *Manager) Start(ctx context.Context, r *room.Room, o Options) (store.Liv
 	if dest == nil {
 		return store.LiveStream{}, protocol.Errorf(protocol.CodeBadRequest, "live streaming is not enabled in the room's template, or has no destination %q", o.Destination)
 	}
-	s := newStream(m, r, dest)
-	if err := m.reserve(s); err != nil {
+	s, err := m.claim(ctx, r, true)
+	if err != nil {
 		return store.LiveStream{}, err
 	}
-	if err := s.open(ctx, o); err != nil {
-		m.forget(s)
+	l := s.openLayout(ctx, dest.Name, dest.Layout)
+	b, err := openBroadcast(ctx, s, dest, l.layout, o)
+	if err != nil {
+		m.release(s, true)
 		return store.LiveStream{}, err
 	}
 	m.counters.started.Add(1)
-	go func() {
-		defer m.forget(s)
-		s.run()
-	}()
-	return s.record, nil
+	m.ask(s, b)
+	if end := s.do(func() { s.addBroadcast(b, l) }); end != nil {
+		b.close(*end)
+		m.release(s, true)
+	}
+	return b.record, nil
 }
 
 // destination picks an HLS destination of a template. Clients cannot name one, so of several
@@ -174,29 +178,80 @@ func destination(t *policy.Template, name string) *policy.HLSDestination {
 	return t.Destinations.HLS[slices.Min(names)]
 }
 
-// reserve takes the room's place, if the limits allow one more stream.
-func (m *Manager) reserve(s *stream) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case m.closed:
-		return protocol.Errorf(protocol.CodeUnavailable, "the server is shutting down")
-	case m.streams[s.info.RoomID] != nil:
-		return errRunning
-	case len(m.streams) >= m.cfg.MaxStreams:
-		return protocol.Errorf(protocol.CodeUnavailable, "this server runs %d live streams already, its limit", m.cfg.MaxStreams)
+// claim returns the room's stream with one more user, which may be the broadcast. It makes the stream if
+// there is none and the limits allow one more. Release gives the claim back.
+func (m *Manager) claim(ctx context.Context, r *room.Room, onHLS bool) (*stream, error) {
+	for {
+		s, ending, err := m.tryClaim(r, onHLS)
+		if ending == nil {
+			return s, err
+		}
+		select { // a moment, and there is a place for the next
+		case <-ending:
+		case <-ctx.Done():
+			return nil, errRunning
+		}
 	}
-	m.streams[s.info.RoomID] = s
-	m.running.Add(1)
-	return nil
 }
 
-// forget gives the place back, as the last act of a stream.
+// tryClaim is claim without waiting: until ending is closed the room has a stream that nobody can join.
+func (m *Manager) tryClaim(r *room.Room, onHLS bool) (s *stream, ending <-chan struct{}, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s = m.streams[r.ID()]
+	switch {
+	case m.closed:
+		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "the server is shutting down")
+	case s == nil && len(m.streams) >= m.cfg.MaxStreams:
+		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "this server composes %d rooms already, its limit", m.cfg.MaxStreams)
+	case s != nil && (onHLS && s.onHLS || s.room != r):
+		return nil, nil, errRunning
+	case s != nil && s.closing:
+		return nil, s.done, nil
+	case s == nil:
+		s = newStream(m, r)
+		m.streams[s.info.RoomID] = s
+		m.running.Go(s.run)
+	}
+	s.users++
+	s.onHLS = s.onHLS || onHLS
+	return s, nil, nil
+}
+
+// release gives back what claim gave.
+func (m *Manager) release(s *stream, onHLS bool) {
+	m.mu.Lock()
+	s.users--
+	if onHLS {
+		s.onHLS, s.asked = false, nil
+	}
+	m.mu.Unlock()
+	s.do(func() {}) // nobody may be left
+}
+
+// unused reports whether a stream has so few users that it ends now. Nobody can join then.
+func (m *Manager) unused(s *stream, most int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.closing = s.closing || s.users <= most
+	return s.closing
+}
+
+// shut lets nobody join any more.
+func (m *Manager) shut(s *stream) { m.unused(s, math.MaxInt) }
+
+// ask says what the live stream of a claim is, so that it can be stopped.
+func (m *Manager) ask(s *stream, b *broadcast) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.asked = b
+}
+
+// forget gives the room's place back, as the last act of a stream.
 func (m *Manager) forget(s *stream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.streams, s.info.RoomID)
-	m.running.Done()
 }
 
 var (
@@ -206,22 +261,23 @@ var (
 
 // StopHLS implements [room.Streamer]. The stop is on record when it returns.
 func (m *Manager) StopHLS(ctx context.Context, r *room.Room, stoppedBy string) error {
-	s := m.stream(r.ID())
-	if s == nil {
+	b := m.broadcast(r.ID())
+	if b == nil {
 		return errNotRunning
 	}
-	if s.ended.Load() {
+	if !b.stopping.CompareAndSwap(false, true) {
 		return nil
 	}
-	s.recordStop(ctx, stoppedBy)
-	s.stop(ending{reason: store.StoppedByRequest})
+	b.recordStop(ctx, stoppedBy)
+	s := b.stream
+	s.do(func() { s.dropBroadcast(b, Ended{Reason: store.StoppedByRequest}) })
 	return nil
 }
 
 // RoomClosed implements [room.Streamer].
 func (m *Manager) RoomClosed(r *room.Room) {
 	if s := m.stream(r.ID()); s != nil && s.room == r {
-		s.stop(ending{reason: store.StoppedRoomEnded})
+		s.stop(Ended{Reason: store.StoppedRoomEnded})
 	}
 }
 
@@ -231,13 +287,23 @@ func (m *Manager) stream(roomID string) *stream {
 	return m.streams[roomID]
 }
 
+// broadcast is the live stream of a room; nil if it has none.
+func (m *Manager) broadcast(roomID string) *broadcast {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.streams[roomID]; s != nil {
+		return s.asked
+	}
+	return nil
+}
+
 // Close stops all streams and waits for their ends, at most until the context is done. Workers
 // that do not end by themselves are killed before that.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
 	for _, s := range m.streams {
-		s.stop(ending{reason: store.StoppedByRequest})
+		s.stop(Ended{Reason: store.StoppedByRequest})
 	}
 	m.mu.Unlock()
 	done := make(chan struct{})

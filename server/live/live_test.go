@@ -155,7 +155,7 @@ func TestWorkerIsKilled(t *testing.T) {
 	if v := h.state(r); v.State != protocol.StateStarted {
 		t.Errorf("%+v", v)
 	}
-	st := h.stream(r.ID()).out.Stats()
+	st := h.stream(r.ID()).broadcast.out.Stats()
 	if st.Renewed != 0 {
 		t.Errorf("%+v", st)
 	}

@@ -14,16 +14,16 @@ import (
 
 // Metadata implements [room.Streamer]. Players get the payloads when they come to the present picture.
 func (m *Manager) Metadata(_ context.Context, r *room.Room, list []protocol.TimedMetadata) error {
-	s := m.stream(r.ID())
-	if s == nil {
+	b := m.broadcast(r.ID())
+	if b == nil {
 		return errNotRunning
 	}
-	out := m.cfg.Origin.Stream(s.key)
+	out := m.cfg.Origin.Stream(b.key)
 	switch {
 	case out == nil: // starting: there is no picture yet at which players could get it
 		return errNotRunning
-	case !s.dest.MetadataInserted:
-		return protocol.Errorf(protocol.CodeBadRequest, "timed metadata is not enabled: enableMetadataInsertion of the destination %q is off", s.dest.Name)
+	case !b.dest.MetadataInserted:
+		return protocol.Errorf(protocol.CodeBadRequest, "timed metadata is not enabled: enableMetadataInsertion of the destination %q is off", b.dest.Name)
 	}
 	now := time.Now()
 	for _, md := range list {

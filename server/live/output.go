@@ -1,12 +1,9 @@
 package live
 
 import (
-	"errors"
-	"path/filepath"
 	"time"
 
 	"amphi/compositor/wire"
-	"amphi/server/hls"
 )
 
 // hear takes one message of the worker.
@@ -19,14 +16,10 @@ func (s *stream) hear(m wire.Message) {
 		s.started(m)
 	case *wire.Video:
 		s.m.counters.videoOut.Add(1)
-		s.packageVideo(m)
+		s.takeVideo(m)
 	case *wire.Audio:
 		s.m.counters.audioOut.Add(1)
-		if s.out != nil {
-			if err := s.out.WriteAudio(onClock(m.PTS, wire.AudioClock), m.Data); err != nil {
-				s.log.Error("audio could not be packaged", "err", err)
-			}
-		}
+		s.takeAudio(m)
 	case *wire.NeedKey:
 		for _, f := range s.feeds {
 			if f.input.ID == m.Input {
@@ -40,14 +33,14 @@ func (s *stream) hear(m wire.Message) {
 
 // brief tells a new worker what to make and what to show. From then on it gets frames.
 func (s *stream) brief() {
-	fps := s.frameRate()
+	fps := s.fps
 	start := &wire.Start{
 		Renditions:   renditions(s.layers),
 		FPS:          uint8(fps),
 		KeyInterval:  uint16(fps), // a key picture a second: segments of a second
 		AudioBitrate: uint32(s.layers[0].AudioBitrate) * 1000,
 	}
-	if s.out != nil {
+	if !s.epoch.IsZero() {
 		start.Offset = onGrid(time.Since(s.epoch), fps)
 		s.resumeAt = start.Offset
 	}
@@ -77,44 +70,54 @@ func gcd(a, b int) int {
 	return a
 }
 
-// started puts the stream's playlists in place when its first worker has set the clock.
+// started keeps the clock that the first worker has set: now there is something to be had.
 func (s *stream) started(m *wire.Started) {
-	if s.out != nil {
+	if !s.epoch.IsZero() {
 		return
 	}
 	s.epoch = time.Unix(0, m.Epoch)
-	out, err := hls.NewStream(hls.Config{
-		Start: s.epoch, FrameRate: s.frameRate(), Renditions: variants(s.layers),
-		SampleRate: audioRate, Channels: audioChannels, Log: s.log,
-		Event: s.event(), Dir: filepath.Join(s.m.cfg.Dir, s.record.ID),
-	})
-	if err != nil { // its directory; the parameters are constant here
-		s.stop(ending{failure: err.Error()})
-		return
-	}
-	s.out = out
-	s.m.cfg.Origin.Put(s.key, out)
+	s.begin()
+	s.publish()
 }
 
-func (s *stream) packageVideo(m *wire.Video) {
-	if s.out == nil {
+func (s *stream) takeVideo(m *wire.Video) {
+	if s.epoch.IsZero() {
 		return
 	}
 	pts := onClock(m.PTS, wire.VideoClock)
-	switch err := s.out.WriteVideo(int(m.Rendition), pts, m.Key, m.Data); {
-	case err == nil:
-		if !s.producing {
-			s.producing = true
-			s.log.Info("first picture", "after", time.Since(s.begun).Round(time.Millisecond), "at", pts)
+	taken := true
+	if s.broadcast != nil {
+		var needKey bool
+		if taken, needKey = s.broadcast.packageVideo(m, pts); needKey {
+			s.forceKey()
 		}
-	case errors.Is(err, hls.ErrNeedKey):
-		s.m.counters.refused.Add(1)
-		if now := time.Now(); now.Sub(s.forced) > time.Second/2 {
-			s.forced = now
-			s.current.outgoing.push(&wire.ForceKey{})
-		}
-	default:
-		s.m.counters.refused.Add(1)
-		s.log.Error("picture could not be packaged", "err", err)
+	}
+	for _, o := range s.outlets {
+		o.cfg.Sink.Video(int(m.Rendition), pts, m.Key, m.Data)
+	}
+	if taken && !s.producing {
+		s.producing = true
+		s.log.Info("first picture", "after", time.Since(s.begun).Round(time.Millisecond), "at", pts)
+	}
+}
+
+func (s *stream) takeAudio(m *wire.Audio) {
+	if s.epoch.IsZero() {
+		return
+	}
+	pts := onClock(m.PTS, wire.AudioClock)
+	if s.broadcast != nil {
+		s.broadcast.packageAudio(m.Data, pts)
+	}
+	for _, o := range s.outlets {
+		o.cfg.Sink.Audio(pts, m.Data)
+	}
+}
+
+// forceKey asks the current worker for a key picture, at most twice a second.
+func (s *stream) forceKey() {
+	if now := time.Now(); s.current != nil && now.Sub(s.forced) > time.Second/2 {
+		s.forced = now
+		s.current.outgoing.push(&wire.ForceKey{})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"time"
 
-	"amphi/compositor/layout"
 	"amphi/server/policy"
 	"amphi/server/store"
 )
@@ -48,6 +47,32 @@ func (r *layoutReader) read(ctx context.Context) (l *policy.Layout, changed bool
 	return d.Layout, true, nil
 }
 
+// layoutView is how a destination's picture looks.
+type layoutView struct {
+	reader *layoutReader
+	layout *policy.Layout // may be nil
+}
+
+// openLayout reads what a destination looks like now; known is what it looked like when the room opened.
+func (s *stream) openLayout(ctx context.Context, destination string, known *policy.Layout) layoutView {
+	v := layoutView{&layoutReader{store: s.m.cfg.Store, roomID: s.info.RoomID, workspace: s.info.CustomerID, destination: destination}, known}
+	if l, changed, err := v.reader.read(ctx); err != nil {
+		s.log.Warn("layout could not be read", "err", err)
+	} else if changed {
+		v.layout = l
+	}
+	return v
+}
+
+// follow makes the picture look as a destination says, and from now on as that will say.
+func (s *stream) follow(v layoutView) {
+	s.unfollow()
+	s.view, s.design = v, newDesign(v.layout)
+	var ctx context.Context
+	ctx, s.unfollow = context.WithCancel(context.Background())
+	s.watching.Go(func() { s.watchLayout(ctx, v.reader) })
+}
+
 // watchLayout sends the stream the layouts that its destination gets until the context is done.
 func (s *stream) watchLayout(ctx context.Context, r *layoutReader) {
 	ticker := time.NewTicker(layoutInterval)
@@ -63,7 +88,7 @@ func (s *stream) watchLayout(ctx context.Context, r *layoutReader) {
 			s.log.Warn("layout could not be read", "err", err)
 		case changed:
 			select {
-			case s.layouts <- l:
+			case s.layouts <- layoutView{r, l}:
 			case <-ctx.Done():
 				return
 			}
@@ -72,31 +97,14 @@ func (s *stream) watchLayout(ctx context.Context, r *layoutReader) {
 }
 
 // setLayout makes the picture look otherwise from now on. What is on the stage goes on, and so do
-// the workers, unless the picture gets another size: no encoder can change that. Then another
-// worker takes over, which players see as a discontinuity.
-func (s *stream) setLayout(l *policy.Layout) {
-	if reflect.DeepEqual(l, s.layout) {
+// the workers, unless the picture gets another size.
+func (s *stream) setLayout(v layoutView) {
+	if v.reader != s.view.reader || reflect.DeepEqual(v.layout, s.view.layout) {
 		return
 	}
-	s.layout, s.design = l, newDesign(l)
+	s.view, s.design = v, newDesign(v.layout)
 	s.log.Info("layout changed")
-	s.layers = layersOf(s.dest, l)
-	best := s.layers[0]
-	if c := (layout.Canvas{W: best.Width, H: best.Height}); c != s.canvas {
-		s.canvas = c
-		s.replaceWorker()
-	}
-	s.arrange()
-}
-
-// replaceWorker ends the current worker and starts another one.
-func (s *stream) replaceWorker() {
-	if s.current == nil { // the next one will be told of the new size
-		return
-	}
-	s.worker.Store(nil)
-	s.dismiss()
-	if err := s.launch(); err != nil {
-		s.stop(ending{failure: err.Error()})
+	if !s.plan() {
+		s.arrange()
 	}
 }

@@ -2,19 +2,16 @@ package live
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"amphi/compositor/layout"
 	"amphi/compositor/wire"
-	"amphi/server/hls"
 	"amphi/server/policy"
-	"amphi/server/protocol"
 	"amphi/server/room"
-	"amphi/server/store"
 )
 
 const (
@@ -33,60 +30,57 @@ const (
 	storeLimit    = 5 * time.Second
 	storeEndLimit = 30 * time.Second
 
-	audioRate     = wire.AudioClock
-	audioChannels = 2
+	audioRate        = wire.AudioClock
+	audioChannels    = 2
+	defaultFrameRate = 30
 )
 
-// ending says why a stream ends. A failure has a text instead of a reason.
-type ending struct {
-	reason  string // one of store's
-	failure string
-}
-
-// errStoppedEarly is the failure of a stream that was stopped before anybody could play it
-// (the API wants it to count as one).
-var errStoppedEarly = store.Failure{Type: "BEAM_STOPPED", Message: "Beam stopped too early"}
-
-// stream is the live stream of one room.
+// stream is the composition of one room, for whoever takes it: viewers over HLS, recordings, pushes to
+// other services. It is encoded once for all of them, and ends with the last.
 type stream struct {
 	m    *Manager
 	room *room.Room
 	info room.Info
-	dest *policy.HLSDestination
-	key  hls.Key
 	log  *slog.Logger
 
-	layers []policy.HLSLayer // the sizes to make, best first
-	canvas layout.Canvas     // the first of them
+	// Guarded by the manager's mutex.
+	users   int        // broadcast and outlets, from the claim to the end
+	onHLS   bool       // the broadcast is one of them
+	asked   *broadcast // from the accepted start to the end
+	closing bool       // nobody can join any more
 
-	layouts chan *policy.Layout // the destination's, when it changes
-	sayings chan room.Saying    // to all, while they are shown
+	layouts chan layoutView  // the destination's, when it changes
+	sayings chan room.Saying // to all, while they are shown
 
-	ended   atomic.Bool                // an ending was accepted
-	endings chan ending                // one slot
+	ended   atomic.Bool                // an ending of all was accepted
+	endings chan Ended                 // one slot
 	stage   atomic.Pointer[room.Stage] // the newest; owner: the room
 	changed chan struct{}              // one slot: stage is new
 	worker  atomic.Pointer[worker]     // takes frames; nil between two workers
+	orders  orders
+	done    chan struct{} // closed when all is over
 
 	// What follows belongs to the goroutine of run.
-	record    store.LiveStream
-	out       *hls.Stream // nil until the first worker started
-	onAir     bool
-	initTime  time.Time // the start was accepted
-	startTime time.Time // the playlist could be played
-	epoch     time.Time // wall clock at presentation time zero
+	broadcast *broadcast // nil while the stream is not on the air
+	outlets   []*Outlet
+	layers    []policy.HLSLayer // the sizes to make, best first; nil before anybody has joined
+	fps       int
+	canvas    layout.Canvas // the first of the layers
+	epoch     time.Time     // wall clock at presentation time zero; zero before a worker has set it
+	finished  bool          // nothing is made any more
 
 	current   *worker // talks; nil between two workers
 	begun     time.Time
-	producing bool          // a picture of the current worker was packaged
+	producing bool          // a picture of the current worker was taken
 	resumeAt  time.Duration // where the current worker was told to go on; zero when it was not
 	condemned bool          // the current worker was killed because it hung
 	restarts  []time.Time
 	restartAt time.Time
 	forced    time.Time // last ForceKey
 
-	layout     *policy.Layout // may be nil
-	reader     *layoutReader
+	view       layoutView
+	unfollow   context.CancelFunc
+	watching   sync.WaitGroup
 	design     *design
 	cast       cast
 	onStage    *room.Stage // nil until the room has told
@@ -102,124 +96,81 @@ type stream struct {
 	emptySince time.Time // the stage is empty; zero when not
 }
 
-func newStream(m *Manager, r *room.Room, dest *policy.HLSDestination) *stream {
+func newStream(m *Manager, r *room.Room) *stream {
 	info := r.Info()
 	return &stream{
-		m: m, room: r, info: info, dest: dest,
-		key:      hls.Key{Customer: info.CustomerID, Room: info.RoomID},
+		m: m, room: r, info: info,
 		log:      m.cfg.Log.With("room", info.RoomID),
-		layouts:  make(chan *policy.Layout),
+		layouts:  make(chan layoutView),
 		sayings:  make(chan room.Saying, maxSayings),
-		endings:  make(chan ending, 1),
+		endings:  make(chan Ended, 1),
 		changed:  make(chan struct{}, 1),
+		orders:   orders{wake: make(chan struct{}, 1)},
+		done:     make(chan struct{}),
+		unfollow: func() {},
+		design:   newDesign(nil),
+		cast:     cast{began: time.Now()},
 		feeds:    make(map[string]*feed),
 		syncs:    make(map[string]uint32),
 		pictured: make(map[uint32]bool),
 	}
 }
 
-// event says that viewers can go back to the start of the stream.
-func (s *stream) event() bool { return s.dest.PlaylistType == "event" }
-
-// playlistTypes are what clients are told of that.
-var playlistTypes = map[bool]string{true: "dvr", false: "no-dvr"}
-
-func (s *stream) frameRate() int {
-	if s.dest.VideoFrameRate > 0 {
-		return min(s.dest.VideoFrameRate, 60)
-	}
-	return 30
-}
-
-// open records the start, keeps the room alive, and tells it. It runs in the caller's goroutine.
-func (s *stream) open(ctx context.Context, o Options) error {
-	// Asking the room makes sure that its session is recorded, which the stream's record needs.
-	if _, err := s.room.HLS(ctx); err != nil {
-		return refusal(err)
-	}
-	// A stream is one of those who keep a room alive.
+// hold keeps the room alive for one more user of the stream, who releases it.
+func (s *stream) hold(ctx context.Context) error {
 	held, err := s.m.cfg.Rooms.Open(ctx, s.info.RoomID)
 	if err != nil {
-		s.log.Error("live stream refused", "err", err)
+		s.log.Error("stream refused", "err", err)
 		return refusal(err)
 	}
 	if held != s.room {
 		held.Release()
 		return refusal(room.ErrClosed)
 	}
-	reader := &layoutReader{store: s.m.cfg.Store, roomID: s.info.RoomID, workspace: s.info.CustomerID, destination: s.dest.Name}
-	s.layout = s.dest.Layout
-	if l, changed, err := reader.read(ctx); err != nil {
-		s.log.Warn("layout could not be read", "err", err)
-	} else if changed {
-		s.layout = l
-	}
-	s.reader, s.design = reader, newDesign(s.layout)
-	s.layers = layersOf(s.dest, s.layout)
-	best := s.layers[0]
-	s.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
-		RoomID:      s.info.RoomID,
-		SessionID:   s.info.SessionID,
-		Destination: s.dest.Name,
-		MeetingURL:  o.MeetingURL,
-		PlaybackURL: s.m.playlistURL(s.key),
-		Width:       best.Width,
-		Height:      best.Height,
-		Recording:   o.Recording,
-		StartedBy:   o.StartedBy,
-	})
-	if err != nil {
-		s.room.Release()
-		s.log.Error("live stream refused", "err", err)
-		return refusal(err)
-	}
-	s.log = s.log.With("stream", s.record.ID)
-	s.initTime = time.Now()
-	s.cast.began = s.initTime
-	s.canvas = layout.Canvas{W: best.Width, H: best.Height}
-	s.room.SetHLS(s.state(protocol.StateInitialised, nil))
 	return nil
 }
 
-// stop asks the stream to end. Only the first ending counts.
-func (s *stream) stop(e ending) {
+// stop asks the stream to end, for all who take it. Only the first ending counts.
+func (s *stream) stop(e Ended) {
 	if s.ended.CompareAndSwap(false, true) {
 		s.endings <- e
 	}
 }
 
-// recordStop writes down that a stop was accepted, and by whom.
-func (s *stream) recordStop(ctx context.Context, by string) {
-	if err := s.m.cfg.Store.LiveStreamStopping(ctx, s.record.ID, by, time.Now()); err != nil {
-		s.log.Error("stop could not be recorded", "err", err)
-	}
+// orders are calls that wait for the stream's goroutine: one for each who joins or leaves.
+type orders struct {
+	wake chan struct{} // one slot
+	mu   sync.Mutex
+	list []func()
+	over *Ended // no more are taken
 }
 
-// state is what clients see of the stream.
-func (s *stream) state(state string, failure *protocol.Error) protocol.HLSState {
-	v := protocol.HLSVariant{
-		State:         state,
-		MeetingURL:    s.record.MeetingURL,
-		PlaylistType:  playlistTypes[s.event()],
-		StreamType:    "composite",
-		InitialisedAt: s.initTime.UnixMilli(),
+// do has fn called in the stream's goroutine. When the stream is over it returns how that ended instead.
+func (s *stream) do(fn func()) *Ended {
+	s.orders.mu.Lock()
+	defer s.orders.mu.Unlock()
+	if s.orders.over == nil {
+		s.orders.list = append(s.orders.list, fn)
+		select {
+		case s.orders.wake <- struct{}{}:
+		default:
+		}
 	}
-	if !s.startTime.IsZero() {
-		v.URL, v.StartedAt = s.record.PlaybackURL, s.startTime.UnixMilli()
-	}
-	return protocol.HLSState{
-		Enabled:  state == protocol.StateInitialised || state == protocol.StateStarted,
-		Variants: []protocol.HLSVariant{v},
-		Error:    failure,
-	}
+	return s.orders.over
+}
+
+// take returns the orders that wait. With an ending they are the last.
+func (o *orders) take(over *Ended) []func() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := o.list
+	o.list, o.over = nil, over
+	return list
 }
 
 // run is the life of the stream.
 func (s *stream) run() {
 	s.presenter = startPresenter(newPainter(s.info.Name, s.m.cfg.Labels))
-	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	watching.Go(func() { s.watchLayout(ctx, s.reader) })
 	unlisten := s.room.Listen(s.said)
 	unwatch := s.room.Watch(func(stage *room.Stage) {
 		s.stage.Store(stage)
@@ -228,79 +179,138 @@ func (s *stream) run() {
 		default:
 		}
 	})
-	s.log.Info("live stream starting", "by", s.record.StartedBy)
 	end := s.loop()
 	unwatch()
 	unlisten()
-	cancel()
-	watching.Wait()
 	s.close(end)
 }
 
-// loop runs until the stream must end.
-func (s *stream) loop() ending {
+// loop runs until the stream must end, or nobody takes it.
+func (s *stream) loop() Ended {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	if err := s.launch(); err != nil {
-		return ending{failure: err.Error()}
-	}
-	for {
+	for !s.finished {
 		var messages <-chan wire.Message
 		if s.current != nil {
 			messages = s.current.messages
 		}
-		var ready <-chan struct{}
-		if s.out != nil && !s.onAir {
-			ready = s.out.Ready()
+		var changed <-chan struct{}
+		if s.layers != nil { // there is a picture to arrange
+			changed = s.changed
 		}
 		select {
 		case e := <-s.endings:
 			return e
+		case <-s.orders.wake:
+			for _, fn := range s.orders.take(nil) {
+				fn()
+			}
+			if s.m.unused(s, 0) { // whoever made it could not join
+				s.finish()
+			}
 		case m, ok := <-messages:
 			if ok {
 				s.hear(m)
 			} else if err := s.workerLost(); err != nil {
-				return ending{failure: err.Error()}
+				return Ended{Failure: err.Error()}
 			}
-		case <-ready:
-			if err := s.announce(); err != nil {
-				return ending{failure: err.Error()}
+		case <-s.broadcast.ready():
+			if err := s.broadcast.announce(); err != nil {
+				return Ended{Failure: err.Error()}
 			}
-		case <-s.changed:
+		case <-changed:
 			s.setStage(s.stage.Load())
 		case l := <-s.layouts:
 			s.setLayout(l)
 		case said := <-s.sayings:
 			s.hearSaying(said)
 		case now := <-ticker.C:
-			if e, over := s.look(now); over {
-				return e
+			if err := s.look(now); err != nil {
+				return Ended{Failure: err.Error()}
 			}
+		}
+	}
+	return Ended{}
+}
+
+// plan decides what is made: what the live stream wants, or else the first outlet, and as long as
+// nobody wants anything else what there is. It reports whether that changes. No encoder can change
+// its size: another worker takes over then, which players see as a discontinuity.
+func (s *stream) plan() bool {
+	layers, fps := s.layers, s.fps
+	switch {
+	case s.broadcast != nil:
+		layers, fps = layersOf(s.broadcast.dest, s.view.layout), s.broadcast.frameRate()
+	case layers == nil:
+		layers, fps = s.outlets[0].layers(), defaultFrameRate
+	}
+	if fps == s.fps && slices.Equal(layers, s.layers) {
+		return false
+	}
+	launch := s.layers == nil
+	s.layers, s.fps = layers, fps
+	s.canvas = layout.Canvas{W: layers[0].Width, H: layers[0].Height}
+	if s.current != nil {
+		s.worker.Store(nil)
+		s.dismiss()
+		launch = true
+	}
+	if launch { // between two workers the next one is told
+		if err := s.launch(); err != nil {
+			s.stop(Ended{Failure: err.Error()})
+		}
+	}
+	s.arrange()
+	if !s.epoch.IsZero() {
+		s.begin()
+	}
+	return true
+}
+
+func (s *stream) addBroadcast(b *broadcast, l layoutView) {
+	s.broadcast = b
+	if s.finished { // it ends with the others
+		return
+	}
+	s.follow(l)
+	s.plan()
+	s.publish()
+}
+
+// publish puts the live stream's playlists in place once the clock is set.
+func (s *stream) publish() {
+	if b := s.broadcast; b != nil && b.out == nil && !s.epoch.IsZero() {
+		if err := b.put(s.epoch, s.layers); err != nil {
+			s.stop(Ended{Failure: err.Error()})
 		}
 	}
 }
 
-// announce tells the room, and the customer's server, that the stream can be played.
-func (s *stream) announce() error {
-	s.onAir, s.startTime = true, time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
-	defer cancel()
-	switch err := s.m.cfg.Store.LiveStreamRunning(ctx, s.record.ID, s.startTime); {
-	case errors.Is(err, store.ErrConflict): // a stop was accepted meanwhile; its ending comes next
-		s.startTime = time.Time{}
-		return nil
-	case err != nil:
-		s.log.Error("start could not be recorded", "err", err)
-		return errors.New("the start could not be recorded")
+func (s *stream) dropBroadcast(b *broadcast, end Ended) {
+	if s.broadcast != b {
+		return
 	}
-	s.log.Info("live stream on the air", "url", s.record.PlaybackURL, "after", s.startTime.Sub(s.initTime).Round(time.Millisecond))
-	s.room.SetHLS(s.state(protocol.StateStarted, nil))
-	return nil
+	s.leave(true, func() {
+		s.broadcast = nil
+		b.close(end)
+	})
 }
 
-// close ends everything that the stream has, and writes down and tells how it ended.
-func (s *stream) close(end ending) {
-	s.ended.Store(true)
+// leave ends one who takes the stream. The last one gets what the worker still has.
+func (s *stream) leave(hls bool, end func()) {
+	if s.m.unused(s, 1) {
+		s.finish()
+	}
+	end()
+	s.m.release(s, hls)
+}
+
+// finish ends all that makes the stream.
+func (s *stream) finish() {
+	if s.finished {
+		return
+	}
+	s.finished = true
 	s.presenter.stop()
 	for id, f := range s.feeds {
 		f.stop()
@@ -309,32 +319,23 @@ func (s *stream) close(end ending) {
 	if s.current != nil {
 		s.dismiss()
 	}
-	if s.out != nil {
-		s.m.cfg.Origin.Retire(s.key, s.out)
-	}
+	s.unfollow()
+	s.watching.Wait()
+}
 
-	ctx, cancel := context.WithTimeout(context.Background(), storeEndLimit)
-	defer cancel()
-	now := time.Now()
-	var err error
-	state := s.state(protocol.StateStopped, nil)
-	switch {
-	case end.failure != "":
-		s.m.counters.failed.Add(1)
-		err = s.m.cfg.Store.LiveStreamFailed(ctx, s.record.ID, store.Failure{At: now, Type: "INTERNAL_ERROR", Message: end.failure})
-		state = s.state(protocol.StateFailed, protocol.Errorf(protocol.CodeInternal, "%s", end.failure))
-		state.Variants[0].URL = ""
-	case s.startTime.IsZero():
-		early := errStoppedEarly
-		early.At = now
-		err = s.m.cfg.Store.LiveStreamFailed(ctx, s.record.ID, early)
-	default:
-		err = s.m.cfg.Store.LiveStreamStopped(ctx, s.record.ID, end.reason, now)
+// close ends the stream for all who are left, and for those who come too late.
+func (s *stream) close(end Ended) {
+	s.m.shut(s)
+	s.finish()
+	for _, fn := range s.orders.take(&end) {
+		fn()
 	}
-	if err != nil {
-		s.log.Error("end could not be recorded", "err", err)
+	if s.broadcast != nil {
+		s.dropBroadcast(s.broadcast, end)
 	}
-	s.log.Info("live stream ended", "reason", end.reason, "failure", end.failure, "lasted", now.Sub(s.initTime).Round(time.Millisecond))
-	s.room.SetHLS(state)
-	s.room.Release()
+	for len(s.outlets) > 0 {
+		s.dropOutlet(s.outlets[0], end)
+	}
+	s.m.forget(s)
+	close(s.done)
 }

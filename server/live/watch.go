@@ -3,10 +3,10 @@ package live
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"amphi/compositor/wire"
-	"amphi/server/store"
 )
 
 const (
@@ -94,41 +94,39 @@ func (s *stream) bury() error {
 }
 
 // look is done at each tick: watch the worker, fill its gap, mind the time limits.
-func (s *stream) look(now time.Time) (ending, bool) {
+func (s *stream) look(now time.Time) error {
 	switch {
+	case s.layers == nil: // nobody has joined yet
+		return nil
 	case s.current == nil && !now.Before(s.restartAt):
 		if err := s.relaunch(); err != nil {
-			return ending{failure: err.Error()}, true
+			return err
 		}
 	case s.current != nil && !s.condemned && s.hangs(now):
 		s.log.Warn("media worker hangs", "silent", s.current.silent(), "producing", s.producing)
 		s.condemned = true
 		s.current.kill() // its messages end, and so workerLost is called
 	}
-	if s.out != nil && !s.producing {
-		if err := s.out.Fill(s.fillUntil(now)); err != nil {
-			s.log.Error("gap could not be filled", "err", err)
+	if b := s.broadcast; b != nil && b.out != nil && !s.producing {
+		if err := b.out.Fill(s.fillUntil(now)); err != nil {
+			b.log.Error("gap could not be filled", "err", err)
 		}
 	}
 
 	s.ageChat(now)
 	s.turnPage(now)
 
-	limit := s.m.cfg.MaxDuration
-	if s.dest.MaxDuration > 0 {
-		limit = time.Duration(s.dest.MaxDuration) * time.Second
+	if b := s.broadcast; b != nil {
+		if reason, over := b.limits.reached(now, s.emptySince); over {
+			s.dropBroadcast(b, Ended{Reason: reason})
+		}
 	}
-	if now.Sub(s.initTime) >= limit {
-		return ending{reason: store.StoppedMaxDuration}, true
+	for _, o := range slices.Clone(s.outlets) {
+		if reason, over := o.limits.reached(now, s.emptySince); over {
+			s.dropOutlet(o, Ended{Reason: reason})
+		}
 	}
-	empty := s.m.cfg.AutoStop
-	if s.dest.AutoStopTimeout > 0 {
-		empty = time.Duration(s.dest.AutoStopTimeout) * time.Second
-	}
-	if !s.emptySince.IsZero() && now.Sub(s.emptySince) >= empty {
-		return ending{reason: store.StoppedLastPeer}, true
-	}
-	return ending{}, false
+	return nil
 }
 
 // fillUntil is how far a gap is filled by now. What is filled may not pass the place where a

@@ -99,7 +99,7 @@ func TestFromStageToPlayer(t *testing.T) {
 	if st.Restarts < 1 || st.FramesIn < 500 {
 		t.Errorf("%+v", st)
 	}
-	t.Logf("%+v\n%+v", st, h.stream(r.ID()).out.Stats())
+	t.Logf("%+v\n%+v", st, h.stream(r.ID()).broadcast.out.Stats())
 }
 
 func spread(pixels []byte) int {
