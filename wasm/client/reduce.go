@@ -421,6 +421,8 @@ func (r *reducer) broadcast(t *tx, p protocol.BroadcastEvent) {
 	}
 	if m.ID == "" || t.ignored[m.Type] || strings.HasPrefix(m.Type, "hms_transcript") {
 		m.Ignored = true // captions are told, not kept
+	} else if slices.ContainsFunc(t.Messages, func(known Message) bool { return known.ID == m.ID }) {
+		return // after a lost socket the server says again what may not have arrived
 	} else {
 		t.addMessage(m)
 	}

@@ -221,6 +221,7 @@ func TestReduce(t *testing.T) {
 				{"on-broadcast", `{` + boPeer + `,"message_id":"m1","timestamp":7,"info":{"message":"hi","type":"chat"},"roles":["host"]}`},
 				{"on-broadcast", `{"message_id":"m2","timestamp":8,"private":true,"info":{"message":"x","type":"EMOJI_REACTION"}}`},
 				{"on-broadcast", `{"message_id":"m3","timestamp":9,"info":{"message":"{}","type":"hms_transcript"}}`},
+				{"on-broadcast", `{` + boPeer + `,"message_id":"m1","timestamp":7,"info":{"message":"hi","type":"chat"},"roles":["host"]}`}, // again, on another socket
 			},
 			told: []NotificationType{NotifyNewMessage, NotifyNewMessage, NotifyNewMessage},
 			check: func(s State) bool {
