@@ -116,10 +116,14 @@ func (s *Store) SaveAsset(ctx context.Context, a Asset) (Asset, error) {
 			return err
 		}
 		a.WorkspaceID, a.CreatedAt = room.WorkspaceID, trunc(time.Now())
-		_, err = t.exec(`INSERT INTO assets (`+assetColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			a.ID, a.WorkspaceID, a.RoomID, a.SessionID, a.JobID, string(a.Type), string(a.Status), a.Path, a.Size, a.Duration,
-			jsonOf(a.Metadata), jsonOf(a.Thumbnails), millis(a.CreatedAt))
-		return err
+		return t.insertAsset(a)
 	})
 	return a, err
+}
+
+func (t *tx) insertAsset(a Asset) error {
+	_, err := t.exec(`INSERT INTO assets (`+assetColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.ID, a.WorkspaceID, a.RoomID, a.SessionID, a.JobID, string(a.Type), string(a.Status), a.Path, a.Size, a.Duration,
+		jsonOf(a.Metadata), jsonOf(a.Thumbnails), millis(a.CreatedAt))
+	return err
 }

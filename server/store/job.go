@@ -152,11 +152,20 @@ func (s *Store) JobStopping(ctx context.Context, id, stoppedBy string, at time.T
 
 // JobStopped records the end of a job that ran: status completed. Event beam.stopped.success.
 func (s *Store) JobStopped(ctx context.Context, id, reason string, at time.Time) (Job, error) {
+	return s.endJob(ctx, id, reason, StatusCompleted, at)
+}
+
+// JobRecorded does the same for one of which files are to come, see RecordingDone: status post_processing.
+func (s *Store) JobRecorded(ctx context.Context, id, reason string, at time.Time) (Job, error) {
+	return s.endJob(ctx, id, reason, StatusPostProcessing, at)
+}
+
+func (s *Store) endJob(ctx context.Context, id, reason string, to Status, at time.Time) (Job, error) {
 	return s.moveJob(ctx, id, at, func(j *Job) error {
 		if !j.Status.Active() {
-			return wrongJob(j, StatusCompleted)
+			return wrongJob(j, to)
 		}
-		j.Status, j.Reason, j.StoppedAt = StatusCompleted, reason, j.UpdatedAt
+		j.Status, j.Reason, j.StoppedAt = to, reason, j.UpdatedAt
 		return nil
 	}, "beam.stopped.success", func(j Job, r Room, v Session) any { return newBeamStopped(j.beam(), r, v, reason) })
 }

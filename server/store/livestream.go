@@ -8,8 +8,10 @@ import (
 
 // Status is where a live stream is in its life:
 //
-//	starting ──> running ──> stopping ──> completed
-//	    └───────────┴───────────┴───────> failed
+//	starting ──> running ──> stopping ──> post_processing ──> completed
+//	    └───────────┴───────────┴────────────────┴──────────> failed
+//
+// Those of which nothing is recorded pass over post_processing.
 type Status string
 
 // The states of a live stream.
@@ -165,11 +167,20 @@ func (s *Store) LiveStreamStopping(ctx context.Context, id, stoppedBy string, at
 
 // LiveStreamStopped records the end of a stream that ran: status completed. Event hls.stopped.success.
 func (s *Store) LiveStreamStopped(ctx context.Context, id, reason string, at time.Time) error {
+	return s.endLiveStream(ctx, id, reason, StatusCompleted, at)
+}
+
+// LiveStreamRecorded does the same for one of which files are to come, see RecordingDone: status post_processing.
+func (s *Store) LiveStreamRecorded(ctx context.Context, id, reason string, at time.Time) error {
+	return s.endLiveStream(ctx, id, reason, StatusPostProcessing, at)
+}
+
+func (s *Store) endLiveStream(ctx context.Context, id, reason string, to Status, at time.Time) error {
 	return s.moveLiveStream(ctx, id, at, func(t *tx, l *LiveStream) error {
 		if !l.Status.Active() {
-			return wrongStatus(l, StatusCompleted)
+			return wrongStatus(l, to)
 		}
-		l.Status, l.Reason, l.StoppedAt = StatusCompleted, reason, l.UpdatedAt
+		l.Status, l.Reason, l.StoppedAt = to, reason, l.UpdatedAt
 		return nil
 	}, "hls.stopped.success", func(l LiveStream, h hlsEvent) any {
 		h.StateName, h.StateTimestamp = "HLSStopped", &l.StoppedAt
