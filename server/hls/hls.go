@@ -113,14 +113,25 @@ var (
 
 // Config are the parameters of a stream.
 type Config struct {
-	Start      time.Time   // wall clock at presentation time zero
-	FrameRate  int         // pictures a second
-	SampleRate int         // of the AAC audio, in Hz
-	Channels   int         // of the AAC audio, 1 or 2
-	Renditions []Rendition // at least one, the best first
-	Event      bool        // all segments stay listed, not the last ones only: viewers can go back to the start
-	Dir        string      // for the older segments of an event; made, and removed with the stream
+	Start      time.Time     // wall clock at presentation time zero
+	FrameRate  int           // pictures a second
+	SampleRate int           // of the AAC audio, in Hz
+	Channels   int           // of the AAC audio, 1 or 2
+	Renditions []Rendition   // at least one, the best first
+	Event      bool          // all segments stay listed, not the last ones only: viewers can go back to the start
+	Dir        string        // for the older segments of an event; made, and removed with the stream
+	Keep       func(Segment) // is given each complete segment, in their order; it must not wait. May be nil
 	Log        *slog.Logger
+}
+
+// Segment is a complete segment as [Config.Keep] gets it. Nothing of it changes any more. Its files are fragmented MP4
+// with H.264 in track 1 and AAC in track 2.
+type Segment struct {
+	Start         time.Time // wall clock of its first picture
+	Duration      time.Duration
+	Discontinuity bool     // its decoding times do not continue those of the segment before
+	Init          [][]byte // the initialisation sections, by rendition; the same slice while they are the same
+	Bodies        [][]byte // by rendition
 }
 
 // Rendition is one size of the pictures.

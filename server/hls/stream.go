@@ -411,6 +411,9 @@ func (s *Stream) complete() {
 		s.shelf.put(&done)
 		s.shelve()
 	}
+	if s.cfg.Keep != nil {
+		s.cfg.Keep(Segment{Start: done.date, Duration: s.clock.at(done.ticks), Discontinuity: done.discontinuity, Init: done.init.bodies, Bodies: done.bodies})
+	}
 }
 
 // Fill continues the stream up to a presentation time with its last key picture and silence,
