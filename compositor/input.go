@@ -43,12 +43,12 @@ type waiting struct {
 	since time.Time
 }
 
+var decoders = map[wire.Codec]codec.VideoCodec{
+	wire.VP8: codec.VP8, wire.H264: codec.H264, wire.VP9: codec.VP9, wire.AV1: codec.AV1,
+}
+
 func newVideoInput(c wire.Codec) (*videoInput, error) {
-	kind := codec.VP8
-	if c == wire.H264 {
-		kind = codec.H264
-	}
-	d, err := codec.NewVideoDecoder(kind)
+	d, err := codec.NewVideoDecoder(decoders[c])
 	if err != nil {
 		return nil, err
 	}

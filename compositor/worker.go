@@ -187,6 +187,10 @@ func (w *worker) takeMessages(now time.Time) error {
 			w.picture.canvas.DropBitmap(m.ID)
 		case *wire.Float:
 			w.picture.canvas.AddFloat(m)
+		case *wire.Music:
+			if err := w.mixer.Play(m.Data); err != nil {
+				w.log.Warn("music refused", "err", err)
+			}
 		case *wire.ForceKey:
 			w.picture.force = true
 		case *wire.Stop:

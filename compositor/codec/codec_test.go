@@ -16,35 +16,39 @@ import (
 	"amphi/compositor/internal/clip"
 )
 
-var clips = sync.OnceValues(func() (all struct{ vp8, h264, opus, largeVP8, largeH264 *clip.Clip }, err error) {
-	const source = "testsrc2=s=320x180:r=30"
+// set are the clips of the tests, of each codec.
+type set struct {
+	small map[VideoCodec]*clip.Clip // 320x180
+	large map[VideoCodec]*clip.Clip // larger than full HD
+	opus  *clip.Clip
+}
+
+var clips = sync.OnceValues(func() (all set, err error) {
 	if err = clip.Missing(); err != nil {
 		return all, err
 	}
-	for _, c := range []struct {
-		into   **clip.Clip
-		encode func() (*clip.Clip, error)
-	}{
-		{&all.vp8, func() (*clip.Clip, error) { return clip.VP8(source, 200_000, time.Second) }},
-		{&all.h264, func() (*clip.Clip, error) { return clip.H264(source, 200_000, time.Second) }},
-		{&all.opus, func() (*clip.Clip, error) { return clip.Opus("sine=f=440,volume=4", time.Second) }},
-		{&all.largeVP8, func() (*clip.Clip, error) { return clip.VP8("color=s=2048x1152:r=30", 200_000, 100*time.Millisecond) }},
-		{&all.largeH264, func() (*clip.Clip, error) { return clip.H264("color=s=2048x1152:r=30", 200_000, 100*time.Millisecond) }},
+	all = set{small: make(map[VideoCodec]*clip.Clip), large: make(map[VideoCodec]*clip.Clip)}
+	for codec, encode := range map[VideoCodec]func(string, int, time.Duration) (*clip.Clip, error){
+		VP8: clip.VP8, H264: clip.H264, VP9: clip.VP9, AV1: clip.AV1,
 	} {
-		if *c.into, err = c.encode(); err != nil {
+		if all.small[codec], err = encode("testsrc2=s=320x180:r=30", 200_000, time.Second); err != nil {
+			return all, err
+		}
+		if all.large[codec], err = encode("color=s=2048x1152:r=30", 200_000, 100*time.Millisecond); err != nil {
 			return all, err
 		}
 	}
-	return all, nil
+	all.opus, err = clip.Opus("sine=f=440,volume=4", time.Second)
+	return all, err
 })
 
-func need(t testing.TB) (vp8, h264, opus, largeVP8, largeH264 *clip.Clip) {
+func need(t testing.TB) set {
 	t.Helper()
 	all, err := clips()
 	if err != nil {
 		t.Skip("no clips: ", err)
 	}
-	return all.vp8, all.h264, all.opus, all.largeVP8, all.largeH264
+	return all
 }
 
 func decoder(t testing.TB, c VideoCodec) *VideoDecoder {
@@ -58,25 +62,21 @@ func decoder(t testing.TB, c VideoCodec) *VideoDecoder {
 }
 
 func TestDecode(t *testing.T) {
-	vp8, h264, _, _, _ := need(t)
-	for _, c := range []struct {
-		codec VideoCodec
-		clip  *clip.Clip
-	}{{VP8, vp8}, {H264, h264}} {
-		d := decoder(t, c.codec)
-		if n := len(c.clip.Frames); n != 30 {
+	for codec, c := range need(t).small {
+		d := decoder(t, codec)
+		if n := len(c.Frames); n != 30 {
 			t.Fatalf("clip of %d frames", n)
 		}
-		for i, f := range c.clip.Frames {
+		for i, f := range c.Frames {
 			p, err := d.Decode(f.Data)
 			if err != nil || p == nil {
-				t.Fatalf("codec %d, frame %d: %v, %v", c.codec, i, p, err)
+				t.Fatalf("codec %d, frame %d: %v, %v", codec, i, p, err)
 			}
 			if p.W != 320 || p.H != 180 || len(p.Y) < 320*180 || len(p.U) < 160*90 || len(p.V) < 160*90 {
-				t.Fatalf("codec %d: %dx%d, planes of %d, %d, %d bytes", c.codec, p.W, p.H, len(p.Y), len(p.U), len(p.V))
+				t.Fatalf("codec %d: %dx%d, planes of %d, %d, %d bytes", codec, p.W, p.H, len(p.Y), len(p.U), len(p.V))
 			}
 			if mean := average(p.Y); mean < 60 || mean > 190 {
-				t.Fatalf("codec %d, frame %d: mean brightness %v", c.codec, i, mean)
+				t.Fatalf("codec %d, frame %d: mean brightness %v", codec, i, mean)
 			}
 			p.Close()
 			p.Close()
@@ -93,25 +93,22 @@ func average(pix []byte) float64 {
 }
 
 func TestTooLarge(t *testing.T) {
-	vp8, h264, _, largeVP8, largeH264 := need(t)
-	for _, c := range []struct {
-		codec        VideoCodec
-		large, small *clip.Clip
-	}{{VP8, largeVP8, vp8}, {H264, largeH264, h264}} {
-		d := decoder(t, c.codec)
-		for _, f := range c.large.Frames {
+	all := need(t)
+	for codec, large := range all.large {
+		d := decoder(t, codec)
+		for _, f := range large.Frames {
 			p, err := d.Decode(f.Data)
 			if p != nil || err == nil {
-				t.Fatalf("codec %d: %v, %v", c.codec, p, err)
+				t.Fatalf("codec %d: %v, %v", codec, p, err)
 			}
-			if f.Key && c.codec == VP8 && !errors.Is(err, ErrTooLarge) {
-				t.Errorf("codec %d: %v", c.codec, err)
+			if f.Key && codec == VP8 && !errors.Is(err, ErrTooLarge) {
+				t.Errorf("codec %d: %v", codec, err)
 			}
 		}
 		// The decoder lives on.
-		p, err := d.Decode(c.small.Frames[0].Data)
+		p, err := d.Decode(all.small[codec].Frames[0].Data)
 		if err != nil || p == nil {
-			t.Fatalf("codec %d, after that: %v, %v", c.codec, p, err)
+			t.Fatalf("codec %d, after that: %v, %v", codec, p, err)
 		}
 		p.Close()
 	}
@@ -127,16 +124,12 @@ func TestTooLarge(t *testing.T) {
 
 // TestDamage feeds flipped, cut and made-up frames: nothing may crash, and a key frame heals.
 func TestDamage(t *testing.T) {
-	vp8, h264, _, _, _ := need(t)
-	rnd := rand.New(rand.NewPCG(5, 6))
-	for _, c := range []struct {
-		codec VideoCodec
-		clip  *clip.Clip
-	}{{VP8, vp8}, {H264, h264}} {
-		d := decoder(t, c.codec)
+	for codec, c := range need(t).small {
+		rnd := rand.New(rand.NewPCG(5, uint64(codec)))
+		d := decoder(t, codec)
 		refused := 0
 		for i := range 600 {
-			b := append([]byte(nil), c.clip.At(i).Data...)
+			b := append([]byte(nil), c.At(i).Data...)
 			switch rnd.IntN(4) {
 			case 0:
 				for range 1 + rnd.IntN(8) {
@@ -156,11 +149,11 @@ func TestDamage(t *testing.T) {
 			p.Close()
 		}
 		if refused == 0 {
-			t.Errorf("codec %d took everything", c.codec)
+			t.Errorf("codec %d took everything", codec)
 		}
-		p, err := d.Decode(c.clip.Frames[0].Data)
+		p, err := d.Decode(c.Frames[0].Data)
 		if err != nil || p == nil || p.W != 320 {
-			t.Fatalf("codec %d does not heal: %v, %v", c.codec, p, err)
+			t.Fatalf("codec %d does not heal: %v, %v", codec, p, err)
 		}
 		p.Close()
 	}
@@ -302,7 +295,7 @@ func TestRepeatSizes(t *testing.T) {
 }
 
 func TestOpus(t *testing.T) {
-	_, _, opus, _, _ := need(t)
+	opus := need(t).opus
 	d, err := NewOpusDecoder()
 	if err != nil {
 		t.Fatal(err)
@@ -391,8 +384,9 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-func fuzzVideo(f *testing.F, codec VideoCodec, pick func() *clip.Clip) {
-	if c := pick(); c != nil {
+func fuzzVideo(f *testing.F, codec VideoCodec) {
+	if all, err := clips(); err == nil {
+		c := all.small[codec]
 		for _, frame := range c.Frames[:3] {
 			f.Add(c.Frames[0].Data, frame.Data)
 		}
@@ -418,13 +412,10 @@ func fuzzVideo(f *testing.F, codec VideoCodec, pick func() *clip.Clip) {
 	})
 }
 
-func FuzzVP8(f *testing.F) {
-	fuzzVideo(f, VP8, func() *clip.Clip { all, _ := clips(); return all.vp8 })
-}
-
-func FuzzH264(f *testing.F) {
-	fuzzVideo(f, H264, func() *clip.Clip { all, _ := clips(); return all.h264 })
-}
+func FuzzVP8(f *testing.F)  { fuzzVideo(f, VP8) }
+func FuzzH264(f *testing.F) { fuzzVideo(f, H264) }
+func FuzzVP9(f *testing.F)  { fuzzVideo(f, VP9) }
+func FuzzAV1(f *testing.F)  { fuzzVideo(f, AV1) }
 
 func FuzzOpus(f *testing.F) {
 	if all, err := clips(); err == nil {

@@ -48,6 +48,10 @@ amphi_decoder *amphi_decoder_new(int codec, int long_side, int short_side) {
 		impl = avcodec_find_decoder_by_name("vp8");
 	else if (codec == AMPHI_H264)
 		impl = avcodec_find_decoder_by_name("h264");
+	else if (codec == AMPHI_VP9) // not libvpx, which takes memory for a picture before we see its size
+		impl = avcodec_find_decoder_by_name("vp9");
+	else if (codec == AMPHI_AV1) // is told max_pixels
+		impl = avcodec_find_decoder_by_name("libdav1d");
 	if (!impl)
 		return NULL;
 	amphi_decoder *d = av_mallocz(sizeof *d);
@@ -124,8 +128,11 @@ int amphi_decoder_decode(amphi_decoder *d, const uint8_t *data, int size, amphi_
 	}
 	if (!last)
 		return 0;
-	if (!size_fits(d, last->width, last->height) ||
-	    (last->format != AV_PIX_FMT_YUV420P && last->format != AV_PIX_FMT_YUVJ420P)) {
+	if (!size_fits(d, last->width, last->height)) {
+		av_frame_free(&last);
+		return AMPHI_TOO_LARGE;
+	}
+	if (last->format != AV_PIX_FMT_YUV420P && last->format != AV_PIX_FMT_YUVJ420P) {
 		av_frame_free(&last);
 		return AMPHI_DAMAGED;
 	}

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { AMPHI_VP8 = 1, AMPHI_H264 = 2 };
+enum { AMPHI_VP8 = 1, AMPHI_H264 = 2, AMPHI_VP9 = 3, AMPHI_AV1 = 4 };
 
 // Results besides 0.
 enum { AMPHI_DAMAGED = -1, AMPHI_TOO_LARGE = -2, AMPHI_NO_MEMORY = -3, AMPHI_NO_SPACE = -4 };

@@ -21,6 +21,8 @@ type VideoCodec int
 const (
 	VP8  VideoCodec = C.AMPHI_VP8
 	H264 VideoCodec = C.AMPHI_H264
+	VP9  VideoCodec = C.AMPHI_VP9
+	AV1  VideoCodec = C.AMPHI_AV1
 )
 
 // VideoDecoder decodes one stream, on the caller's thread and without delay.

@@ -314,6 +314,7 @@ func (in *Input) measure(capture, now time.Time) {
 // Mixer sums inputs.
 type Mixer struct {
 	inputs  []*Input
+	music   []*music // the last is played, those before fade away
 	limiter limiter
 }
 
@@ -333,6 +334,7 @@ func (m *Mixer) Mix(out []float32, now time.Time) {
 	for _, in := range m.inputs {
 		in.addTo(out, now)
 	}
+	m.addMusic(out)
 	m.limiter.limit(out)
 }
 

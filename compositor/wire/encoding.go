@@ -158,7 +158,7 @@ func (m *AddInput) append(b []byte) []byte {
 }
 func (m *AddInput) parse(c *cursor) { m.ID, m.Codec, m.Sync = c.u32(), Codec(c.u8()), c.u32() }
 func (m *AddInput) check() error {
-	if m.Codec < VP8 || m.Codec > Opus {
+	if m.Codec < VP8 || m.Codec > AV1 {
 		return fmt.Errorf("%w: codec %d", ErrMalformed, m.Codec)
 	}
 	return nil
@@ -227,6 +227,16 @@ func (m *Float) parse(c *cursor) {
 func (m *Float) check() error {
 	if !evenRect(m.Rect) || m.Time <= 0 || m.Time > MaxFloat {
 		return fmt.Errorf("%w: float from %v for %v", ErrMalformed, m.Rect, m.Time)
+	}
+	return nil
+}
+
+func (*Music) kind() kind               { return kindMusic }
+func (m *Music) append(b []byte) []byte { return append(b, m.Data...) }
+func (m *Music) parse(c *cursor)        { m.Data = c.rest() }
+func (m *Music) check() error {
+	if len(m.Data) > MaxMusic {
+		return fmt.Errorf("%w: music of %d bytes", ErrMalformed, len(m.Data))
 	}
 	return nil
 }

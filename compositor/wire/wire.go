@@ -13,7 +13,7 @@
 // rectangles, known codecs and bitmaps whose pixels match their size.
 //
 // The server sends Start, AddInput, RemoveInput, Frame, Bitmap, Picture, DropBitmap, Scene, Float,
-// ForceKey and Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
+// Music, ForceKey and Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
 package wire
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 // Version is raised by every change of a message.
-const Version = 3
+const Version = 4
 
 // Environment is what whoever starts a worker should put into its environment: its one busy
 // goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
@@ -40,6 +40,7 @@ const (
 	MaxRenditions  = 4
 	MaxAudioConfig = 64      // bytes of an AudioSpecificConfig
 	MaxPicture     = 1 << 20 // bytes of an uploaded picture
+	MaxMusic       = 2 << 20 // bytes of an MP3
 	MaxFloat       = 30 * time.Second
 )
 
@@ -65,6 +66,8 @@ const (
 	VP8 Codec = iota + 1
 	H264
 	Opus
+	VP9
+	AV1
 )
 
 func (c Codec) String() string {
@@ -75,12 +78,16 @@ func (c Codec) String() string {
 		return "H264"
 	case Opus:
 		return "opus"
+	case VP9:
+		return "VP9"
+	case AV1:
+		return "AV1"
 	}
 	return fmt.Sprintf("Codec(%d)", uint8(c))
 }
 
 // Video reports whether inputs of this codec carry pictures.
-func (c Codec) Video() bool { return c == VP8 || c == H264 }
+func (c Codec) Video() bool { return c != Opus }
 
 // Source is what an item of a scene shows.
 type Source uint8
@@ -148,8 +155,8 @@ type AddInput struct {
 // RemoveInput ends an input and frees what it holds. Unknown IDs are ignored.
 type RemoveInput struct{ ID uint32 }
 
-// Frame is one whole encoded frame of an input: a VP8 frame, an H.264 access unit (Annex B) or
-// an Opus packet. Frames of an input come in decoding order.
+// Frame is one whole encoded frame of an input: a VP8 frame, an H.264 access unit (Annex B), a VP9
+// frame or superframe, an AV1 temporal unit (OBUs with sizes) or an Opus packet. Frames of an input come in decoding order.
 type Frame struct {
 	Input   uint32
 	RTP     uint32 // RTP timestamp: 90 kHz for video, 48 kHz for audio
@@ -219,6 +226,10 @@ type Float struct {
 	Rise uint16          // pixels that it rises by
 	Time time.Duration   // that it takes; carried in whole milliseconds
 }
+
+// Music is played under the inputs from now on, again and again, in place of what was played
+// before. It comes and goes softly. Without data there is none any more.
+type Music struct{ Data []byte } // MP3
 
 // ForceKey asks for a key frame of all renditions at the next tick.
 type ForceKey struct{}
@@ -292,6 +303,7 @@ const (
 	kindStats
 	kindPicture
 	kindFloat
+	kindMusic
 )
 
 func newMessage(k kind) Message {
@@ -330,6 +342,8 @@ func newMessage(k kind) Message {
 		return new(Picture)
 	case kindFloat:
 		return new(Float)
+	case kindMusic:
+		return new(Music)
 	}
 	return nil
 }

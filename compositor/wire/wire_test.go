@@ -49,6 +49,7 @@ var every = []struct {
 		" 00000007 0000000000000008 0000000000000009 000000000000000a 000000000000000b 000c 000d 0e"},
 	{&Picture{ID: 9, W: 4, H: 2, Fit: Contain, Data: []byte{1, 2}}, "10 00000009 0004 0002 01 0102"},
 	{&Float{ID: 9, Rect: image.Rect(2, 4, 6, 8), Rise: 300, Time: 3 * time.Second}, "11 00000009 0002 0004 0006 0008 012c 0bb8"},
+	{&Music{Data: []byte("ID3")}, "12 494433"},
 }
 
 func TestEncoding(t *testing.T) {
@@ -157,7 +158,7 @@ func TestWriterRefuses(t *testing.T) {
 		"no audio":          with(func(s *Start) { s.AudioBitrate = 0 }),
 		"negative offset":   with(func(s *Start) { s.Offset = -time.Second }),
 		"offset of years":   with(func(s *Start) { s.Offset = 2 * maxOffset }),
-		"codec":             &AddInput{Codec: Opus + 1},
+		"codec":             &AddInput{Codec: AV1 + 1},
 		"no codec":          &AddInput{},
 		"bitmap size":       &Bitmap{W: 2, H: 2, Pix: make([]byte, 9)},
 		"odd bitmap":        &Bitmap{W: 3, H: 2, Pix: make([]byte, 15)},
@@ -179,6 +180,7 @@ func TestWriterRefuses(t *testing.T) {
 		"float nowhere":     &Float{Time: time.Second},
 		"float for ever":    &Float{Rect: rect, Time: MaxFloat + time.Millisecond},
 		"float for no time": &Float{Rect: rect},
+		"long music":        &Music{Data: make([]byte, MaxMusic+1)},
 		"long text":         &Hello{Libraries: strings.Repeat("x", MaxText+1)},
 		"long audio config": &Started{AudioConfig: make([]byte, MaxAudioConfig+1)},
 		"rendition index":   &Video{Rendition: MaxRenditions},

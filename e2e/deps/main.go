@@ -32,7 +32,7 @@ var dependencies = []dependency{
 	{Package: "gcc", Program: "gcc", Why: "compiles the compositor's shim over the codecs"},
 	{Package: "libc6-dev", Why: "headers of the C library, for the same"},
 	{Package: "pkg-config", Program: "pkg-config", Why: "tells the compiler where the codecs are"},
-	{Package: "libavcodec-dev", Why: "decodes VP8 and H.264, encodes AAC in the compositor"},
+	{Package: "libavcodec-dev", Why: "decodes VP8, H.264, VP9 and AV1, encodes AAC in the compositor"},
 	{Package: "libavutil-dev", Why: "goes with libavcodec"},
 	{Package: "libopenh264-dev", Why: "encodes the composed H.264 picture"},
 	{Package: "libopus-dev", Why: "decodes the sound of the stage"},

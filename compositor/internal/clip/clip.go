@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/vp9"
 	"github.com/pion/webrtc/v4/pkg/media/ivfreader"
 	"github.com/pion/webrtc/v4/pkg/media/oggreader"
 )
@@ -29,7 +31,7 @@ type Clip struct {
 	Frames []Frame
 	Length time.Duration
 	Clock  uint32 // RTP ticks in a second
-	IVF    []byte // the same as a file, of VP8
+	IVF    []byte // the same as a file; not of H.264 and Opus
 }
 
 // Missing says why clips cannot be made here, or is nil.
@@ -40,8 +42,29 @@ func Missing() error {
 
 // VP8 encodes a lavfi source as browsers do: in real time, one key frame every ten seconds.
 func VP8(source string, bitrate int, length time.Duration) (*Clip, error) {
-	out, err := ffmpeg("-f", "lavfi", "-i", source, "-t", seconds(length), "-pix_fmt", "yuv420p", "-c:v", "libvpx",
-		"-deadline", "realtime", "-cpu-used", "8", "-error-resilient", "1", "-g", "300", "-b:v", strconv.Itoa(bitrate), "-f", "ivf", "-")
+	return ivf(source, bitrate, length, func(frame []byte) bool { return frame[0]&1 == 0 },
+		"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-error-resilient", "1")
+}
+
+// VP9 encodes a lavfi source in the same way.
+func VP9(source string, bitrate int, length time.Duration) (*Clip, error) {
+	return ivf(source, bitrate, length, vp9.IsRandomAccess,
+		"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-error-resilient", "1")
+}
+
+// AV1 encodes a lavfi source in the same way.
+func AV1(source string, bitrate int, length time.Duration) (*Clip, error) {
+	isKey := func(unit []byte) bool {
+		var units av1.Bitstream
+		return units.Unmarshal(unit) == nil && av1.IsRandomAccess2(units)
+	}
+	return ivf(source, bitrate, length, isKey,
+		"-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0")
+}
+
+func ivf(source string, bitrate int, length time.Duration, isKey func([]byte) bool, encoder ...string) (*Clip, error) {
+	args := []string{"-f", "lavfi", "-i", source, "-t", seconds(length), "-pix_fmt", "yuv420p"}
+	out, err := ffmpeg(append(append(args, encoder...), "-g", "300", "-b:v", strconv.Itoa(bitrate), "-f", "ivf", "-")...)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +84,7 @@ func VP8(source string, bitrate int, length time.Duration) (*Clip, error) {
 		// Timestamp is the frame's count of time bases, which the reader has multiplied by the rate.
 		count := frame.Timestamp * uint64(head.TimebaseNumerator) / uint64(head.TimebaseDenominator)
 		t := time.Duration(count) * time.Second * time.Duration(head.TimebaseNumerator) / time.Duration(head.TimebaseDenominator)
-		c.add(t, data[0]&1 == 0, data)
+		c.add(t, isKey(data), data)
 	}
 }
 
@@ -119,6 +142,12 @@ func Opus(source string, length time.Duration) (*Clip, error) {
 		c.add(at, true, page)
 		i++
 	}
+}
+
+// MP3 encodes a lavfi source as a file, in stereo at a sample rate.
+func MP3(source string, rate int, length time.Duration) ([]byte, error) {
+	return ffmpeg("-f", "lavfi", "-i", source, "-t", seconds(length), "-ar", strconv.Itoa(rate), "-ac", "2",
+		"-c:a", "libmp3lame", "-b:a", "96k", "-f", "mp3", "-")
 }
 
 func (c *Clip) add(t time.Duration, key bool, data []byte) {

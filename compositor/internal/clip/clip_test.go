@@ -20,6 +20,8 @@ func TestClips(t *testing.T) {
 	}{
 		"VP8":  {video(VP8), 30, 90_000},
 		"H264": {video(H264), 30, 90_000},
+		"VP9":  {video(VP9), 30, 90_000},
+		"AV1":  {video(AV1), 30, 90_000},
 		"Opus": {func() (*Clip, error) { return Opus("sine=f=440", length) }, 50, 48_000},
 	} {
 		t.Run(name, func(t *testing.T) {
