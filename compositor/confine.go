@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
@@ -18,36 +19,47 @@ const (
 	niceness     = 2 // packets of the live room go first
 )
 
-// confine takes from the process what it does not need.
+// confine takes from the process what it does not need, and tells what is in force. What a machine
+// does not grant, such as a system call filter in some containers, is a warning.
 func confine(log *slog.Logger) {
+	var inForce []any
+	try := func(name string, value any, err error) {
+		if err != nil {
+			log.Warn("worker is not confined in all", "lacks", name, "err", err)
+			return
+		}
+		inForce = append(inForce, name, value)
+	}
 	for _, l := range []struct {
 		name     string
 		resource int
 		limit    uint64
 	}{
-		{"address space", unix.RLIMIT_AS, addressSpace},
-		{"open files", unix.RLIMIT_NOFILE, openFiles},
-		{"core dump", unix.RLIMIT_CORE, 0},
+		{"address_space", unix.RLIMIT_AS, addressSpace},
+		{"open_files", unix.RLIMIT_NOFILE, openFiles},
+		{"core_dump", unix.RLIMIT_CORE, 0},
 	} {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.limit, Max: l.limit}); err != nil {
-			log.Warn("limit not set", "limit", l.name, "err", err)
-		}
+		try(l.name, l.limit, unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.limit, Max: l.limit}))
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		log.Warn("new privileges not refused", "err", err)
-	}
-	// On Linux niceness is a thread's; threads made later inherit it.
+	try("nice", niceness, lowerPriority())
+	try("new_privileges", "none", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	try("network", "none", refuseSyscalls())
+	log.Info("worker is confined", inForce...)
+}
+
+// lowerPriority makes all threads nice. On Linux niceness is a thread's; threads made later inherit
+// it.
+func lowerPriority() error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		log.Warn("threads not listed", "err", err)
-		return
+		return err
 	}
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil {
 			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, niceness); err != nil {
-				log.Warn("priority not lowered", "err", err)
-				return
+				return fmt.Errorf("thread %d: %w", tid, err)
 			}
 		}
 	}
+	return nil
 }

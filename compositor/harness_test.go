@@ -29,6 +29,9 @@ var program string // the worker's program
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if os.Getenv(refusals) != "" {
+			return tryRefused()
+		}
 		dir, err := os.MkdirTemp("", "amphi-compositor-test")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -71,7 +74,7 @@ var clips = sync.OnceValues(func() (s clipSet, err error) {
 			return clip.VP8("color=s=2048x1152:r=30", 300_000, 100*time.Millisecond)
 		}},
 		{&s.largeH264, func() (*clip.Clip, error) {
-			return clip.H264("color=s=2560x1440:r=30", 300_000, 100*time.Millisecond)
+			return clip.H264("color=s=7680x4320:r=30", 300_000, 100*time.Millisecond)
 		}},
 		{&s.tone, func() (*clip.Clip, error) { return clip.Opus("sine=f=440,volume=2", time.Second) }},
 	} {

@@ -4,11 +4,12 @@
 // composes and mixes them, and encodes H.264 and AAC. The server starts one such process for
 // each live stream and speaks package wire with it over stdin and stdout; stderr is its log.
 //
-// It has no network, reads no files, and keeps nothing: when it dies, by a hostile stream or
-// otherwise, the server starts another. When its stdin is closed it ends.
+// It has no network, starts no programs, changes no files, and keeps nothing: when it dies, by a
+// hostile stream or otherwise, the server starts another. When its stdin is closed it ends.
 //
 //	amphi-compositor --version   names the codec libraries in use
-//	amphi-compositor --check     encodes and decodes a moment to see whether they work
+//	amphi-compositor --check     encodes and decodes a moment to see whether they work, and says
+//	                             what this machine does not grant to confine a worker
 package main
 
 import (
@@ -32,6 +33,7 @@ func main() {
 		fmt.Println("amphi-compositor,", codec.Versions())
 		return
 	case *check:
+		confine(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 		if err := selfCheck(); err != nil {
 			fmt.Fprintln(os.Stderr, "amphi-compositor:", err)
 			os.Exit(1)
@@ -62,11 +64,13 @@ func selfCheck() error {
 		return err
 	}
 	defer decoder.Close()
-	vp8, err := codec.NewVideoDecoder(codec.VP8)
-	if err != nil {
-		return err
+	for _, c := range []codec.VideoCodec{codec.VP8, codec.VP9, codec.AV1} {
+		d, err := codec.NewVideoDecoder(c)
+		if err != nil {
+			return err
+		}
+		d.Close()
 	}
-	vp8.Close()
 	grey := make([]byte, w*h*3/2)
 	for i := range grey {
 		grey[i] = 128
