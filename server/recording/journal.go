@@ -1,0 +1,179 @@
+package recording
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// The files in the directory of a recording that is made:
+//
+//	journal   what the others are, a JSON text a line: the Spec, an entry for each segment, and the end
+//	layer-N   the segments of a layer, one behind the other
+//
+// A line is written after what it is about. So what a killed server leaves is complete up to the last whole line.
+const journalName = "journal"
+
+func layerName(layer int) string { return "layer-" + strconv.Itoa(layer) }
+
+// entry is a line of the journal after the first.
+type entry struct {
+	Init     [][]byte      `json:"init,omitempty"` // by layer: the initialisation sections from this segment on
+	Start    time.Time     `json:"start,omitzero"`
+	Duration time.Duration `json:"duration,omitempty"`
+	Cut      bool          `json:"cut,omitempty"`   // it does not continue the segment before
+	Sizes    []int64       `json:"sizes,omitempty"` // by layer
+	Sums     []uint32      `json:"sums,omitempty"`  // by layer: CRC-32C of the bytes
+
+	End *Ending `json:"end,omitempty"` // nothing follows
+}
+
+// Ending says how a recording ended. One whose server was killed has none.
+type Ending struct {
+	At      time.Time `json:"at"`
+	Failure string    `json:"failure,omitempty"` // why it has not all that it should; empty if it has
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// segment is one that was recorded.
+type segment struct {
+	entry
+	init    int     // which of the reel's
+	offsets []int64 // by layer
+}
+
+// reel is what was recorded, to be read.
+type reel struct {
+	dir      string
+	spec     Spec
+	inits    [][][]byte // by number and layer
+	segments []segment
+	ending   *Ending
+	files    []*os.File
+}
+
+// maxLine bounds a line of a journal: initialisation sections are less than 1 kB each.
+const maxLine = 1 << 20
+
+// unsynced is how many of the last segments a power failure may have damaged: see syncEvery.
+const unsynced = 3 * syncEvery
+
+// openReel reads a journal. It takes what is whole: a torn line, and a segment whose bytes are not there, end it.
+func openReel(dir string) (r *reel, err error) {
+	f, err := os.Open(filepath.Join(dir, journalName))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r = &reel{dir: dir}
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxLine)
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &r.spec) != nil || r.spec.check() != nil {
+		return nil, fmt.Errorf("recording: %s has no beginning: %w", dir, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
+	}
+	layers := len(r.spec.Layers)
+	lengths := make([]int64, layers)
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	for i := range r.spec.Layers {
+		data, err := os.Open(filepath.Join(dir, layerName(i)))
+		if err != nil {
+			return nil, fmt.Errorf("recording: %w", err)
+		}
+		r.files = append(r.files, data)
+		info, err := data.Stat()
+		if err != nil {
+			return nil, fmt.Errorf("recording: %w", err)
+		}
+		lengths[i] = info.Size()
+	}
+	at := make([]int64, layers)
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			break
+		}
+		if e.End != nil {
+			r.ending = e.End
+			break
+		}
+		if e.Init != nil {
+			r.inits = append(r.inits, e.Init)
+		}
+		if len(r.inits) == 0 || len(r.inits[len(r.inits)-1]) != layers || len(e.Sizes) != layers || len(e.Sums) != layers || e.Duration <= 0 {
+			break
+		}
+		s := segment{entry: e, init: len(r.inits) - 1}
+		s.Init = nil
+		whole := true
+		for i, n := range e.Sizes {
+			s.offsets = append(s.offsets, at[i])
+			at[i] += n
+			whole = whole && n >= 0 && at[i] <= lengths[i]
+		}
+		if !whole {
+			break
+		}
+		r.segments = append(r.segments, s)
+	}
+	for i := max(0, len(r.segments)-unsynced); i < len(r.segments); i++ {
+		for layer := range layers {
+			if _, err := r.body(i, layer); err != nil {
+				r.segments = r.segments[:i]
+				return r, nil
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *reel) close() {
+	for _, f := range r.files {
+		_ = f.Close()
+	}
+}
+
+// errDamaged says that a disk gives other bytes than were written.
+var errDamaged = errors.New("recording: segment is damaged")
+
+// body reads a segment.
+func (r *reel) body(i, layer int) ([]byte, error) {
+	s := r.segments[i]
+	b := make([]byte, s.Sizes[layer])
+	if _, err := r.files[layer].ReadAt(b, s.offsets[layer]); err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	if crc32.Checksum(b, castagnoli) != s.Sums[layer] {
+		return nil, errDamaged
+	}
+	return b, nil
+}
+
+// duration of all that was recorded.
+func (r *reel) duration() (d time.Duration) {
+	for _, s := range r.segments {
+		d += s.Duration
+	}
+	return d
+}
+
+// bytes of all that was recorded.
+func (r *reel) bytes() (n int64) {
+	for _, s := range r.segments {
+		for _, size := range s.Sizes {
+			n += size
+		}
+	}
+	return n
+}

@@ -1,0 +1,286 @@
+// Package recording keeps what a composed stream shows, without encoding it again.
+//
+// A [Tape] writes the segments of a stream to the disk as they come, one behind the other, and a journal of them: what
+// a killed server leaves is complete up to the last segment. When a tape has ended, or a server finds one of a server
+// before, the [Manager] makes its files: a ZIP of playlists and segments to be played from any place that serves files,
+// an MP4 for each layer, or both. It stores them, and tells of them in the store, which has the webhook sent. Only then
+// what the tape wrote is removed; until then all of this can be done again.
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"amphi/server/storage"
+	"amphi/server/store"
+)
+
+const (
+	// maxFinishing is how many recordings are brought to their place at a time: one whose bucket cannot be reached
+	// must not hold up the others.
+	maxFinishing = 16
+
+	// sweepEvery is how often files are looked for that are kept long enough.
+	sweepEvery = time.Hour
+
+	// recordPause is between attempts to write the record of a finished recording.
+	recordPause = 5 * time.Second
+)
+
+// Layer is a rendition of the stream that is recorded.
+type Layer struct {
+	Rendition int `json:"rendition"` // its number in the stream
+	Bitrate   int `json:"bitrate"`   // bit/s, that the encoder was told
+}
+
+// Spec says what is recorded and what is to be made of it.
+type Spec struct {
+	ID       string        `json:"id"`   // of the live stream or the job
+	Job      store.JobKind `json:"kind"` // empty: of a live stream
+	Customer string        `json:"customer"`
+	Room     string        `json:"room"`
+	Session  string        `json:"session"`
+	Began    time.Time     `json:"began"`
+
+	VOD       bool          `json:"vod"`    // make a ZIP of playlists and segments
+	Files     bool          `json:"files"`  // make an MP4 for each layer
+	AudioOnly bool          `json:"audio"`  // of the sound alone
+	FrameRate int           `json:"fps"`    // pictures a second
+	Layers    []Layer       `json:"layers"` // the best first
+	URLsFor   time.Duration `json:"urls"`   // how long the addresses in the webhook are good; 0: see defaultURLs
+
+	Failed func(error) `json:"-"` // is told once if the recording ends by itself; may be nil
+}
+
+func (s Spec) check() error {
+	if !store.IsID(s.ID) || len(s.Layers) == 0 || len(s.Layers) > 16 {
+		return fmt.Errorf("recording: %q with %d layers", s.ID, len(s.Layers))
+	}
+	return nil
+}
+
+// Config is what a Manager needs.
+type Config struct {
+	Dir     string // of what is recorded; what it has from before is finished
+	Storage *storage.Storage
+	Store   *store.Store
+	// Place is where the files of a room's recordings belong; nil: to the default of Storage.
+	Place func(ctx context.Context, customerID, roomID string) (storage.Place, error)
+
+	Reserve int64 // bytes of the disk that recordings leave to others
+	// WaitForRoom is how long a file that the disk has no room for waits for some. What was recorded is lost after that.
+	WaitForRoom time.Duration
+	Keep        time.Duration // of files in the server's own directory; 0: for ever
+
+	Free func(dir string) (int64, error) // bytes that can still be written; nil: what the file system says
+	Log  *slog.Logger
+}
+
+// Manager makes tapes and finishes them.
+type Manager struct {
+	cfg Config
+
+	mu      sync.Mutex
+	running map[string]*Tape
+	waiting []string // ended recordings, by their directories' names
+	wake    chan struct{}
+	making  sync.Mutex // files are made one after another: that is work for disk and processor
+
+	finished chan string // tests only: told of each recording that is done
+}
+
+// New finds what the server before left.
+func New(c Config) (*Manager, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	if c.Free == nil {
+		c.Free = free
+	}
+	m := &Manager{cfg: c, running: make(map[string]*Tape), wake: make(chan struct{}, 1)}
+	left, err := os.ReadDir(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	for _, e := range left {
+		if e.IsDir() && store.IsID(e.Name()) {
+			c.Log.Info("recording of the last run is finished now", "recording", e.Name())
+			m.finish(e.Name())
+		}
+	}
+	return m, nil
+}
+
+// Begin begins a recording.
+func (m *Manager) Begin(spec Spec) (*Tape, error) {
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	t, err := newTape(m, spec)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running[spec.ID] = t
+	return t, nil
+}
+
+// finish queues a recording that has ended.
+func (m *Manager) finish(id string) {
+	m.mu.Lock()
+	delete(m.running, id)
+	m.waiting = append(m.waiting, id)
+	m.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (m *Manager) next() (id string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 {
+		return "", false
+	}
+	id, m.waiting = m.waiting[0], m.waiting[1:]
+	return id, true
+}
+
+// Run finishes recordings, and removes files that were kept long enough, until ctx ends. What is not finished then is
+// so by the next run.
+func (m *Manager) Run(ctx context.Context) error {
+	m.settle(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	places := make(chan struct{}, maxFinishing)
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	m.sweep()
+	for {
+		select {
+		case <-m.wake:
+		case <-sweep.C:
+			m.sweep()
+		case <-ctx.Done():
+			return nil
+		}
+		for {
+			id, ok := m.next()
+			if !ok {
+				break
+			}
+			select {
+			case places <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			running.Go(func() {
+				defer func() { <-places }()
+				m.deliver(ctx, id)
+			})
+		}
+	}
+}
+
+// settle ends the wait of records for files that will not come: of recordings that never began.
+func (m *Manager) settle(ctx context.Context) {
+	m.mu.Lock()
+	expected := slices.Clone(m.waiting)
+	m.mu.Unlock()
+	if err := m.cfg.Store.SettleRecordings(ctx, expected, time.Now()); err != nil {
+		m.cfg.Log.Error("records of recordings could not be settled", "err", err)
+	}
+}
+
+func (m *Manager) sweep() {
+	if m.cfg.Keep <= 0 {
+		return
+	}
+	n, err := m.cfg.Storage.Local.Sweep(m.cfg.Keep)
+	if err != nil {
+		m.cfg.Log.Warn("old files of recordings could not be removed", "err", err)
+	}
+	if n > 0 {
+		m.cfg.Log.Info("old files of recordings removed", "files", n, "kept", m.cfg.Keep)
+	}
+}
+
+// room says whether the disk takes a recording of so many bytes, with the files that will be made of it.
+func (m *Manager) room(s Spec, recorded int64) error {
+	left, err := m.cfg.Free(m.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("recording: %w", err)
+	}
+	need := m.cfg.Reserve
+	if s.VOD {
+		need += recorded + recorded/64 // and the names of the segments
+	}
+	if s.Files {
+		need += recorded + recorded/64
+	}
+	if left < need {
+		return errDiskFull
+	}
+	return nil
+}
+
+// free is what the file system says.
+func free(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// deliver makes the files of a recording, stores them, and tells of them.
+func (m *Manager) deliver(ctx context.Context, id string) {
+	log := m.cfg.Log.With("recording", id)
+	dir := filepath.Join(m.cfg.Dir, id)
+	r, err := openReel(dir)
+	var result store.Recorded
+	switch {
+	case err == nil:
+		defer r.close()
+		if result, err = m.produce(ctx, r, log); err != nil { // ctx has ended
+			return
+		}
+	default:
+		// Of the journal not even the first line is there: nothing was recorded.
+		log.Warn("recording is empty", "err", err)
+	}
+	result.ID, result.At = id, time.Now()
+	for {
+		err := m.cfg.Store.RecordingDone(ctx, result)
+		if errors.Is(err, store.ErrNotFound) {
+			log.Error("recording without a record is removed", "err", err)
+			break
+		}
+		if err == nil {
+			break
+		}
+		log.Error("recording could not be put on record", "err", err, "again_in", recordPause)
+		select {
+		case <-time.After(recordPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		log.Warn("recording stays on disk", "err", err)
+	}
+	log.Info("recording done", "files", len(result.Files))
+	if m.finished != nil {
+		m.finished <- id
+	}
+}
