@@ -9,7 +9,7 @@ import (
 // never waits for a worker.
 type feed struct {
 	input wire.AddInput
-	media *sfu.Track
+	media *sfu.Track // what the tap is of
 	tap   *sfu.Tap
 	done  chan struct{}
 }
@@ -32,7 +32,7 @@ func startFeed(s *stream, input wire.AddInput, media *sfu.Track) *feed {
 				Key:     frame.Key,
 				Data:    frame.Data,
 			}) {
-				media.RequestKeyFrame()
+				f.tap.RequestKeyFrame()
 			}
 		}
 	}()
@@ -52,6 +52,10 @@ func codecOf(c sfu.Codec) wire.Codec {
 		return wire.VP8
 	case sfu.H264:
 		return wire.H264
+	case sfu.VP9:
+		return wire.VP9
+	case sfu.AV1:
+		return wire.AV1
 	default:
 		return wire.Opus
 	}

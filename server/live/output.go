@@ -23,7 +23,7 @@ func (s *stream) hear(m wire.Message) {
 	case *wire.NeedKey:
 		for _, f := range s.feeds {
 			if f.input.ID == m.Input {
-				f.media.RequestKeyFrame()
+				f.tap.RequestKeyFrame()
 			}
 		}
 	case *wire.Stats:
@@ -47,7 +47,7 @@ func (s *stream) brief() {
 	s.worker.Store(s.current)
 	s.show(start)
 	for _, f := range s.feeds {
-		f.media.RequestKeyFrame()
+		f.tap.RequestKeyFrame()
 	}
 }
 

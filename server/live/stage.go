@@ -56,6 +56,12 @@ func (s *stream) arrange() {
 			s.feeds[t.ID] = startFeed(s, wire.AddInput{ID: s.nextInput, Codec: codecOf(t.Media.Codec()), Sync: s.syncs[t.peer]}, t.Media)
 		}
 	}
+	for _, t := range s.sel.tiles {
+		// Of a screen the best is wanted in any place: it is read.
+		if f := s.feeds[t.video]; f != nil && !t.screen {
+			f.tap.Want(t.place.Rect.Dx(), t.place.Rect.Dy())
+		}
+	}
 	s.show(nil, gone...)
 }
 

@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"github.com/pion/rtp/codecs"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
@@ -40,6 +41,8 @@ const (
 	VP8 Codec = iota + 1
 	H264
 	Opus
+	VP9
+	AV1
 )
 
 func (c Codec) String() string {
@@ -50,6 +53,10 @@ func (c Codec) String() string {
 		return "H264"
 	case Opus:
 		return "opus"
+	case VP9:
+		return "VP9"
+	case AV1:
+		return "AV1"
 	}
 	return "unknown"
 }
@@ -104,10 +111,28 @@ func (c Codec) keyStart(payload []byte, first bool) bool {
 		// An IDR picture that is not preceded by its parameter sets in the
 		// same access unit still is a start: they came before.
 		return sps || idr && first
+	case VP9:
+		return vp9KeyStart(payload)
+	case AV1:
+		// N: the first packet of a coded video sequence (AV1 RTP, 4.4); Z would be a fragment's rest.
+		return len(payload) > 1 && payload[0]&0x88 == 0x08
 	case Opus:
 		return true
 	}
 	return false
+}
+
+// vp9KeyStart says whether a payload of RFC 9628 begins a key frame, at its lowest spatial layer: those
+// above are predicted from it. Some senders do not say so (P), so the frame's own header is asked too.
+func vp9KeyStart(p []byte) bool {
+	const predicted, begin = 0x40, 0x08 // P, B
+	if len(p) == 0 || p[0]&(predicted|begin) != begin {
+		return false
+	}
+	var d codecs.VP9Packet
+	frame, err := d.Unmarshal(p)
+	// frame_marker 0b10, two bits of the profile, show_existing_frame, and frame_type: 0 is a key frame.
+	return err == nil && (!d.L || d.SID == 0) && len(frame) > 0 && frame[0]&0xcc == 0x80
 }
 
 // h264Key looks for a sequence parameter set and for the begin of an IDR

@@ -1,9 +1,6 @@
 package sfu
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // layers are the sources for subscribers by the rank that they want, and when
 // they were chosen.
@@ -46,6 +43,9 @@ func (t *Track) choose(now time.Time) {
 			}
 		}
 	}
+	for _, tap := range t.sinks.Load().taps {
+		tap.next = t.suited(tap.want.Load(), now)
+	}
 	t.layers.Store(l)
 }
 
@@ -58,23 +58,35 @@ func (src *source) fits(rank int) int {
 	return src.rank
 }
 
-// promote decides whether a packet of another source than the current one
-// makes its source the current one, which taps get. That needs a key frame.
-func (t *Track) promote(p *packet) bool {
-	if !slices.Contains(*t.sources.Load(), p.src) {
-		return false // its last packets, after its successor came
-	}
-	if cur := t.current.Load(); cur != nil && cur.rank <= p.src.rank && p.at.Sub(time.Unix(0, cur.lastAt.Load())) < sourceTimeout {
-		return false
-	}
-	if !p.key {
-		if len(t.sinks.Load().taps) > 0 {
-			p.src.requestKeyFrame()
+// suited is the source for pictures that are shown at a size, nil if nothing comes.
+func (t *Track) suited(size uint32, now time.Time) (best *source) {
+	for _, src := range *t.sources.Load() {
+		if now.Sub(time.Unix(0, src.lastAt.Load())) < sourceTimeout && (best == nil || src.suits(size) > best.suits(size)) {
+			best = src
 		}
-		return false
 	}
-	t.current.Store(p.src)
-	return true
+	return best
+}
+
+// suits compares sources for a size: those that are not smaller come first, the smallest of them
+// first, then the largest of the others, then those whose size is not known, in their order.
+func (src *source) suits(size uint32) int64 {
+	w, h := src.size.Load()>>16, src.size.Load()&0xffff
+	switch {
+	case size == 0 || w*h == 0:
+		return -1 - int64(src.rank)
+	case w >= size>>16 && h >= size&0xffff:
+		return 1<<32 - int64(w*h)
+	}
+	return int64(w * h)
+}
+
+// packSize is the form in which sizes are kept, in pixels; 0 is none.
+func packSize(w, h int) uint32 {
+	if w <= 0 || h <= 0 {
+		return 0
+	}
+	return uint32(min(w, 0xffff))<<16 | uint32(min(h, 0xffff))
 }
 
 // rateTime is over how long rates are measured: key frames make a part of a second say little.

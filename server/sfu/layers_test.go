@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // simulcast publishes the track v in three layers. Each frame carries ten times its number plus
-// its layer: 0, 1, 2 for q, h, f, of 160, 320 and 640 kbit/s. Layers above what is sent on the channel fall silent.
+// its layer: 0, 1, 2 for q, h, f, of 160, 320 and 640 kbit/s, and as many pixels in width. Layers above what is sent on the channel fall silent.
 func (c *client) simulcast() (top chan<- int) {
 	t := c.t
 	t.Helper()
@@ -60,7 +61,12 @@ func (c *client) simulcast() (top chan<- int) {
 			case <-tick.C:
 			}
 			for i, l := range layers[:top+1] {
-				for _, p := range ps[i].Packetize(makeFrame(webrtc.MimeTypeVP8, 10*n+i, 200<<i, n%20 == 0), 900) {
+				frame := makeFrame(webrtc.MimeTypeVP8, 10*n+i, 200<<i, n%20 == 0)
+				if n%20 == 0 { // a width and a height, RFC 6386 §9.1
+					binary.LittleEndian.PutUint16(frame[6:], 160<<i)
+					binary.LittleEndian.PutUint16(frame[8:], 90<<i)
+				}
+				for _, p := range ps[i].Packetize(frame, 900) {
 					_ = p.SetExtension(ids[extMid], []byte(tr.Mid()))
 					_ = p.SetExtension(ids[extRID], []byte(l.RID()))
 					_ = l.WriteRTP(p)

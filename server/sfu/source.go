@@ -35,6 +35,7 @@ type source struct {
 	tally  tally
 	paced  atomic.Int64  // jitter in ns; of sound only
 	rate   atomic.Uint64 // bit/s; 0: not known yet
+	size   atomic.Uint32 // of its pictures, by the newest key frame: width<<16 | height; 0: not known
 
 	// Under the track's forwarding, see measure.
 	measured time.Time
@@ -135,6 +136,11 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 		p.key = t.codec.keyStart(p.payload, first)
 		if t.codec == VP8 {
 			p.vp8, _ = parseVP8(p.payload)
+		}
+		if p.key {
+			if size := t.codec.pictureSize(p.payload); size != 0 {
+				src.size.Store(size)
+			}
 		}
 		if last := src.key.Load(); p.key && (last == nil || ext > last.ext && p.ts != last.ts) {
 			src.key.Store(&keyFrame{ext, p.ts, p.vp8.vp8Counters, now})

@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,8 @@ type TapConfig struct {
 }
 
 // Frame is one encoded frame: a VP8 frame, an H.264 access unit in Annex-B
-// form, or an Opus packet.
+// form, a VP9 picture (the frames of its spatial layers, one after the other),
+// an AV1 temporal unit of OBUs with sizes, or an Opus packet.
 type Frame struct {
 	Codec   Codec
 	Data    []byte // belongs to the receiver
@@ -42,6 +44,10 @@ type Tap struct {
 	dropped atomic.Uint64
 	overrun atomic.Bool // packets were dropped: the stream has a hole
 	pool    sync.Pool
+
+	want atomic.Uint32          // see Want: width<<16 | height
+	src  atomic.Pointer[source] // the layer that it gets; owner: the track's forwarding
+	next *source                // the one that it should get; likewise
 }
 
 type tapPacket struct {
@@ -80,6 +86,43 @@ func (t *Track) Tap(cfg TapConfig) *Tap {
 
 // Frames is where the frames arrive. It is closed after the tap ended.
 func (tap *Tap) Frames() <-chan Frame { return tap.frames }
+
+// Want tells the size, in pixels, at which the pictures are shown. Of a track that comes in layers
+// the tap gets the least that is not smaller, or the best if all are smaller or nothing was told. It
+// changes at a key frame, which is asked for.
+func (tap *Tap) Want(w, h int) {
+	tap.want.Store(packSize(w, h))
+}
+
+// RequestKeyFrame asks the publisher for a key frame of the layer that the tap gets. Requests are
+// throttled, never lost. For audio it does nothing.
+func (tap *Tap) RequestKeyFrame() {
+	if src := tap.src.Load(); src != nil {
+		src.requestKeyFrame()
+	} else {
+		tap.track.RequestKeyFrame()
+	}
+}
+
+// takes says whether a packet is of the tap's layer, or begins the one that it should have. The
+// caller holds the track's forwarding.
+func (tap *Tap) takes(p *packet) bool {
+	if tap.next == nil {
+		tap.next = tap.track.suited(tap.want.Load(), p.at)
+	}
+	cur := tap.src.Load()
+	switch {
+	case p.src == cur:
+		return true
+	case p.src != tap.next:
+		return false
+	case !p.key:
+		p.src.requestKeyFrame()
+		return false
+	}
+	tap.src.Store(p.src)
+	return true
+}
 
 // Dropped counts the frames and packets lost because the reader was slow.
 func (tap *Tap) Dropped() uint64 { return tap.dropped.Load() }
@@ -129,13 +172,13 @@ func (tap *Tap) run() {
 		case <-retry.C:
 			// The request or the key frame itself may have been lost.
 			if a.broken {
-				tap.track.RequestKeyFrame()
+				tap.RequestKeyFrame()
 			}
 			continue
 		case p := <-tap.packets:
 			if tap.overrun.Swap(false) {
 				a.lose()
-				tap.track.RequestKeyFrame()
+				tap.RequestKeyFrame()
 			}
 			if old := r.push(p); old != nil {
 				tap.pool.Put(old.buf)
@@ -146,7 +189,7 @@ func (tap *Tap) run() {
 			p, lost, ok := r.pop(time.Now())
 			if lost {
 				a.lose()
-				tap.track.RequestKeyFrame()
+				tap.RequestKeyFrame()
 			}
 			if !ok {
 				break
@@ -162,7 +205,7 @@ func (tap *Tap) run() {
 			default:
 				tap.drop()
 				a.lose() // what depends on it is of no use either
-				tap.track.RequestKeyFrame()
+				tap.RequestKeyFrame()
 			}
 		}
 		if wait, ok := r.due(time.Now()); ok {
@@ -246,6 +289,8 @@ type assembler struct {
 	data    []byte
 	arrival time.Time // of the frame's first packet
 	h264    codecs.H264Packet
+	av1     codecs.AV1Depacketizer
+	begins  []int // where in data the frames of VP9's spatial layers begin
 	bad     bool
 }
 
@@ -279,22 +324,13 @@ func (a *assembler) push(p *tapPacket) (Frame, bool) {
 		// A frame without a marker at its end is dropped: nothing says
 		// that it is whole. (It cannot be lost: numbers are consecutive.)
 		a.begun, a.ts, a.key, a.bad = true, p.ts, p.key, false
-		a.data, a.arrival = nil, p.at
-		a.h264 = codecs.H264Packet{}
+		a.data, a.begins, a.arrival = nil, a.begins[:0], p.at
+		a.h264, a.av1 = codecs.H264Packet{}, codecs.AV1Depacketizer{}
 	}
 	a.key = a.key || p.key
-	switch a.codec {
-	case VP8:
-		var v codecs.VP8Packet
-		body, err := v.Unmarshal(p.payload)
-		a.bad = a.bad || err != nil
-		a.data = append(a.data, body...)
-	case H264:
-		body, err := a.h264.Unmarshal(p.payload)
-		a.bad = a.bad || err != nil
-		a.data = append(a.data, body...)
-	}
-	a.bad = a.bad || len(a.data) > maxFrame
+	body, err := a.depacketize(p.payload)
+	a.data = append(a.data, body...)
+	a.bad = a.bad || err != nil || len(a.data) > maxFrame
 	if !p.marker {
 		if a.bad {
 			a.data = nil
@@ -302,9 +338,58 @@ func (a *assembler) push(p *tapPacket) (Frame, bool) {
 		return Frame{}, false
 	}
 	a.begun = false
-	if a.bad || len(a.data) == 0 {
+	if a.bad || len(a.data) == 0 || a.codec == VP9 && !a.joinLayers() {
 		a.lose()
 		return Frame{}, false
 	}
 	return Frame{Codec: a.codec, Data: a.data, RTPTime: a.ts, Key: a.key}, true
+}
+
+// depacketize takes the part of a frame out of a packet.
+func (a *assembler) depacketize(payload []byte) ([]byte, error) {
+	switch a.codec {
+	case VP8:
+		var v codecs.VP8Packet
+		return v.Unmarshal(payload)
+	case VP9:
+		var v codecs.VP9Packet
+		body, err := v.Unmarshal(payload)
+		if v.B {
+			a.begins = append(a.begins, len(a.data))
+		}
+		return body, err
+	case AV1:
+		return a.av1.Unmarshal(payload)
+	default:
+		return a.h264.Unmarshal(payload)
+	}
+}
+
+// maxLayers is how many frames a VP9 superframe may have.
+const maxLayers = 8
+
+// joinLayers makes the frames of several spatial layers one superframe, by an index of their sizes
+// (VP9 bitstream specification, Annex B): without it a decoder sees the lowest layer only. It
+// reports whether the frames can be told apart.
+func (a *assembler) joinLayers() bool {
+	n := len(a.begins)
+	if n == 0 || n > maxLayers || a.begins[0] != 0 {
+		return false
+	}
+	if n == 1 {
+		return true
+	}
+	const sizeBytes = 4
+	marker := byte(0b110<<5 | (sizeBytes-1)<<3 | (n - 1))
+	end := len(a.data)
+	a.data = append(a.data, marker)
+	for i, begin := range a.begins {
+		next := end
+		if i+1 < n {
+			next = a.begins[i+1]
+		}
+		a.data = binary.LittleEndian.AppendUint32(a.data, uint32(next-begin))
+	}
+	a.data = append(a.data, marker)
+	return true
 }

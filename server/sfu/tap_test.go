@@ -127,13 +127,68 @@ func TestTapOfASlowReader(t *testing.T) {
 	}
 }
 
+// A tap gets the layer that is large enough for what is shown, or else the best, from a whole key
+// frame on.
+func TestTapOfLayers(t *testing.T) {
+	t.Parallel()
+	s := testSFU(t)
+	a := joined(t, s, "a", false)
+	top := a.simulcast()
+	tap := a.peer.Track("v").Tap(TapConfig{})
+	defer tap.Close()
+	see := func(layer int) {
+		t.Helper()
+		before := -1
+		for range 400 {
+			f, n := nextFrame(t, tap)
+			if before >= 0 && n%10 != before%10 && !f.Key {
+				t.Fatalf("frame %d after %d is of another layer, and no key frame", n, before)
+			}
+			if before = n; n%10 == layer {
+				return
+			}
+		}
+		t.Fatalf("frame %d is not of layer %d", before, layer)
+	}
+	stay := func(layer int) {
+		t.Helper()
+		see(layer)
+		for range 60 {
+			if _, n := nextFrame(t, tap); n%10 != layer {
+				t.Fatalf("frame %d came of another layer than %d", n, layer)
+			}
+		}
+	}
+	top <- 2
+	stay(2)
+	tap.Want(320, 180) // just as large
+	stay(1)
+	tap.Want(322, 100)
+	stay(2)
+	tap.Want(100, 80)
+	stay(0)
+	tap.Want(4000, 3000)
+	stay(2)
+	top <- 0 // nothing better comes
+	stay(0)
+	top <- 2
+	tap.Want(0, 0)
+	stay(2)
+	if tap.Dropped() != 0 {
+		t.Errorf("%d dropped", tap.Dropped())
+	}
+}
+
 // FuzzAssembler: no payload makes it fail or deliver what has no marker.
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte("\x10\x00\x00\x9d"), []byte("\x00\x01"), true)
 	f.Add([]byte("\x7c\x85\x88\x88"), []byte("\x7c\x45\x88"), true)
 	f.Add([]byte("\x78\x00\x02\x67\x42\x00\x02\x68\xce"), []byte("\x65\x88"), false)
+	f.Add([]byte("\x8a\x81\x02\x18\x01\x40\x00\xb4\x01\x14\x01\x82\x49\x83\x42\x00"), []byte("\xa4\x81\x02\x02\x00\x86"), true) // VP9
+	f.Add([]byte("\x68\x0b\x08\x00\x00\x00\x42\xa7\xbf\xe4\x60\x0d\x00\x40\x32\x10"), []byte("\x90\x30\x10"), true)             // AV1
 	f.Fuzz(func(t *testing.T, first, second []byte, marker bool) {
-		for _, codec := range []Codec{VP8, H264, Opus} {
+		for _, codec := range []Codec{VP8, H264, Opus, VP9, AV1} {
+			codec.pictureSize(first)
 			a := assembler{codec: codec}
 			for i, p := range [][]byte{first, second, first} {
 				fr, ok := a.push(&tapPacket{packet: packet{

@@ -29,7 +29,6 @@ type Track struct {
 
 	sources   atomic.Pointer[[]*source] // replaced whole under sourcesMu
 	sourcesMu sync.Mutex
-	current   atomic.Pointer[source] // the one that taps get
 	layers    atomic.Pointer[layers] // what subscribers get
 	simulcast atomic.Bool            // it is, or was, sent in layers
 
@@ -85,10 +84,6 @@ func (t *Track) RequestKeyFrame() {
 		return
 	}
 	t.keyAsked.Store(true)
-	if src := t.current.Load(); src != nil {
-		src.requestKeyFrame()
-		return
-	}
 	for _, src := range *t.sources.Load() {
 		src.requestKeyFrame()
 	}
@@ -162,7 +157,6 @@ func (t *Track) replaceSources(gone func(*source) bool, add ...*source) (old []*
 	for _, s := range *t.sources.Load() {
 		if gone(s) {
 			old = append(old, s)
-			t.current.CompareAndSwap(s, nil)
 		} else {
 			kept = append(kept, s)
 		}
@@ -193,8 +187,11 @@ func (t *Track) forward(p *packet) {
 			t.timer.Reset(hold)
 		}
 	}
-	if (t.current.Load() == p.src || t.promote(p)) && !t.muted.Load() {
-		for _, tap := range s.taps {
+	if t.muted.Load() {
+		return
+	}
+	for _, tap := range s.taps {
+		if tap.takes(p) {
 			tap.push(p)
 		}
 	}
