@@ -1,0 +1,294 @@
+package rtmp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"amphi/server/live"
+	"amphi/server/protocol"
+	"amphi/server/room"
+	"amphi/server/store"
+)
+
+// acceptLimit is how long a push may go without any server that takes it before it has failed. After
+// that, servers that go away are tried again for as long as the push lasts.
+const acceptLimit = time.Minute
+
+// storeLimit bounds a write of a record.
+const storeLimit = 30 * time.Second
+
+// Pushes are the pushes of all rooms, one a room at a time: their records, and what rooms are told.
+type Pushes struct {
+	Live  *live.Manager
+	Store *store.Store
+	Log   *slog.Logger
+
+	// Record, if set, records a room for a push that is to be recorded too, until stop is called. It
+	// completes the push's record with the files itself (see [store.Store.RecordingDone]).
+	Record func(ctx context.Context, r *room.Room, job store.Job) (stop func(reason string), err error)
+
+	tls    *tls.Config   // nil but for tests
+	within time.Duration // acceptLimit, but for tests
+
+	mu     sync.Mutex
+	jobs   map[string]*job // by room id; from the start to the end
+	active sync.WaitGroup  // of them
+	counts counters
+	total  uint64
+	failed uint64
+}
+
+// Stats counts since the start, but for Pushes and Targets, which are there now.
+type Stats struct {
+	Pushes  int64
+	Targets int64
+	Started uint64
+	Failed  uint64
+	Sent    uint64 // pictures and sounds, to each server
+	Dropped uint64 // likewise: not sent, because a server did not keep up
+	Lost    uint64 // connections, and attempts at one
+}
+
+// Stats returns the counters.
+func (p *Pushes) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Stats{Pushes: int64(len(p.jobs)), Targets: p.counts.targets.Load(), Started: p.total, Failed: p.failed,
+		Sent: p.counts.sent.Load(), Dropped: p.counts.dropped.Load(), Lost: p.counts.lost.Load()}
+}
+
+// Options are what a start may ask for besides what its record says.
+type Options struct {
+	MaxDuration time.Duration // zero: the server's default
+	AutoStop    time.Duration // after the last peer left the stage, likewise
+	StartedBy   string        // peer id, empty for the API
+}
+
+// Errors that clients get.
+var (
+	errRunning    = protocol.Errorf(protocol.CodeConflict, "beam already started")
+	errNotRunning = protocol.Errorf(protocol.CodeNotFound, "no push to other services runs")
+)
+
+// job is one push from the accepted start to the end.
+type job struct {
+	p      *Pushes
+	room   *room.Room
+	log    *slog.Logger
+	push   *Push
+	outlet *live.Outlet
+	late   *time.Timer // ends it if no server takes it
+
+	mu      sync.Mutex // of what follows, and held while the state is written and told
+	record  store.Job
+	stop    func(reason string) // of the recording; nil: none
+	refused string              // why it fails, of an end that the job asked for itself
+}
+
+// Start begins to push the room to the addresses in setup, which were checked, and returns the record. The
+// room is told when a server takes the stream, or that none does. The error may be a [*protocol.Error].
+func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, o Options) (store.Job, error) {
+	addrs := make([]Address, 0, len(setup.RTMPURLs))
+	for _, text := range setup.RTMPURLs {
+		a, err := ParseAddress(text)
+		if err != nil {
+			return store.Job{}, protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls: %v", err)
+		}
+		addrs = append(addrs, a)
+	}
+	// Asking the room makes sure that its session is recorded, which the job belongs to.
+	if _, err := r.HLS(ctx); err != nil {
+		return store.Job{}, room.AsProtocol(err)
+	}
+	j := &job{p: p, room: r}
+	if !p.reserve(r.ID(), j) {
+		return store.Job{}, errRunning
+	}
+	record, err := p.Store.StartJob(ctx, store.Job{Kind: store.ExternalStream, RoomID: r.ID(), Setup: setup, StartedBy: o.StartedBy})
+	if err != nil {
+		p.forget(r.ID())
+		if errors.Is(err, store.ErrConflict) {
+			return store.Job{}, errRunning
+		}
+		return store.Job{}, err
+	}
+	j.record = record
+	j.log = p.Log.With("room", r.ID(), "push", record.ID)
+	j.log.Info("push starting", "to", addrs, "by", o.StartedBy)
+	j.tell(protocol.StateInitialised, nil)
+	j.push = newPush(addrs, j.log, &p.counts, j.begun, j.over)
+	j.push.tls = p.tls
+
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.push.start()
+	j.outlet, err = p.Live.Attach(ctx, r, live.OutletConfig{Sink: j.push, Width: setup.Width, Height: setup.Height, MaxDuration: o.MaxDuration, AutoStop: o.AutoStop})
+	if err != nil {
+		j.push.End(live.Ended{Failure: err.Error()}) // it is on record that it was accepted
+		return record, nil
+	}
+	within := p.within
+	if within == 0 {
+		within = acceptLimit
+	}
+	j.late = time.AfterFunc(within, j.giveUp)
+	if setup.Recording && p.Record != nil {
+		if j.stop, err = p.Record(ctx, r, record); err != nil {
+			j.log.Error("push is not recorded", "err", err)
+		}
+	}
+	return record, nil
+}
+
+// Stop ends the room's push. The stop is on record when it returns.
+func (p *Pushes) Stop(ctx context.Context, roomID, by string) error {
+	p.mu.Lock()
+	j := p.jobs[roomID]
+	p.mu.Unlock()
+	if j == nil {
+		return errNotRunning
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.outlet == nil { // it fails
+		return errNotRunning
+	}
+	if _, err := p.Store.JobStopping(ctx, j.record.ID, by, time.Now()); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			return errNotRunning
+		}
+		return err
+	}
+	j.outlet.Detach(store.StoppedByRequest)
+	return nil
+}
+
+func (p *Pushes) reserve(roomID string, j *job) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.jobs[roomID] != nil {
+		return false
+	}
+	if p.jobs == nil {
+		p.jobs = make(map[string]*job)
+	}
+	p.jobs[roomID] = j
+	p.active.Add(1)
+	p.total++
+	return true
+}
+
+func (p *Pushes) forget(roomID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.jobs, roomID)
+	p.active.Done()
+}
+
+// Wait waits for the ends of pushes whose streams have ended, at most until the context is done.
+func (p *Pushes) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		p.active.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("pushes: %w", ctx.Err())
+	}
+}
+
+// tell tells the room the state.
+func (j *job) tell(state string, failure *protocol.Error) {
+	s := protocol.RunState{State: state, Error: failure, InitialisedAt: j.record.CreatedAt.UnixMilli(),
+		Enabled: state == protocol.StateInitialised || state == protocol.StateStarted}
+	if !j.record.StartedAt.IsZero() {
+		s.StartedAt = j.record.StartedAt.UnixMilli()
+	}
+	j.room.SetRTMP(s)
+}
+
+// begun records and tells that a server takes the stream, the first time.
+func (j *job) begun() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.record.Status != store.StatusStarting {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	defer cancel()
+	record, err := j.p.Store.JobRunning(ctx, j.record.ID, time.Now())
+	if err != nil {
+		if !errors.Is(err, store.ErrConflict) { // a stop was accepted meanwhile
+			j.log.Error("start could not be recorded", "err", err)
+		}
+		return
+	}
+	j.record = record
+	j.late.Stop()
+	j.log.Info("push running", "after", record.StartedAt.Sub(record.CreatedAt))
+	j.tell(protocol.StateStarted, nil)
+}
+
+// giveUp ends a push that no server has taken.
+func (j *job) giveUp() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.record.Status != store.StatusStarting {
+		return
+	}
+	j.refused = "no server takes the stream"
+	if why := j.push.failures(); why != "" {
+		j.refused += ": " + why
+	}
+	j.outlet.Detach(store.StoppedByRequest)
+}
+
+// over records and tells the end.
+func (j *job) over(end live.Ended) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.late != nil {
+		j.late.Stop()
+	}
+	if j.stop != nil {
+		j.stop(end.Reason)
+	}
+	if j.refused != "" {
+		end.Failure = j.refused
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+	defer cancel()
+	now := time.Now()
+	var err error
+	switch {
+	case end.Failure != "":
+		_, err = j.p.Store.JobFailed(ctx, j.record.ID, store.Failure{At: now, Type: "INTERNAL_ERROR", Message: end.Failure})
+	case j.record.Status == store.StatusStarting:
+		_, err = j.p.Store.JobFailed(ctx, j.record.ID, store.Failure{At: now, Type: "BEAM_STOPPED", Message: "Beam stopped too early"})
+	case j.stop != nil:
+		_, err = j.p.Store.JobRecorded(ctx, j.record.ID, end.Reason, now)
+	default:
+		_, err = j.p.Store.JobStopped(ctx, j.record.ID, end.Reason, now)
+	}
+	if err != nil {
+		j.log.Error("end could not be recorded", "err", err)
+	}
+	j.log.Info("push ended", "reason", end.Reason, "failure", end.Failure)
+	defer j.p.forget(j.room.ID())
+	if end.Failure != "" {
+		j.p.mu.Lock()
+		j.p.failed++
+		j.p.mu.Unlock()
+		j.tell(protocol.StateFailed, protocol.Errorf(protocol.CodeUnavailable, "%s", end.Failure))
+		return
+	}
+	j.tell(protocol.StateStopped, nil)
+}
