@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -135,6 +136,13 @@ func (w *countingWriter) WriteHeader(status int) {
 
 func (w *countingWriter) Write(b []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(b)
+	w.bytes += uint64(n)
+	return n, err
+}
+
+// ReadFrom has files sent by the kernel, and buffers used again.
+func (w *countingWriter) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(w.ResponseWriter, r)
 	w.bytes += uint64(n)
 	return n, err
 }

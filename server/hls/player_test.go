@@ -1,7 +1,10 @@
 package hls
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -171,5 +174,41 @@ func BenchmarkReload(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		get(s, "/"+master.Variants[0].URI)
+	}
+}
+
+// BenchmarkPart is the cost of a part that goes over a socket, most of what a player is to the server.
+func BenchmarkPart(b *testing.B) {
+	s := newTestStream(b)
+	small.write(b, s, 0, 20*time.Second)
+	var o Origin
+	key := Key{Customer: "c", Room: "r"}
+	o.Put(key, s)
+	server := httptest.NewServer(&o)
+	defer server.Close()
+	w := get(s, "/180p/stream.m3u8")
+	text := w.Body.String()
+	i := strings.LastIndex(text, `#EXT-X-PART:`)
+	_, name, _ := strings.Cut(text[i:], `URI="`)
+	name, _, _ = strings.Cut(name, `"`)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	path := strings.TrimSuffix(key.Path(), MasterPlaylist) + "180p/" + name
+	b.ReportAllocs()
+	for b.Loop() {
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			b.Fatal(resp.Status, err)
+		}
+		b.SetBytes(n)
 	}
 }
