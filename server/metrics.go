@@ -62,6 +62,8 @@ func (s *snapshot) Collect(ch chan<- prometheus.Metric) {
 			n = float64(x.Int())
 		case x.CanUint():
 			n = float64(x.Uint())
+		case x.CanFloat():
+			n = x.Float()
 		}
 		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, n)
 	}

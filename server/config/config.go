@@ -121,7 +121,7 @@ type Limits struct {
 	RequestBurst      int
 	PeersPerRoom      int // a room may set less, with its size
 	ChatPerSecond     int // broadcasts per peer
-	LiveStreams       int // composed at a time, each by a process of its own; 0 = three per processor
+	LiveStreams       int // composed at a time, each by a process of its own; 0 = as many as the processors can
 }
 
 // Webhook is about delivering events to the user's own servers.

@@ -71,7 +71,7 @@ func (c *Config) table() []setting {
 		{key: "limits.request_burst", help: "requests that may come at once", val: (*intValue)(&c.Limits.RequestBurst)},
 		{key: "limits.peers_per_room", help: "people in a room; a room may set less", val: (*intValue)(&c.Limits.PeersPerRoom)},
 		{key: "limits.chat_per_second", help: "messages per person", val: (*intValue)(&c.Limits.ChatPerSecond)},
-		{key: "limits.live_streams", help: "live streams composed at a time; 0: three per processor", val: (*intValue)(&c.Limits.LiveStreams)},
+		{key: "limits.live_streams", help: "live streams composed at a time; 0: as many as the processors can", val: (*intValue)(&c.Limits.LiveStreams)},
 
 		{key: "chat.history", help: "messages that somebody who joins is sent; 0: none", val: (*intValue)(&c.Chat.History)},
 		{key: "chat.keep", help: "how long messages stay on record; 0: none are recorded", val: (*durationValue)(&c.Chat.Keep)},

@@ -45,7 +45,10 @@ type Config struct {
 
 	Labels *label.Renderer // draws names
 
-	MaxStreams int // at a time; three for each processor
+	// Cores are the processors that streams may take together; more streams are refused. The default
+	// leaves a fifth of the machine's to the rooms.
+	Cores      float64
+	MaxStreams int // at a time; zero: as many as the cores allow
 
 	MaxDuration time.Duration // of a stream whose template names none; 4 h
 	AutoStop    time.Duration // after the last peer left the stage, likewise; 5 min
@@ -75,6 +78,7 @@ type counters struct {
 	videoOut        atomic.Uint64
 	audioOut        atomic.Uint64
 	refused         atomic.Uint64
+	turnedAway      atomic.Uint64
 	workerCPU       atomic.Int64 // nanoseconds; this and what follows of the workers that have ended
 	ticksRepeated   atomic.Uint64
 }
@@ -91,6 +95,9 @@ type Stats struct {
 	VideoOut      uint64        // pictures from workers
 	AudioOut      uint64        // audio units from workers
 	Refused       uint64        // of the pictures, those that could not be packaged
+	TurnedAway    uint64        // starts refused because the processors were taken
+	Cores         float64       // that streams may take together
+	CoresTaken    float64       // what they take, or will when their stages fill
 	WorkerCPU     time.Duration // used by workers
 	WorkerMemory  uint64        // resident bytes of the workers alive
 	TicksRepeated uint64        // pictures that workers showed again because they were behind
@@ -98,9 +105,8 @@ type Stats struct {
 
 // New returns a manager without streams.
 func New(cfg Config) *Manager {
-	if cfg.MaxStreams == 0 {
-		// Composing four people at 720p takes 0.28 of a core; see the bench of the compositor.
-		cfg.MaxStreams = 3 * runtime.NumCPU()
+	if cfg.Cores == 0 {
+		cfg.Cores = (1 - spare) * float64(runtime.NumCPU())
 	}
 	if cfg.MaxDuration == 0 {
 		cfg.MaxDuration = 4 * time.Hour
@@ -146,7 +152,8 @@ func (m *Manager) Start(ctx context.Context, r *room.Room, o Options) (store.Liv
 	if dest == nil {
 		return store.LiveStream{}, protocol.Errorf(protocol.CodeBadRequest, "live streaming is not enabled in the room's template, or has no destination %q", o.Destination)
 	}
-	s, err := m.claim(ctx, r, true)
+	frames := (&broadcast{dest: dest}).frameRate()
+	s, err := m.claim(ctx, r, true, cost(layersOf(dest, dest.Layout), frames))
 	if err != nil {
 		return store.LiveStream{}, err
 	}
@@ -179,10 +186,10 @@ func destination(t *policy.Template, name string) *policy.HLSDestination {
 }
 
 // claim returns the room's stream with one more user, which may be the broadcast. It makes the stream if
-// there is none and the limits allow one more. Release gives the claim back.
-func (m *Manager) claim(ctx context.Context, r *room.Room, onHLS bool) (*stream, error) {
+// there is none and the limits allow one more that needs so many cores. Release gives the claim back.
+func (m *Manager) claim(ctx context.Context, r *room.Room, onHLS bool, need float64) (*stream, error) {
 	for {
-		s, ending, err := m.tryClaim(r, onHLS)
+		s, ending, err := m.tryClaim(r, onHLS, need)
 		if ending == nil {
 			return s, err
 		}
@@ -195,14 +202,14 @@ func (m *Manager) claim(ctx context.Context, r *room.Room, onHLS bool) (*stream,
 }
 
 // tryClaim is claim without waiting: until ending is closed the room has a stream that nobody can join.
-func (m *Manager) tryClaim(r *room.Room, onHLS bool) (s *stream, ending <-chan struct{}, err error) {
+func (m *Manager) tryClaim(r *room.Room, onHLS bool, need float64) (s *stream, ending <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s = m.streams[r.ID()]
 	switch {
 	case m.closed:
 		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "the server is shutting down")
-	case s == nil && len(m.streams) >= m.cfg.MaxStreams:
+	case s == nil && m.cfg.MaxStreams > 0 && len(m.streams) >= m.cfg.MaxStreams:
 		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "this server composes %d rooms already, its limit", m.cfg.MaxStreams)
 	case s != nil && (onHLS && s.onHLS || s.room != r):
 		return nil, nil, errRunning
@@ -210,8 +217,15 @@ func (m *Manager) tryClaim(r *room.Room, onHLS bool) (s *stream, ending <-chan s
 		return nil, s.done, nil
 	case s == nil:
 		s = newStream(m, r)
+		if err := m.admit(s, need); err != nil {
+			return nil, nil, err
+		}
 		m.streams[s.info.RoomID] = s
 		m.running.Go(s.run)
+	case onHLS: // what there is for outlets may be made anew, in other sizes
+		if err := m.admit(s, need); err != nil {
+			return nil, nil, err
+		}
 	}
 	s.users++
 	s.onHLS = s.onHLS || onHLS
@@ -334,10 +348,12 @@ func (m *Manager) Stats() Stats {
 		Refused:       c.refused.Load(),
 		WorkerCPU:     time.Duration(c.workerCPU.Load()),
 		TicksRepeated: c.ticksRepeated.Load(),
+		TurnedAway:    c.turnedAway.Load(),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st.Streams = len(m.streams)
+	st.Cores, st.CoresTaken = m.cfg.Cores, m.cores()
 	for _, s := range m.streams {
 		if w := s.worker.Load(); w != nil {
 			w.addTo(&st)

@@ -70,7 +70,7 @@ type Outlet struct {
 // composed for the sink alone, without playlists. Sink.End follows for certain when there is no error,
 // which is a [*protocol.Error].
 func (m *Manager) Attach(ctx context.Context, r *room.Room, c OutletConfig) (*Outlet, error) {
-	s, err := m.claim(ctx, r, false)
+	s, err := m.claim(ctx, r, false, cost((&Outlet{cfg: c}).layers(), defaultFrameRate))
 	if err != nil {
 		return nil, err
 	}

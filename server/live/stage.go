@@ -82,7 +82,7 @@ func (s *stream) show(start *wire.Start, gone ...uint32) {
 // takeStats keeps a worker's counters, takes the stand-ins away below inputs that have a picture
 // now, and lets the picture follow who speaks.
 func (s *stream) takeStats(m *wire.Stats) {
-	s.current.stats.Store(m)
+	s.load.measure(s.current.stats.Swap(m), m, s.fps)
 	changed := false
 	for _, in := range m.Inputs {
 		if in.Width > 0 && !s.pictured[in.ID] {

@@ -43,6 +43,8 @@ type stream struct {
 	info room.Info
 	log  *slog.Logger
 
+	load load
+
 	// Guarded by the manager's mutex.
 	users   int        // broadcast and outlets, from the claim to the end
 	onHLS   bool       // the broadcast is one of them

@@ -1,0 +1,104 @@
+package live
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"amphi/compositor/wire"
+	"amphi/server/policy"
+	"amphi/server/protocol"
+	"amphi/server/store"
+)
+
+func TestCost(t *testing.T) {
+	t.Parallel()
+	hd := policy.HLSLayer{Width: 1280, Height: 720}
+	full := policy.HLSLayer{Width: 1920, Height: 1080}
+	for _, tt := range []struct {
+		layers []policy.HLSLayer
+		fps    int
+		least  float64
+		most   float64
+	}{
+		{[]policy.HLSLayer{hd}, 30, 0.25, 0.35},                                                     // the goals are 0.28
+		{[]policy.HLSLayer{hd, {Width: 854, Height: 480}, {Width: 640, Height: 360}}, 30, 0.4, 0.5}, // and 0.45
+		{[]policy.HLSLayer{hd}, 15, 0.1, 0.25},
+		{[]policy.HLSLayer{full}, 30, 0.5, 0.7},
+		{[]policy.HLSLayer{full}, 60, 1, 1.4},
+	} {
+		if c := cost(tt.layers, tt.fps); c < tt.least || c > tt.most {
+			t.Errorf("%v at %d a second: %.2f cores, want %.2f to %.2f", tt.layers, tt.fps, c, tt.least, tt.most)
+		}
+	}
+}
+
+// What a stream is seen to take counts when it is more than was thought.
+func TestLoadIsMeasured(t *testing.T) {
+	t.Parallel()
+	l := load{planned: 0.3}
+	now := &wire.Stats{}
+	see := func(seconds int, cores float64) {
+		for range seconds {
+			next := &wire.Stats{Ticks: now.Ticks + 30, CPU: now.CPU + time.Duration(cores*float64(time.Second))}
+			l.measure(now, next, 30)
+			now = next
+		}
+	}
+	l.measure(nil, now, 30) // the first of a worker says nothing
+	see(60, 0.2)
+	if c := l.cores(); c != 0.3 {
+		t.Errorf("%.2f cores, of which 0.3 are planned", c)
+	}
+	see(60, 0.8)
+	if c := l.cores(); math.Abs(c-0.8) > 0.05 {
+		t.Errorf("%.2f cores, of which 0.8 are measured", c)
+	}
+	now = &wire.Stats{} // another worker counts anew
+	see(1, 0.8)
+	if c := l.cores(); math.Abs(c-0.8) > 0.05 {
+		t.Errorf("%.2f cores after another worker took over", c)
+	}
+	see(100, 0.1)
+	if c := l.cores(); c != 0.3 {
+		t.Errorf("%.2f cores when it takes less again", c)
+	}
+}
+
+// A room is refused when others take the processors, and composed when they do not any more; one alone
+// is always composed.
+func TestAdmission(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, actor(t, "play"), Config{Cores: 0.1}, nil)
+	first := h.open()
+	if _, err := h.Start(t.Context(), first, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	record, err := h.store.SaveRoom(t.Context(), h.seed.Workspace.ID, "other", func(*store.Room) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := h.rooms.Open(t.Context(), record.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Release()
+	_, err = h.Start(t.Context(), other, Options{})
+	wantCode(t, err, protocol.CodeUnavailable)
+	if err == nil || !strings.Contains(err.Error(), "0.10 that are for this") {
+		t.Errorf("the refusal says: %v", err)
+	}
+	_, err = h.Attach(t.Context(), other, OutletConfig{})
+	wantCode(t, err, protocol.CodeUnavailable)
+	if st := h.Stats(); st.TurnedAway != 2 || st.Cores != 0.1 || st.CoresTaken < 0.2 || st.Streams != 1 {
+		t.Errorf("%+v", st)
+	}
+	if err := h.StopHLS(t.Context(), first, ""); err != nil {
+		t.Fatal(err)
+	}
+	h.until("a place", func() bool { return h.Stats().Streams == 0 })
+	if _, err := h.Start(t.Context(), other, Options{}); err != nil {
+		t.Errorf("with nobody else: %v", err)
+	}
+}
