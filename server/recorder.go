@@ -6,16 +6,20 @@ import (
 	"slices"
 	"time"
 
-	"amphi/server/api"
+	"amphi/server/live"
 	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/room"
+	"amphi/server/rtmp"
 	"amphi/server/store"
 )
 
-// recorder answers rooms that want to be recorded or pushed elsewhere. This server has no part for either: what is asked
-// for is checked and put on record, and ends at once with the reason, as over the API.
-type recorder struct{ db *store.Store }
+// recorder answers rooms that want to be recorded or pushed elsewhere.
+type recorder struct {
+	db     *store.Store
+	live   func() *live.Manager
+	pushes *rtmp.Pushes
+}
 
 var _ room.Recorder = recorder{}
 
@@ -28,33 +32,26 @@ func (c recorder) StartRTMP(ctx context.Context, r *room.Room, req protocol.RTMP
 	if req.Resolution != nil {
 		setup.Width, setup.Height = req.Resolution.Width, req.Resolution.Height
 	}
-	job := store.Job{Kind: store.Recording, RoomID: r.ID(), Setup: setup, StartedBy: by}
-	why := api.WhyNoRecording
 	if len(req.RTMPURLs) > 0 {
-		job.Kind, why = store.ExternalStream, api.WhyNoRTMP
-	}
-	job, err := c.db.StartJob(ctx, job)
-	if errors.Is(err, store.ErrConflict) {
-		return protocol.Errorf(protocol.CodeConflict, "it runs already")
-	}
-	if err != nil {
+		_, err := c.pushes.Start(ctx, r, setup, by)
 		return err
 	}
-	at := time.Now()
-	if _, err := c.db.JobFailed(ctx, job.ID, store.Failure{At: at, Type: "INTERNAL_ERROR", Message: why}); err != nil {
-		return err
+	_, err := c.live().StartRecording(ctx, r, sized(setup, r), by)
+	return err
+}
+
+// sized completes a recording's setup with the size that the room's template has for it.
+func sized(s store.JobSetup, r *room.Room) store.JobSetup {
+	if s.Width > 0 && s.Height > 0 {
+		return s
 	}
-	begun := protocol.RunState{Enabled: true, State: protocol.StateInitialised, InitialisedAt: at.UnixMilli()}
-	failed := protocol.RunState{State: protocol.StateFailed, Error: protocol.Errorf(protocol.CodeUnavailable, "%s", why)}
-	for _, state := range []protocol.RunState{begun, failed} {
-		if len(req.RTMPURLs) > 0 {
-			r.SetRTMP(state)
-		}
-		if req.Record {
-			r.SetRecording(protocol.RecordBrowser, state)
+	s.Width, s.Height = 1280, 720
+	for _, t := range r.Info().Template.Recordings {
+		if c := t.Composite; c != nil && c.Browser != nil && c.Browser.Width > 0 && c.Browser.Height > 0 {
+			s.Width, s.Height = c.Browser.Width, c.Browser.Height
 		}
 	}
-	return nil
+	return s
 }
 
 func checkRTMPStart(req protocol.RTMPStart) error {
@@ -73,6 +70,20 @@ func checkRTMPStart(req protocol.RTMPStart) error {
 }
 
 // StopRTMP implements room.Recorder.
-func (c recorder) StopRTMP(context.Context, *room.Room, string) error {
-	return protocol.Errorf(protocol.CodeNotFound, "neither a push nor a recording runs")
+func (c recorder) StopRTMP(ctx context.Context, r *room.Room, by string) error {
+	pushed := c.pushes.Stop(ctx, r.ID(), by)
+	if e := room.AsProtocol(pushed); pushed != nil && e.Code != protocol.CodeNotFound {
+		return pushed
+	}
+	j, err := c.db.ActiveJob(ctx, r.ID(), store.Recording)
+	if errors.Is(err, store.ErrNotFound) {
+		return pushed
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := c.db.JobStopping(ctx, j.ID, by, time.Now()); err != nil {
+		return err
+	}
+	return c.live().StopRecording(r.ID())
 }

@@ -31,6 +31,7 @@ import (
 	"amphi/server/protocol"
 	"amphi/server/records"
 	"amphi/server/room"
+	"amphi/server/rtmp"
 	"amphi/server/sfu"
 	"amphi/server/signal"
 	"amphi/server/store"
@@ -91,12 +92,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	case w.Addr != "":
 		log.Warn("there are no whiteboards: whiteboard.addr is set, but whiteboard.secret is not")
 	}
+	pushes := &rtmp.Pushes{Store: db, Log: log.With("part", "rtmp")}
 	rooms := room.NewRegistry(room.Config{
 		SFU:      media,
 		Records:  records.Records{DB: db},
 		Observer: observer{events, db},
 		Streamer: func() room.Streamer { return lives },
-		Recorder: recorder{db}, Whiteboard: boards,
+		Recorder: recorder{db, pushes}, Whiteboard: boards,
 		NewID:  store.NewID,
 		NodeID: "node-" + strings.ToLower(rand.Text()[:8]),
 		Limits: room.Limits{
@@ -116,6 +118,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		MaxStreams: cfg.Limits.LiveStreams,
 		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})
+	pushes.Rooms, pushes.Live = rooms, lives
 
 	if err := resume(ctx, db, rooms, log); err != nil {
 		return err
@@ -135,14 +138,14 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats),
+		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats), newSnapshot("rtmp", pushes.Stats),
 		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats), roomMetrics{rooms.Rooms})
 	if relay != nil {
 		metrics.MustRegister(newSnapshot("turn", relay.Stats))
 	}
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
@@ -186,7 +189,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		defer cancel()
 		rest.Drain()
 		// Streams end while there are rooms to tell; then encoders and sockets, then what is left of HTTP.
-		err := lives.Close(bound)
+		err := errors.Join(lives.Close(bound), pushes.Wait(bound))
 		encoders.Close()
 		signals.Close()
 		return errors.Join(err, server.Shutdown(bound))

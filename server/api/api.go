@@ -60,6 +60,7 @@ type API struct {
 	Rooms          *room.Registry
 	Live           Live
 	Reports        Reports // of clients; nil: nobody wants them
+	Pusher         Pusher  // nil: nothing is pushed to other services
 	WHIP           *whip.Server
 	PublicURL      string                               // scheme and host; empty: what each request says
 	ICEServers     func(user string) []config.ICEServer // that a client is told; user is a peer's id

@@ -2,21 +2,34 @@ package api
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
 
 	"amphi/server/policy"
+	"amphi/server/protocol"
 	"amphi/server/store"
 )
 
-// WhyNoRTMP is the reason that pushes end with on this server.
+// Pusher is what the API needs of pushes to other services. Its errors are a *protocol.Error when the caller may see
+// them.
+type Pusher interface {
+	// StartPush pushes a composed room, live or not, and returns the record once the start is accepted. Code 409 when
+	// the room is pushed already.
+	StartPush(ctx context.Context, roomID string, setup store.JobSetup) (store.Job, error)
+	// StopPush ends the push of a room whose stop is on record. Code 404 when none runs.
+	StopPush(ctx context.Context, roomID string) error
+}
+
+// WhyNoRTMP is the reason that pushes end with on a server without a Pusher.
 const WhyNoRTMP = "this server does not push streams to other services"
 
 func (a *API) externalStreamEndpoints() []endpoint {
 	return described("External streams",
 		managed("GET", "/v2/external-streams", "List external streams, the newest first", a.listPushes),
-		managed("POST", "/v2/external-streams/room/{room_id}/start", "Push a room to other services over RTMP; this server records that it cannot, and why", a.startPush),
+		managed("POST", "/v2/external-streams/room/{room_id}/start", "Push a room to other services over RTMP", a.startPush),
 		managed("POST", "/v2/external-streams/room/{room_id}/stop", "Stop the external stream of a room", a.stopRoomPush),
 		managed("GET", "/v2/external-streams/{id}", "Get an external stream", a.getPush),
 		managed("POST", "/v2/external-streams/{id}/stop", "Stop an external stream", a.stopPush),
@@ -106,18 +119,45 @@ func (a *API) startPush(r *http.Request, workspaceID string, in pushInput) (push
 	if err != nil {
 		return pushObject{}, err
 	}
-	j, err := a.failJob(r, store.Job{Kind: store.ExternalStream, RoomID: room.ID, Setup: setup}, WhyNoRTMP)
+	if a.Pusher == nil {
+		j, err := a.failJob(r, store.Job{Kind: store.ExternalStream, RoomID: room.ID, Setup: setup}, WhyNoRTMP)
+		return showPush(j), err
+	}
+	j, err := a.Pusher.StartPush(r.Context(), room.ID, setup)
+	var refusal *protocol.Error
+	if errors.As(err, &refusal) && refusal.Code == http.StatusConflict {
+		return pushObject{}, refuse(http.StatusBadRequest, "beam already started") // as of live streams
+	}
 	return showPush(j), err
 }
 
 func (a *API) stopRoomPush(r *http.Request, workspaceID string, _ nothing) (list[pushObject], error) {
 	j, err := a.stopActive(r, workspaceID, store.ExternalStream)
+	if err == nil {
+		err = a.endPush(r, j)
+	}
 	return listOf(minPage, []store.Job{j}, showPush, jobID), err
 }
 
 func (a *API) stopPush(r *http.Request, workspaceID string, _ nothing) (pushObject, error) {
 	j, err := a.stopJob(r, workspaceID, store.ExternalStream)
+	if err == nil {
+		err = a.endPush(r, j)
+	}
 	return showPush(j), err
+}
+
+// endPush ends the push of a job whose stop is on record. One that has just ended by itself is as good.
+func (a *API) endPush(r *http.Request, j store.Job) error {
+	if a.Pusher == nil {
+		return nil
+	}
+	err := a.Pusher.StopPush(r.Context(), j.RoomID)
+	var refusal *protocol.Error
+	if errors.As(err, &refusal) && refusal.Code == http.StatusNotFound {
+		return nil
+	}
+	return err
 }
 
 func (a *API) getPush(r *http.Request, workspaceID string, _ nothing) (pushObject, error) {

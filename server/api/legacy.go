@@ -141,7 +141,11 @@ func (a *API) beam(r *http.Request, workspaceID string, in beamInput) (plainText
 	if in.Operation == "stop" {
 		var stopped error
 		for _, kind := range []store.JobKind{store.Recording, store.ExternalStream} {
-			if _, stopped = a.stopActive(r, workspaceID, kind); stopped == nil {
+			var j store.Job
+			if j, stopped = a.stopActive(r, workspaceID, kind); stopped == nil && kind == store.ExternalStream {
+				stopped = a.endPush(r, j)
+			}
+			if stopped == nil {
 				return "Beam has stopped successfully", nil
 			}
 			if asError(stopped).Code != http.StatusNotFound {
@@ -160,6 +164,9 @@ func (a *API) beam(r *http.Request, workspaceID string, in beamInput) (plainText
 	}
 	if err != nil {
 		return "", err
+	}
+	if kind == store.ExternalStream && a.Pusher != nil {
+		return "Beam has started successfully", nil
 	}
 	refusal := beamError(http.StatusInternalServerError, 2, "Error: internal server error")
 	refusal.Details = []string{why} // the attempt is on record as failed

@@ -24,6 +24,7 @@ const storeLimit = 30 * time.Second
 
 // Pushes are the pushes of all rooms, one a room at a time: their records, and what rooms are told.
 type Pushes struct {
+	Rooms *room.Registry
 	Live  *live.Manager
 	Store *store.Store
 	Log   *slog.Logger
@@ -62,13 +63,6 @@ func (p *Pushes) Stats() Stats {
 		Sent: p.counts.sent.Load(), Dropped: p.counts.dropped.Load(), Lost: p.counts.lost.Load()}
 }
 
-// Options are what a start may ask for besides what its record says.
-type Options struct {
-	MaxDuration time.Duration // zero: the server's default
-	AutoStop    time.Duration // after the last peer left the stage, likewise
-	StartedBy   string        // peer id, empty for the API
-}
-
 // Errors that clients get.
 var (
 	errRunning    = protocol.Errorf(protocol.CodeConflict, "beam already started")
@@ -90,9 +84,10 @@ type job struct {
 	refused string              // why it fails, of an end that the job asked for itself
 }
 
-// Start begins to push the room to the addresses in setup, which were checked, and returns the record. The
+// Start begins to push the room to the addresses in setup, which were checked, and returns the record.
+// startedBy is a peer id, empty for the API. The
 // room is told when a server takes the stream, or that none does. The error may be a [*protocol.Error].
-func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, o Options) (store.Job, error) {
+func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, startedBy string) (store.Job, error) {
 	addrs := make([]Address, 0, len(setup.RTMPURLs))
 	for _, text := range setup.RTMPURLs {
 		a, err := ParseAddress(text)
@@ -109,7 +104,7 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 	if !p.reserve(r.ID(), j) {
 		return store.Job{}, errRunning
 	}
-	record, err := p.Store.StartJob(ctx, store.Job{Kind: store.ExternalStream, RoomID: r.ID(), Setup: setup, StartedBy: o.StartedBy})
+	record, err := p.Store.StartJob(ctx, store.Job{Kind: store.ExternalStream, RoomID: r.ID(), Setup: setup, StartedBy: startedBy})
 	if err != nil {
 		p.forget(r.ID())
 		if errors.Is(err, store.ErrConflict) {
@@ -119,7 +114,7 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 	}
 	j.record = record
 	j.log = p.Log.With("room", r.ID(), "push", record.ID)
-	j.log.Info("push starting", "to", addrs, "by", o.StartedBy)
+	j.log.Info("push starting", "to", addrs, "by", startedBy)
 	j.tell(protocol.StateInitialised, nil)
 	j.push = newPush(addrs, j.log, &p.counts, j.begun, j.over)
 	j.push.tls = p.tls
@@ -127,7 +122,7 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.push.start()
-	j.outlet, err = p.Live.Attach(ctx, r, live.OutletConfig{Sink: j.push, Width: setup.Width, Height: setup.Height, MaxDuration: o.MaxDuration, AutoStop: o.AutoStop})
+	j.outlet, err = p.Live.Attach(ctx, r, j.outletConfig(setup))
 	if err != nil {
 		j.push.End(live.Ended{Failure: err.Error()}) // it is on record that it was accepted
 		return record, nil
@@ -143,6 +138,29 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 		}
 	}
 	return record, nil
+}
+
+// StartPush implements api.Pusher.
+func (p *Pushes) StartPush(ctx context.Context, roomID string, setup store.JobSetup) (store.Job, error) {
+	r, err := p.Rooms.Open(ctx, roomID)
+	if err != nil {
+		return store.Job{}, room.AsProtocol(err)
+	}
+	defer r.Release() // the stream holds a reference of its own
+	return p.Start(ctx, r, setup, "")
+}
+
+// StopPush implements api.Pusher.
+func (p *Pushes) StopPush(ctx context.Context, roomID string) error { return p.Stop(ctx, roomID, "") }
+
+// outletConfig is what a push wants of the room's stream. Templates have times in seconds.
+func (j *job) outletConfig(setup store.JobSetup) live.OutletConfig {
+	c := live.OutletConfig{Sink: j.push, Width: setup.Width, Height: setup.Height}
+	if d := j.room.Info().Template.Destinations.RTMP[setup.Destination]; d != nil {
+		c.MaxDuration = time.Duration(d.MaxDuration) * time.Second
+		c.AutoStop = time.Duration(d.AutoStopTimeout) * time.Second
+	}
+	return c
 }
 
 // Stop ends the room's push. The stop is on record when it returns.

@@ -264,7 +264,7 @@ func (w *writer) begin(h *head, at time.Duration) error {
 	sound := audioMessage(at)
 	sound.AACType = message.AudioAACTypeConfig
 	sound.AACConfig = &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: h.format.SampleRate,
-		ChannelCount: h.format.Channels, ChannelConfig: uint8(h.format.Channels)}
+		ChannelConfig: uint8(h.format.Channels)}
 	size := h.format.Sizes[0]
 	for _, m := range []message.Message{
 		&message.DataAMF0{ChunkStreamID: streamChunks, MessageStreamID: messageStream, Payload: []any{"@setDataFrame", "onMetaData", amf0.ECMAArray{
