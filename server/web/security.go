@@ -17,8 +17,7 @@ func contentPolicy(frameAncestors, connectSources []string) string {
 		"style-src 'self'",
 		"font-src 'self'",
 		"img-src 'self' data:",
-		"media-src 'self' blob:",  // MSE plays from blob: addresses
-		"worker-src 'self' blob:", // hls.js makes its demuxer's worker from a blob
+		"media-src 'self' blob:", // MSE plays from blob: addresses
 		// 'self' covers the WebSocket of the same host and port.
 		strings.Join(append([]string{"connect-src 'self'"}, connectSources...), " "),
 		"form-action 'self'",

@@ -42,6 +42,9 @@ function withDefaults(config: Partial<AmphiHlsConfig>): Partial<HlsConfig> {
   return {
     lowLatencyMode: true,
     backBufferLength: 30,
+    // There is nothing to transmux in fMP4. A worker takes hundreds of milliseconds to start, in which hls.js may pass over
+    // a part, stand still, and stay ten seconds behind the live edge from then on.
+    enableWorker: false,
     ...(liveOptions.some((name) => name in own) ? {} : { liveSyncDuration: 1, liveMaxLatencyDuration: 12 }),
     ...own,
     maxLiveSyncPlaybackRate: 1, // the rate belongs to the policy
