@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -440,6 +441,31 @@ func TestNoGoroutineStays(t *testing.T) {
 
 // TestUploads shows an uploaded picture behind all; what is none, or a bomb, is left out, and the
 // stream goes on all the same.
+// Music is heard until it is taken away; what is no MP3 is refused.
+func TestMusic(t *testing.T) {
+	t.Parallel()
+	music, err := clip.MP3("sine=f=440,volume=4", 44100, time.Second)
+	if err != nil {
+		t.Skip("no music: ", err)
+	}
+	p := launch(t, &output720)
+	p.send(&wire.Music{Data: []byte("no music")}, &wire.Music{Data: music})
+	p.ticks(45)
+	p.send(&wire.Music{})
+	p.ticks(45)
+	p.finish()
+	if !strings.Contains(p.log.String(), "music refused") {
+		t.Errorf("the log: %s", p.log)
+	}
+	levels := p.loudness()
+	if most := slices.Max(levels); most < 0.05 || levels[0] > most/2 {
+		t.Errorf("it is not heard to come: %.3f", levels)
+	}
+	if last := levels[len(levels)-2]; last > 0.001 {
+		t.Errorf("it is heard at the end: %.3f", levels)
+	}
+}
+
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	start := &wire.Start{Renditions: []wire.Rendition{{Width: 320, Height: 180, Bitrate: 500_000}}, FPS: 30, KeyInterval: 30, AudioBitrate: 64_000}

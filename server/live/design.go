@@ -42,10 +42,11 @@ type logo struct {
 	width  int // percent of the canvas'
 }
 
-// slate is what is seen while the stage is empty.
+// slate is what is seen and heard while the stage is empty.
 type slate struct {
 	title, text string // "" is the room's name, and that the stage is empty
 	picture     *upload
+	music       []byte // MP3; nil: silence
 }
 
 // Colours where a layout names none.
@@ -97,7 +98,7 @@ func newDesign(l *policy.Layout) *design {
 		}
 	}
 	if s := l.Slate; s != nil {
-		d.slate = slate{s.Title, s.Text, newUpload(s.Image)}
+		d.slate = slate{s.Title, s.Text, newUpload(s.Image), newMusic(s.Music)}
 	}
 	return d
 }
@@ -116,6 +117,14 @@ func newUpload(m policy.Image) *upload {
 		return nil
 	}
 	return &upload{data, w, h}
+}
+
+func newMusic(m policy.Sound) []byte {
+	data := m.Data()
+	if _, ok := policy.MP3Length(data); !ok || len(data) > wire.MaxMusic {
+		return nil
+	}
+	return data
 }
 
 func cornerOf(position string) layout.Corner {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,12 +183,26 @@ func TestFillUntil(t *testing.T) {
 	}
 }
 
-// A worker that says nothing is killed and replaced.
+// A worker that says nothing is killed and replaced, be it that it hangs or that it is stopped.
 func TestWorkerHangs(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, actor(t, "hang"), Config{}, nil)
+	t.Run("hangs", func(t *testing.T) { t.Parallel(); silent(t, "hang", nil) })
+	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		silent(t, "play", func(w *worker) error { return w.process.Signal(syscall.SIGSTOP) })
+	})
+}
+
+func silent(t *testing.T, part string, silence func(*worker) error) {
+	h := newHouse(t, actor(t, part), Config{}, nil)
 	r := h.open()
 	p := play(t, h.start(r).URL)
+	if silence != nil {
+		h.until("a playing player", func() bool { return p.pictures.Load() > 15 })
+		if err := silence(h.stream(r.ID()).worker.Load()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.until("another worker", func() bool { return h.Stats().Restarts == 1 })
 	n := p.pictures.Load()
 	h.until("the player goes on", func() bool { return p.pictures.Load() > n+20 })

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"sync"
 
 	"amphi/compositor/layout"
@@ -26,6 +27,7 @@ type presenter struct {
 	sent    map[uint32]bool // bitmaps that worker has, for scenes
 	floats  map[uint32]bool // and for reactions
 	floated uint32          // reactions so far
+	music   []byte          // that it plays
 }
 
 // floating is a reaction on its way to a worker.
@@ -129,6 +131,7 @@ func (pr *presenter) run() {
 func (pr *presenter) messages(s *showing, gone []uint32) []wire.Message {
 	if pr.worker != s.worker {
 		pr.worker, pr.sent, pr.floats = s.worker, make(map[uint32]bool), make(map[uint32]bool)
+		pr.music = nil
 	}
 	sc := pr.painter.paint(s.sel, s.inputs, s.chat)
 	var ms []wire.Message
@@ -144,6 +147,14 @@ func (pr *presenter) messages(s *showing, gone []uint32) []wire.Message {
 	ms = append(ms, sc.message)
 	for _, id := range gone {
 		ms = append(ms, &wire.RemoveInput{ID: id})
+	}
+	var music []byte
+	if len(s.sel.tiles) == 0 {
+		music = s.sel.design.slate.music
+	}
+	if !bytes.Equal(music, pr.music) {
+		pr.music = music
+		ms = append(ms, &wire.Music{Data: music})
 	}
 	for id := range pr.sent {
 		if _, used := sc.bitmaps[id]; !used {

@@ -46,11 +46,12 @@ type Overlay struct {
 	Width    int    `json:"width,omitempty"`    // in percent of the picture's width, 1 to 100; 0 is 12
 }
 
-// Slate is what is seen while the stage is empty.
+// Slate is what is seen and heard while the stage is empty.
 type Slate struct {
 	Title string `json:"title,omitempty"` // "" is the room's name
 	Text  string `json:"text,omitempty"`
 	Image Image  `json:"image,omitempty"` // above the title
+	Music Sound  `json:"music,omitempty"` // is heard, again and again
 }
 
 // Values of a layout.
@@ -218,6 +219,9 @@ func (l *Layout) check(at string, t *Template, bad func(string, ...any)) {
 		within(at+"length of slate.title", len(s.Title), 0, maxSlateBytes)
 		within(at+"length of slate.text", len(s.Text), 0, maxSlateBytes)
 		picture("slate.image", s.Image)
+		if problem := s.Music.problem(); problem != "" {
+			bad("%sslate.music %s", at, problem)
+		}
 	}
 }
 
