@@ -36,7 +36,8 @@ func (k Kind) rtp() webrtc.RTPCodecType {
 type Codec uint8
 
 // The codecs. H264 is baseline or constrained baseline in packetization mode
-// 1, the one form that every receiver decodes.
+// 1, the one form that every receiver decodes. VP9 and AV1 are those of profile
+// 0, and taken from publishers who offer nothing that more receivers decode.
 const (
 	VP8 Codec = iota + 1
 	H264
@@ -94,6 +95,8 @@ var (
 )
 
 const opusFmtp = "minptime=10;useinbandfec=1;usedtx=1"
+
+const vp9Fmtp = "profile-id=0" // 8 bits, 4:2:0
 
 func h264Fmtp(profile string) string {
 	return "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=" + profile

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+	"github.com/pion/webrtc/v4/pkg/media"
 	"github.com/pion/webrtc/v4/pkg/media/ivfreader"
 )
 
@@ -110,5 +114,80 @@ func TestAssembleSpatialLayers(t *testing.T) {
 	}
 	if f, ok := a.push(&tapPacket{packet: packet{ts: 2, marker: true, payload: layer(predicted|end, 0, "c")}}); ok || !a.broken {
 		t.Errorf("%q, %v", f.Data, ok)
+	}
+}
+
+// A client that offers nothing but VP9 or AV1 is forwarded, to subscribers and to taps.
+func TestPublishRareCodecs(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		codec Codec
+		mime  string
+		file  string
+		begin []byte
+	}{
+		{VP9, webrtc.MimeTypeVP9, "vp9.ivf", nil},
+		{AV1, webrtc.MimeTypeAV1, "av1.ivf", []byte{0x12, 0}},
+	} {
+		t.Run(tt.codec.String(), func(t *testing.T) {
+			t.Parallel()
+			s := testSFU(t)
+			a, b := joined(t, s, "a", false), joined(t, s, "b", true)
+			frames := ivf(t, tt.file)
+			local, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: tt.mime, ClockRate: 90000}, "v", "s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := a.pub.AddTransceiverFromTrack(local, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+			if err != nil {
+				t.Fatal(err)
+			}
+			only := slices.DeleteFunc(tr.Sender().GetParameters().Codecs, func(p webrtc.RTPCodecParameters) bool {
+				return p.MimeType != tt.mime || strings.Contains(p.SDPFmtpLine, "profile-id=2")
+			})
+			if err := tr.SetCodecPreferences(only); err != nil {
+				t.Fatal(err)
+			}
+			a.infos = append(a.infos, TrackInfo{"v", "s", Video})
+			a.negotiate(nil)
+			track := a.peer.Track("v")
+			if track == nil || track.Codec() != tt.codec {
+				t.Fatalf("track %v", track)
+			}
+			tap := track.Tap(TapConfig{})
+			defer tap.Close()
+			b.peer.Subscribe([]*Track{track})
+			stop, done := make(chan struct{}), make(chan struct{})
+			defer func() { close(stop); <-done }()
+			go func() {
+				defer close(done)
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					case <-time.After(20 * time.Millisecond):
+						_ = local.WriteSample(media.Sample{Data: frames[i%len(frames)], Duration: 20 * time.Millisecond})
+					}
+				}
+			}()
+			for n, want := 0, -1; n < 2*len(frames); n++ {
+				select {
+				case f := <-tap.Frames():
+					at := slices.IndexFunc(frames, func(frame []byte) bool { return bytes.Equal(bytes.TrimPrefix(frame, tt.begin), f.Data) })
+					if at < 0 || want < 0 && at%6 != 0 || f.Key != (at%6 == 0) {
+						t.Fatalf("frame %d of %d bytes is number %d, key %v", n, len(f.Data), at, f.Key)
+					}
+					want = at + 1
+				case <-time.After(patience):
+					t.Fatal("no frame")
+				}
+			}
+			in := b.in("v")
+			eventually(t, "packets at the subscriber", func() bool {
+				in.mu.Lock()
+				defer in.mu.Unlock()
+				return in.codec == tt.mime && len(in.seqs) > 20
+			})
+		})
 	}
 }

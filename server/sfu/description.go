@@ -263,11 +263,16 @@ func (sec *section) formats() []format {
 	return all
 }
 
-// choose settles on the section's one codec: the first that we forward, with
-// its RTX. It reports whether there is one.
+// choose settles on the section's one codec, with its RTX: the first that every
+// receiver decodes, or else the first that we forward. It reports whether there
+// is one.
 func (sec *section) choose() bool {
 	formats := sec.formats()
-	i := slices.IndexFunc(formats, func(f format) bool { return f.codec() != 0 && f.codec().kind() == sec.kind })
+	forwarded := func(f format) bool { return f.codec() != 0 && f.codec().kind() == sec.kind }
+	i := slices.IndexFunc(formats, func(f format) bool { return forwarded(f) && f.codec() != VP9 && f.codec() != AV1 })
+	if i < 0 {
+		i = slices.IndexFunc(formats, forwarded)
+	}
 	if i < 0 {
 		return false
 	}
@@ -289,6 +294,8 @@ func (sec *section) choose() bool {
 			}
 		}
 		sec.fmtp = h264Fmtp(f.profile())
+	case VP9:
+		sec.fmtp = vp9Fmtp
 	}
 	sec.pt = f.pt
 	if sec.kind == Video {
@@ -333,6 +340,14 @@ func (f format) codec() Codec {
 		p := f.profile()
 		if len(p) == 6 && (strings.HasPrefix(p, "42e0") || strings.HasPrefix(p, "4200")) && fmtpValue(f.fmtp, "packetization-mode") == "1" {
 			return H264
+		}
+	case "vp9/90000":
+		if p := fmtpValue(f.fmtp, "profile-id"); p == "" || p == "0" {
+			return VP9
+		}
+	case "av1/90000":
+		if p := fmtpValue(f.fmtp, "profile"); p == "" || p == "0" {
+			return AV1
 		}
 	}
 	return 0

@@ -36,6 +36,9 @@ func newMediaEngine() (*webrtc.MediaEngine, error) {
 	for _, p := range []string{"42e01f", "42001f"} {
 		video = append(video, webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: h264Fmtp(p)})
 	}
+	video = append(video,
+		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP9, ClockRate: 90000, SDPFmtpLine: vp9Fmtp},
+		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeAV1, ClockRate: 90000})
 	pt := webrtc.PayloadType(96)
 	for _, c := range video {
 		c.RTCPFeedback = videoFB

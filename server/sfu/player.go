@@ -123,6 +123,8 @@ func playedLines(o *description) []*line {
 				t.fmtp = opusFmtp
 			case H264:
 				t.fmtp = h264Fmtp(fmtpValue(f.fmtp, "profile-level-id")) // as it was offered
+			case VP9:
+				t.fmtp = vp9Fmtp
 			}
 			if c.kind() == Video {
 				t.rtx = rtxOf(formats, f.pt)

@@ -112,7 +112,7 @@ func TestPlayerRefusals(t *testing.T) {
 	for name, text := range map[string]string{
 		"garbage":        "garbage",
 		"an encoder":     strings.ReplaceAll(offer, "recvonly", "sendonly"),
-		"no codec":       strings.NewReplacer("VP8/", "X1/", "H264/", "X2/", "opus/", "X3/").Replace(offer),
+		"no codec":       strings.NewReplacer("VP8/", "X1/", "H264/", "X2/", "opus/", "X3/", "VP9/", "X4/", "AV1/", "X5/").Replace(offer),
 		"no fingerprint": strings.ReplaceAll(offer, "a=fingerprint", "a=x"),
 		"a bad one":      strings.ReplaceAll(offer, "sha-256 ", "sha-256 zz"),
 	} {

@@ -15,11 +15,21 @@ type offered struct {
 }
 
 // offeredFormats are what the sections of a kind name. Every video section
-// names both codecs, so that it can be used again for a track of the other
-// one; the one that is sent is the track's.
+// names both of the usual codecs, so that it can be used again for a track of
+// the other one; the one that is sent is the track's.
 var offeredFormats = map[Kind][]offered{
 	Audio: {{Opus, 111, 0, opusFmtp}},
-	Video: {{VP8, 96, 97, ""}, {H264, 98, 99, h264Fmtp("42e01f")}},
+	Video: {{VP8, 96, 97, ""}, {H264, 98, 99, h264Fmtp("42e01f")}, {VP9, 100, 101, vp9Fmtp}, {AV1, 102, 103, ""}},
+}
+
+// formats are what a section names: the rare codecs only where they are sent.
+func (n *line) formats() (list []offered) {
+	for _, f := range offeredFormats[n.kind] {
+		if f.codec != VP9 && f.codec != AV1 || n.sub != nil && n.sub.down.track.codec == f.codec {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // Towards subscribers there are only those extensions that are filled in:
@@ -55,7 +65,7 @@ func (l *session) describe() string {
 	line("a=sctp-port:5000")
 	line("a=max-message-size:%d", maxChannelMessage)
 	for i, n := range l.lines {
-		formats := offeredFormats[n.kind]
+		formats := n.formats()
 		if n.dead {
 			line("m=%v 0 UDP/TLS/RTP/SAVPF %d", n.kind, formats[0].pt)
 			line("c=IN IP4 0.0.0.0")
