@@ -7,12 +7,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"amphi/server/api"
+	"amphi/compositor/label"
 	"amphi/server/auth"
 	"amphi/server/config"
+	"amphi/server/hls"
+	"amphi/server/live"
 	"amphi/server/protocol"
 	"amphi/server/records"
 	"amphi/server/room"
@@ -51,9 +54,24 @@ func TestRecorder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer media.Close()
-	rooms := room.NewRegistry(room.Config{SFU: media, Records: records.Records{DB: db}, Recorder: recorder{db, &rtmp.Pushes{Store: db, Log: log}},
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	files, err := openStorage(cfg, "http://localhost", "secret", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Local.Close()
+	tapes, err := openRecordings(cfg, db, files, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lives *live.Manager
+	rooms := room.NewRegistry(room.Config{SFU: media, Records: records.Records{DB: db},
+		Recorder: recorder{db, func() *live.Manager { return lives }, &rtmp.Pushes{Store: db, Log: log}},
 		Streamer: func() room.Streamer { return nil }, NewID: store.NewID, NodeID: "n", Log: log})
 	defer rooms.Close()
+	lives = live.New(live.Config{Rooms: rooms, Store: db, Origin: &hls.Origin{}, Worker: "/none", Dir: filepath.Join(cfg.Data, "live"), Recordings: tapes,
+		Labels: label.New(label.Config{BuiltinOnly: true, Log: log}), Log: log})
 	r, err := rooms.Open(ctx, seeded.Room.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -81,12 +99,20 @@ func TestRecorder(t *testing.T) {
 	if err := ann.StartRTMP(ctx, protocol.RTMPStart{Record: true, MeetingURL: "https://a.example", Resolution: &protocol.Resolution{Width: 1280, Height: 720}}); err != nil {
 		t.Fatal(err)
 	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // there is no worker, and so it ends
+		if _, err := db.ActiveJob(ctx, seeded.Room.ID, store.Recording); err != nil || time.Now().After(end) {
+			break
+		}
+	}
+	if err := lives.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if err := ann.StopRTMP(ctx, struct{}{}); room.AsProtocol(err).Code != protocol.CodeNotFound {
 		t.Error(err)
 	}
-	for kind, want := range map[store.JobKind]string{store.Recording: api.WhyNoRecording} {
+	for kind, want := range map[store.JobKind]string{store.Recording: "media worker: "} {
 		jobs, err := db.Jobs(ctx, seeded.Workspace.ID, kind, store.StreamFilter{}, store.Page{Limit: 10})
-		if err != nil || len(jobs) != 1 || jobs[0].Status != store.StatusFailed || !strings.HasSuffix(jobs[0].Reason, want) || jobs[0].StartedBy != "ann" {
+		if err != nil || len(jobs) != 1 || jobs[0].Status != store.StatusFailed || !strings.Contains(jobs[0].Reason, want) || jobs[0].StartedBy != "ann" {
 			t.Errorf("%s: %+v %v", kind, jobs, err)
 		}
 	}

@@ -34,6 +34,7 @@ import (
 	"amphi/server/rtmp"
 	"amphi/server/sfu"
 	"amphi/server/signal"
+	"amphi/server/storage"
 	"amphi/server/store"
 	"amphi/server/web"
 	"amphi/server/webhook"
@@ -98,7 +99,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		Records:  records.Records{DB: db},
 		Observer: observer{events, db},
 		Streamer: func() room.Streamer { return lives },
-		Recorder: recorder{db, pushes}, Whiteboard: boards,
+		Recorder: recorder{db, func() *live.Manager { return lives }, pushes}, Whiteboard: boards,
 		NewID:  store.NewID,
 		NodeID: "node-" + strings.ToLower(rand.Text()[:8]),
 		Limits: room.Limits{
@@ -112,13 +113,23 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	})
 	defer rooms.Suspend()
 
+	files, err := openStorage(cfg, publicURL, seeded.Key.Secret, log.With("part", "storage"))
+	if err != nil {
+		return fmt.Errorf("cannot open the storage of recordings: %w", err)
+	}
+	defer files.Local.Close()
+	tapes, err := openRecordings(cfg, db, files, log.With("part", "recording"))
+	if err != nil {
+		return fmt.Errorf("cannot open the directory of recordings: %w", err)
+	}
 	origin := &hls.Origin{}
 	lives = live.New(live.Config{
-		Rooms: rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
+		Recordings: tapes,
+		Rooms:      rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
 		MaxStreams: cfg.Limits.LiveStreams,
 		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})
-	pushes.Rooms, pushes.Live = rooms, lives
+	pushes.Rooms, pushes.Live, pushes.Record = rooms, lives, lives.RecordPush
 
 	if err := resume(ctx, db, rooms, log); err != nil {
 		return err
@@ -145,22 +156,23 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		metrics.MustRegister(newSnapshot("turn", relay.Stats))
 	}
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, Recorder: recordings{db, rooms, lives, files}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
-	files := static.Embedded()
+	built := static.Embedded()
 	shown := pages{db, seeded}
 
 	mux := http.NewServeMux()
 	rest.Register(mux)
 	mux.Handle("/ws", signals)
 	mux.Handle("/beam/", origin)
-	mux.Handle("/static/", files)
-	mux.Handle("/sdk/", files)
+	mux.Handle("/static/", built)
+	mux.Handle("/sdk/", built)
+	mux.Handle(storage.Prefix, files.Local)
 	mux.Handle("/", web.New(web.Config{
-		Log: log.With("part", "web"), Assets: assets(files), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
-		Reference: reference(rest), SDK: shownSDK(files, log), FrameAncestors: cfg.HTTP.EmbedFrom,
+		Log: log.With("part", "web"), Assets: assets(built), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
+		Reference: reference(rest), SDK: shownSDK(built, log), FrameAncestors: cfg.HTTP.EmbedFrom,
 	}))
 
 	server := &http.Server{
@@ -170,7 +182,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.With("part", "http").Handler(), slog.LevelDebug),
 	}
-	greet(out, publicURL, media.Port(), seeded, files.Built())
+	greet(out, publicURL, media.Port(), seeded, built.Built())
 	log.Info("serving", "addr", listener.Addr().String(), "url", publicURL, "rtc_port", media.Port(), "data", cfg.Data)
 
 	group, running := errgroup.WithContext(ctx)
@@ -181,6 +193,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		return nil
 	})
 	group.Go(func() error { return hooks.Run(running) })
+	group.Go(func() error { return tapes.Run(running) })
 	group.Go(func() error { return beat(running, db, log) })
 	group.Go(func() error {
 		<-running.Done()

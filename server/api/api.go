@@ -51,7 +51,22 @@ type Reports interface {
 type StreamOptions struct {
 	Destination string // of the room's template; may be empty when there is one only
 	MeetingURL  string
-	Recording   store.StreamRecording
+	Recording   *store.StreamRecording // nil: what the template says
+}
+
+// Recorder is what the API needs of recordings. Its errors are a *protocol.Error when the caller may see them.
+type Recorder interface {
+	// StartRecording starts a recording of a composed room, live or not, and returns its record once the start is
+	// accepted. Code 409 when one runs.
+	StartRecording(ctx context.Context, roomID string, setup store.JobSetup) (store.Job, error)
+	// StopRecording ends the recording of a room whose stop is on record. Code 404 when none runs.
+	StopRecording(roomID string) error
+	// PauseRecording leaves out what happens, or no longer does, and PauseHLSRecording does so in the recording of the
+	// room's live stream. Code 404 when none runs, 400 when the live stream is not recorded.
+	PauseRecording(roomID string, paused bool) error
+	PauseHLSRecording(roomID string, paused bool) error
+	// AssetURL is where a file can be fetched for so long. Code 404 when it is not kept.
+	AssetURL(ctx context.Context, a store.Asset, lifetime time.Duration) (string, error)
 }
 
 // API serves the HTTP API. Set the exported fields, then call Register.
@@ -59,8 +74,9 @@ type API struct {
 	Store          *store.Store
 	Rooms          *room.Registry
 	Live           Live
-	Reports        Reports // of clients; nil: nobody wants them
-	Pusher         Pusher  // nil: nothing is pushed to other services
+	Recorder       Recorder // nil: nothing is recorded
+	Pusher         Pusher   // nil: nothing is pushed to other services
+	Reports        Reports  // of clients; nil: nobody wants them
 	WHIP           *whip.Server
 	PublicURL      string                               // scheme and host; empty: what each request says
 	ICEServers     func(user string) []config.ICEServer // that a client is told; user is a peer's id

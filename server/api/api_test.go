@@ -56,8 +56,12 @@ func (f *fakeLive) StartStream(ctx context.Context, roomID string, o StreamOptio
 	if err != nil {
 		return store.LiveStream{}, err
 	}
+	var kept store.StreamRecording
+	if o.Recording != nil {
+		kept = *o.Recording
+	}
 	return f.store.StartLiveStream(ctx, store.LiveStream{RoomID: roomID, SessionID: session.ID, Destination: o.Destination,
-		MeetingURL: o.MeetingURL, Recording: o.Recording, PlaybackURL: "https://live.example/master.m3u8"})
+		MeetingURL: o.MeetingURL, Recording: kept, PlaybackURL: "https://live.example/master.m3u8"})
 }
 
 func (f *fakeLive) StopStream(ctx context.Context, roomID string) error {

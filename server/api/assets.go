@@ -136,10 +136,14 @@ type presigned struct {
 	Expiry int    `json:"expiry"` // seconds
 }
 
-// presignAsset has no address to give: this server keeps records of files, and no files yet.
-func (a *API) presignAsset(r *http.Request, workspaceID string, _ presignQuery) (presigned, error) {
-	if _, err := a.asset(r, workspaceID); err != nil {
+func (a *API) presignAsset(r *http.Request, workspaceID string, in presignQuery) (presigned, error) {
+	s, err := a.asset(r, workspaceID)
+	if err != nil {
 		return presigned{}, err
 	}
-	return presigned{}, refuse(http.StatusNotFound, "this server does not have the file of the recording asset")
+	if a.Recorder == nil || s.Status != store.AssetCompleted {
+		return presigned{}, refuse(http.StatusNotFound, "this server does not have the file of the recording asset")
+	}
+	url, err := a.Recorder.AssetURL(r.Context(), s, time.Duration(in.Duration)*time.Second)
+	return presigned{ID: s.ID, Path: s.Path, URL: url, Expiry: in.Duration}, err
 }

@@ -21,7 +21,7 @@ func (a *API) legacyEndpoints() []endpoint {
 		managed("POST", "/islb/api/v2/room/hls/stop", "Stop it", a.legacyHLSStop),
 		managed("GET", "/islb/api/v2/room/hls/url", "Where it is played", a.legacyHLSURL),
 		managed("POST", "/islb/api/v2/room/hls/pause", "Pause its recording", a.legacyHLSPause),
-		managed("POST", "/islb/api/v2/room/hls/unpause", "Resume its recording", a.legacyHLSPause),
+		managed("POST", "/islb/api/v2/room/hls/unpause", "Resume its recording", a.legacyHLSUnpause),
 		managed("GET", "/policy/v1/templates", "List templates", a.legacyTemplates),
 		managed("POST", "/policy/v1/templates", "Make or overwrite a template", a.legacyCreateTemplate),
 		managed("POST", "/policy/v1/templates/{template_id}", "Replace a template", a.legacyUpdateTemplate),
@@ -144,6 +144,8 @@ func (a *API) beam(r *http.Request, workspaceID string, in beamInput) (plainText
 			var j store.Job
 			if j, stopped = a.stopActive(r, workspaceID, kind); stopped == nil && kind == store.ExternalStream {
 				stopped = a.endPush(r, j)
+			} else if stopped == nil {
+				stopped = a.endRecording(j)
 			}
 			if stopped == nil {
 				return "Beam has stopped successfully", nil
@@ -165,7 +167,7 @@ func (a *API) beam(r *http.Request, workspaceID string, in beamInput) (plainText
 	if err != nil {
 		return "", err
 	}
-	if kind == store.ExternalStream && a.Pusher != nil {
+	if kind == store.ExternalStream && a.Pusher != nil || kind == store.Recording && a.Recorder != nil {
 		return "Beam has started successfully", nil
 	}
 	refusal := beamError(http.StatusInternalServerError, 2, "Error: internal server error")
@@ -232,17 +234,25 @@ func (a *API) legacyHLSURL(r *http.Request, workspaceID string, in legacyHLSQuer
 }
 
 func (a *API) legacyHLSPause(r *http.Request, workspaceID string, in legacyHLSInput) (plainText, error) {
+	return "Pause event triggered for room", a.setLegacyHLSPaused(r, workspaceID, in, true)
+}
+
+func (a *API) legacyHLSUnpause(r *http.Request, workspaceID string, in legacyHLSInput) (plainText, error) {
+	return "Unpause event triggered for room", a.setLegacyHLSPaused(r, workspaceID, in, false)
+}
+
+func (a *API) setLegacyHLSPaused(r *http.Request, workspaceID string, in legacyHLSInput, paused bool) error {
 	r.SetPathValue("room_id", in.RoomID)
 	room, err := a.room(r, workspaceID)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if _, err := a.Store.ActiveLiveStream(r.Context(), room.ID); errors.Is(err, store.ErrNotFound) {
-		return "", errNoStream
+		return errNoStream
 	} else if err != nil {
-		return "", err
+		return err
 	}
-	return "", errNotRecorded()
+	return a.pauseHLSRecording(room.ID, paused)
 }
 
 // legacyTemplateQuery says which templates are listed.

@@ -67,7 +67,7 @@ func (a *API) liveStreamEndpoints() []endpoint {
 		managed("POST", "/v2/live-streams/{stream_id}/stop", "Stop a live stream", a.stopStream),
 		managed("POST", "/v2/live-streams/{stream_id}/timed-metadata", "Give players a payload at the present moment of the stream", a.sendMetadata),
 		managed("POST", "/v2/live-streams/{stream_id}/pause-recording", "Pause the recording of a live stream", a.pauseStreamRecording),
-		managed("POST", "/v2/live-streams/{stream_id}/resume-recording", "Resume the recording of a live stream", a.pauseStreamRecording),
+		managed("POST", "/v2/live-streams/{stream_id}/resume-recording", "Resume the recording of a live stream", a.resumeStreamRecording),
 	)
 }
 
@@ -79,10 +79,7 @@ func (a *API) startStream(r *http.Request, workspaceID string, in startInput) (s
 	if template.Policy.HLS(in.Destination) == nil && (in.Destination != "" || len(template.Policy.Destinations.HLS) == 0) {
 		return streamObject{}, badParam("body", "destination: the room's template has no HLS destination %q", in.Destination)
 	}
-	o := StreamOptions{Destination: in.Destination, MeetingURL: in.MeetingURL}
-	if in.Recording != nil {
-		o.Recording = *in.Recording
-	}
+	o := StreamOptions{Destination: in.Destination, MeetingURL: in.MeetingURL, Recording: in.Recording}
 	l, err := a.Live.StartStream(r.Context(), room.ID, o)
 	var refusal *protocol.Error
 	if errors.As(err, &refusal) && refusal.Code == http.StatusConflict {
@@ -170,17 +167,28 @@ func (a *API) sendMetadata(r *http.Request, workspaceID string, in metadataInput
 	return showStream(l), a.Live.SendMetadata(r.Context(), l.RoomID, protocol.TimedMetadata(in))
 }
 
-// pauseStreamRecording pauses or resumes the recording of a stream. This server records no live streams yet, whatever was
-// asked for at their start.
 func (a *API) pauseStreamRecording(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
-	if _, err := a.activeStream(r, workspaceID); err != nil {
-		return streamObject{}, err
-	}
-	return streamObject{}, errNotRecorded()
+	return a.setStreamPaused(r, workspaceID, true)
 }
 
-func errNotRecorded() *Error {
-	return refuse(http.StatusBadRequest, "the live stream is not being recorded")
+func (a *API) resumeStreamRecording(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {
+	return a.setStreamPaused(r, workspaceID, false)
+}
+
+func (a *API) setStreamPaused(r *http.Request, workspaceID string, paused bool) (streamObject, error) {
+	l, err := a.activeStream(r, workspaceID)
+	if err != nil {
+		return streamObject{}, err
+	}
+	return showStream(l), a.pauseHLSRecording(l.RoomID, paused)
+}
+
+// pauseHLSRecording pauses or resumes the recording of a room's live stream.
+func (a *API) pauseHLSRecording(roomID string, paused bool) error {
+	if a.Recorder == nil {
+		return refuse(http.StatusBadRequest, "the live stream is not being recorded")
+	}
+	return a.Recorder.PauseHLSRecording(roomID, paused)
 }
 
 func (a *API) getStream(r *http.Request, workspaceID string, _ nothing) (streamObject, error) {

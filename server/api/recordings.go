@@ -2,21 +2,23 @@ package api
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
 
 	"amphi/server/policy"
+	"amphi/server/protocol"
 	"amphi/server/store"
 )
 
-// WhyNoRecording is the reason that recordings of a composed room end with on this server.
+// WhyNoRecording is the reason that recordings of a composed room end with on a server without a Recorder.
 const WhyNoRecording = "this server does not record composed rooms"
 
 func (a *API) recordingEndpoints() []endpoint {
 	return described("Recordings",
 		managed("GET", "/v2/recordings", "List recordings, the newest first", a.listRecordings),
-		managed("POST", "/v2/recordings/room/{room_id}/start", "Record a composed room; this server records that it cannot, and why", a.startRecording),
+		managed("POST", "/v2/recordings/room/{room_id}/start", "Record a composed room", a.startRecording),
 		managed("POST", "/v2/recordings/room/{room_id}/stop", "Stop the recording of a room", a.stopRoomRecording),
 		managed("POST", "/v2/recordings/room/{room_id}/pause", "Leave out what happens in a room until the recording is resumed", a.pauseRoomRecording),
 		managed("POST", "/v2/recordings/room/{room_id}/resume", "Resume the recording of a room", a.resumeRoomRecording),
@@ -103,17 +105,43 @@ func (a *API) startRecording(r *http.Request, workspaceID string, in recordingIn
 	if err != nil {
 		return recordingObject{}, err
 	}
-	j, err := a.failJob(r, store.Job{Kind: store.Recording, RoomID: room.ID, Setup: setup}, WhyNoRecording)
+	if a.Recorder == nil {
+		j, err := a.failJob(r, store.Job{Kind: store.Recording, RoomID: room.ID, Setup: setup}, WhyNoRecording)
+		return showRecording(j), err
+	}
+	j, err := a.Recorder.StartRecording(r.Context(), room.ID, setup)
+	var refusal *protocol.Error
+	if errors.As(err, &refusal) && refusal.Code == http.StatusConflict {
+		return recordingObject{}, refuse(http.StatusBadRequest, "beam already started") // the text and status of the documented API
+	}
 	return showRecording(j), err
+}
+
+// endRecording ends the recording of a job whose stop is on record.
+func (a *API) endRecording(j store.Job) error {
+	if a.Recorder == nil {
+		return nil
+	}
+	var refusal *protocol.Error
+	if err := a.Recorder.StopRecording(j.RoomID); !errors.As(err, &refusal) || refusal.Code != http.StatusNotFound {
+		return err
+	}
+	return nil // it has ended by itself meanwhile
 }
 
 func (a *API) stopRoomRecording(r *http.Request, workspaceID string, _ nothing) (list[recordingObject], error) {
 	j, err := a.stopActive(r, workspaceID, store.Recording)
+	if err == nil {
+		err = a.endRecording(j)
+	}
 	return listOf(minPage, []store.Job{j}, showRecording, jobID), err
 }
 
 func (a *API) stopRecording(r *http.Request, workspaceID string, _ nothing) (recordingObject, error) {
 	j, err := a.stopJob(r, workspaceID, store.Recording)
+	if err == nil {
+		err = a.endRecording(j)
+	}
 	return showRecording(j), err
 }
 
@@ -131,6 +159,9 @@ func (a *API) setPaused(r *http.Request, workspaceID string, paused bool) (recor
 		return recordingObject{}, err
 	}
 	j, err = a.Store.PauseJob(r.Context(), j.ID, paused, time.Now())
+	if err == nil && a.Recorder != nil {
+		err = a.Recorder.PauseRecording(j.RoomID, paused)
+	}
 	return showRecording(j), jobError(store.Recording, err)
 }
 

@@ -36,6 +36,7 @@ type Config struct {
 	Whiteboard Whiteboard
 	Webhook    Webhook
 	Analytics  Analytics
+	Storage    Storage
 
 	// File is the configuration file that was read, empty when there was none.
 	File string
@@ -142,6 +143,19 @@ type Analytics struct {
 	KeepEvents int           // and how many events, and reports of clients
 }
 
+// Storage is about where recordings go.
+type Storage struct {
+	Keep      time.Duration // how long files stay in the data directory; 0: for ever
+	ReserveMB int           // of the disk that recordings leave to others
+
+	Bucket   string // with the API of S3; empty: the data directory
+	Endpoint string // URL; empty: Amazon's
+	Region   string
+	Prefix   string // of all keys
+	Key      string
+	Secret   string
+}
+
 // Default returns the configuration of a server that was told nothing.
 func Default() Config {
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -173,6 +187,7 @@ func Default() Config {
 			KeepEvents: 50_000,
 		},
 		Analytics: Analytics{Keep: 30 * 24 * time.Hour, KeepEvents: 1_000_000},
+		Storage:   Storage{Keep: 15 * 24 * time.Hour, ReserveMB: 256},
 	}
 }
 
@@ -244,6 +259,15 @@ func (c *Config) Validate() error {
 		}
 	}
 	positive("shutdown_timeout", c.ShutdownTimeout)
+	atLeast("storage.reserve_mb", c.Storage.ReserveMB, 0)
+	if c.Storage.Keep < 0 {
+		bad("storage.keep", "%v is less than nothing; 0s keeps recordings for ever", c.Storage.Keep)
+	}
+	if e := c.Storage.Endpoint; e != "" {
+		if u, err := url.Parse(e); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			bad("storage.endpoint", "%q is not a URL such as https://s3.example.org", e)
+		}
+	}
 	if !oneOf(c.Log.Level, "debug", "info", "warn", "error") {
 		bad("log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
 	}

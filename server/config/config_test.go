@@ -70,7 +70,9 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"http.embed_from":        "https://a.example",
 		"webhook.allow_networks": "10.0.0.0/8",
 		"whiteboard.addr":        "board.example", "whiteboard.secret": "a secret of thirty-two bytes or more",
-		"db":           "postgres://amphi:secret@db.example/amphi",
+		"db":             "postgres://amphi:secret@db.example/amphi",
+		"storage.bucket": "films", "storage.endpoint": "https://s3.example", "storage.region": "eu-1", "storage.prefix": "live",
+		"storage.key": "k", "storage.secret": "s",
 		"turn.enabled": "true", "turn.host": "turn.example", "turn.certificate": "/c.pem", "turn.key": "/k.pem",
 	}
 	def := Default()

@@ -91,5 +91,14 @@ func (c *Config) table() []setting {
 
 		{key: "analytics.keep", help: "how long events of sessions and reports of clients stay", val: (*durationValue)(&c.Analytics.Keep)},
 		{key: "analytics.keep_events", help: "how many of each stay", val: (*intValue)(&c.Analytics.KeepEvents)},
+
+		{key: "storage.keep", help: "how long recordings stay in the data directory; 0: for ever", val: (*durationValue)(&c.Storage.Keep)},
+		{key: "storage.reserve_mb", help: "MB of the disk that recordings leave to others", val: (*intValue)(&c.Storage.ReserveMB)},
+		{key: "storage.bucket", help: "S3 bucket for recordings; empty: the data directory", val: (*stringValue)(&c.Storage.Bucket)},
+		{key: "storage.endpoint", help: "URL of the service that has the bucket; empty: Amazon's", val: (*stringValue)(&c.Storage.Endpoint)},
+		{key: "storage.region", help: "of the bucket", val: (*stringValue)(&c.Storage.Region)},
+		{key: "storage.prefix", help: "of the names of all files in the bucket", val: (*stringValue)(&c.Storage.Prefix)},
+		{key: "storage.key", help: "access key of the bucket", val: (*stringValue)(&c.Storage.Key)},
+		{key: "storage.secret", help: "secret key of the bucket", val: (*stringValue)(&c.Storage.Secret)},
 	}
 }

@@ -34,6 +34,7 @@ type broadcast struct {
 	initTime time.Time // the start was accepted
 	limits   limits
 	stopping atomic.Bool // a stop was accepted
+	taping   *taping     // nil: it is not recorded
 
 	// What follows belongs to the stream's goroutine.
 	out       *hls.Stream // nil until a worker has set the clock
@@ -52,6 +53,13 @@ func openBroadcast(ctx context.Context, s *stream, dest *policy.HLSDestination, 
 		return nil, err
 	}
 	best := layersOf(dest, l)[0]
+	kept := store.StreamRecording{}
+	if r := dest.Recording; r != nil {
+		kept = store.StreamRecording{HLSVOD: r.HLSVOD, SingleFilePerLayer: r.SingleFilePerLayer}
+	}
+	if o.Recording != nil {
+		kept = *o.Recording
+	}
 	var err error
 	b.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
 		RoomID:      s.info.RoomID,
@@ -61,7 +69,7 @@ func openBroadcast(ctx context.Context, s *stream, dest *policy.HLSDestination, 
 		PlaybackURL: s.m.playlistURL(b.key),
 		Width:       best.Width,
 		Height:      best.Height,
-		Recording:   o.Recording,
+		Recording:   kept,
 		StartedBy:   o.StartedBy,
 	})
 	if err != nil {
@@ -73,6 +81,7 @@ func openBroadcast(ctx context.Context, s *stream, dest *policy.HLSDestination, 
 	b.initTime = time.Now()
 	b.limits = s.m.limits(b.initTime, dest.MaxDuration, dest.AutoStopTimeout)
 	s.room.SetHLS(b.state(protocol.StateInitialised, nil))
+	b.taping = newTaping(b)
 	b.log.Info("live stream starting", "by", o.StartedBy)
 	return b, nil
 }
@@ -121,7 +130,7 @@ func (b *broadcast) put(epoch time.Time, layers []policy.HLSLayer) error {
 	out, err := hls.NewStream(hls.Config{
 		Start: epoch, FrameRate: b.frameRate(), Renditions: variants(layers),
 		SampleRate: audioRate, Channels: audioChannels, Log: b.log,
-		Event: b.event(), Dir: filepath.Join(b.m.cfg.Dir, b.record.ID),
+		Event: b.event(), Dir: filepath.Join(b.m.cfg.Dir, b.record.ID), Keep: b.taping.keep(layers),
 	})
 	if err != nil { // its directory; the parameters are constant here
 		return err
@@ -204,6 +213,8 @@ func (b *broadcast) close(end Ended) {
 		early := errStoppedEarly
 		early.At = now
 		err = b.m.cfg.Store.LiveStreamFailed(ctx, b.record.ID, early)
+	case b.taping != nil:
+		err = b.m.cfg.Store.LiveStreamRecorded(ctx, b.record.ID, end.Reason, now)
 	default:
 		err = b.m.cfg.Store.LiveStreamStopped(ctx, b.record.ID, end.Reason, now)
 	}
@@ -211,6 +222,7 @@ func (b *broadcast) close(end Ended) {
 		b.log.Error("end could not be recorded", "err", err)
 	}
 	b.log.Info("live stream ended", "reason", end.Reason, "failure", end.Failure, "lasted", now.Sub(b.initTime).Round(time.Millisecond))
+	b.taping.end(ctx)
 	b.room.SetHLS(state)
 	b.room.Release()
 }

@@ -19,9 +19,11 @@ import (
 	"amphi/server/hls"
 	"amphi/server/policy"
 	"amphi/server/protocol"
+	"amphi/server/recording"
 	"amphi/server/records"
 	"amphi/server/room"
 	"amphi/server/sfu"
+	"amphi/server/storage"
 	"amphi/server/store"
 )
 
@@ -34,6 +36,7 @@ type house struct {
 	rooms  *room.Registry
 	sfu    *sfu.SFU
 	origin *hls.Origin
+	files  *storage.Storage // of recordings
 	web    *httptest.Server
 }
 
@@ -77,7 +80,10 @@ func newHouse(t *testing.T, path string, cfg Config, change func(*policy.Templat
 	if change == nil {
 		change = func(*policy.Template) {}
 	}
-	h.web = httptest.NewServer(h.origin)
+	mux := http.NewServeMux()
+	mux.Handle(hls.Prefix, h.origin)
+	h.web = httptest.NewServer(mux)
+	endRecordings := h.openRecordings(&cfg, mux, log)
 	h.rooms = room.NewRegistry(room.Config{
 		SFU: h.sfu, Records: roomRecords{records.Records{DB: h.store}, change}, Streamer: func() room.Streamer { return h.Manager },
 		NewID: store.NewID, NodeID: "node-1", Log: slog.New(slog.DiscardHandler),
@@ -91,6 +97,7 @@ func newHouse(t *testing.T, path string, cfg Config, change func(*policy.Templat
 		if err := h.Manager.Close(ctx); err != nil {
 			t.Error(err)
 		}
+		endRecordings()
 		h.rooms.Close()
 		if err := h.sfu.Close(); err != nil {
 			t.Error(err)
@@ -105,6 +112,31 @@ func newHouse(t *testing.T, path string, cfg Config, change func(*policy.Templat
 		}
 	})
 	return h
+}
+
+// openRecordings lets streams be recorded.
+func (h *house) openRecordings(cfg *Config, mux *http.ServeMux, log *slog.Logger) (end func()) {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	local, err := storage.OpenDirectory(filepath.Join(dir, "assets"), h.web.URL, []byte("secret"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	mux.Handle(storage.Prefix, local)
+	h.files = &storage.Storage{Local: local, Log: log}
+	cfg.Recordings, err = recording.New(recording.Config{Dir: filepath.Join(dir, "recording"), Storage: h.files, Store: h.store, Log: log})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- cfg.Recordings.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := errors.Join(<-done, local.Close()); err != nil {
+			h.t.Error(err)
+		}
+	}
 }
 
 // open opens the seeded room until the test's end.

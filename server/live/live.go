@@ -30,6 +30,7 @@ import (
 	"amphi/server/hls"
 	"amphi/server/policy"
 	"amphi/server/protocol"
+	"amphi/server/recording"
 	"amphi/server/room"
 	"amphi/server/store"
 )
@@ -42,6 +43,8 @@ type Config struct {
 	PublicURL string // without a slash at its end: where clients reach the origin
 	Worker    string // the amphi-compositor binary; empty: beside this binary, then $PATH
 	Dir       string // for what is too much for memory; emptied by [New]
+
+	Recordings *recording.Manager // nil: nothing is recorded
 
 	Labels *label.Renderer // draws names
 
@@ -60,10 +63,11 @@ type Config struct {
 type Manager struct {
 	cfg Config
 
-	mu      sync.Mutex
-	streams map[string]*stream // by room id
-	closed  bool
-	running sync.WaitGroup
+	mu         sync.Mutex
+	streams    map[string]*stream    // by room id
+	composites map[string]*composite // recordings of composed rooms, by room id
+	closed     bool
+	running    sync.WaitGroup
 
 	counters counters
 }
@@ -117,7 +121,7 @@ func New(cfg Config) *Manager {
 	if err := os.RemoveAll(cfg.Dir); err != nil { // of a server that was killed
 		cfg.Log.Warn("old segments stay on disk", "err", err)
 	}
-	m := &Manager{cfg: cfg, streams: make(map[string]*stream)}
+	m := &Manager{cfg: cfg, streams: make(map[string]*stream), composites: make(map[string]*composite)}
 	// The first text makes an index of the machine's fonts, which may take seconds.
 	m.running.Go(func() { cfg.Labels.Name(label.Name{Text: emptyStage, Height: 32, MaxWidth: 320}) })
 	return m
@@ -130,7 +134,7 @@ func (m *Manager) StartHLS(ctx context.Context, r *room.Room, req protocol.HLSSt
 		o.MeetingURL = req.Variants[0].MeetingURL
 	}
 	if rec := req.Recording; rec != nil {
-		o.Recording = store.StreamRecording{HLSVOD: rec.VOD, SingleFilePerLayer: rec.SingleFilePerLayer}
+		o.Recording = &store.StreamRecording{HLSVOD: rec.VOD, SingleFilePerLayer: rec.SingleFilePerLayer}
 	}
 	_, err := m.Start(ctx, r, o)
 	return err
@@ -138,10 +142,10 @@ func (m *Manager) StartHLS(ctx context.Context, r *room.Room, req protocol.HLSSt
 
 // Options are what a start may ask for.
 type Options struct {
-	Destination string // of the template; may be empty when it has only one
-	MeetingURL  string // kept in the record; the picture is composed here and not by a browser
-	Recording   store.StreamRecording
-	StartedBy   string // peer id, empty for the API
+	Destination string                 // of the template; may be empty when it has only one
+	MeetingURL  string                 // kept in the record; the picture is composed here and not by a browser
+	Recording   *store.StreamRecording // nil: what the template says
+	StartedBy   string                 // peer id, empty for the API
 }
 
 // Start starts the room's stream and returns its record when the start is accepted: the room is

@@ -98,6 +98,8 @@ const (
 	StateStarted     = "started"
 	StateStopped     = "stopped"
 	StateFailed      = "failed"
+	StatePaused      = "paused" // of a recording, which leaves out what happens
+	StateResumed     = "resumed"
 )
 
 // HLSStart is the params of hls-start; all optional.

@@ -35,7 +35,7 @@ func (r *reel) products() (all []product) {
 	name := fmt.Sprintf("Rec-%s-%d", s.Room, epoch)
 	seconds := int(r.duration().Round(time.Second) / time.Second)
 	add := func(kind store.AssetType, key string, metadata map[string]any, make func(string) error) {
-		all = append(all, product{key: path.Join(s.Customer, key), make: make, asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID,
+		all = append(all, product{key: key, make: make, asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID,
 			Type: kind, Duration: seconds, Metadata: metadata}})
 	}
 	if len(r.segments) == 0 {
@@ -80,7 +80,7 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 	if r.ending != nil {
 		result.Failure = r.ending.Failure
 	}
-	to := m.cfg.Storage.Default()
+	to, prefix := m.cfg.Storage.Default(), r.spec.Customer
 	if m.cfg.Place != nil {
 		place, err := m.cfg.Place(ctx, r.spec.Customer, r.spec.Room)
 		switch {
@@ -89,9 +89,13 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 			to = m.cfg.Storage.Local
 		case place != nil:
 			to = place
+			if b, ok := place.(*storage.Bucket); ok && b.Prefixed() { // that is in place of the customer's id
+				prefix = ""
+			}
 		}
 	}
 	for i, p := range r.products() {
+		p.key = path.Join(prefix, p.key)
 		file := filepath.Join(r.dir, "out-"+strconv.Itoa(i)+filepath.Ext(p.key))
 		began := time.Now()
 		path, size, err := m.store(ctx, p, to, file)

@@ -107,6 +107,9 @@ func NewBucket(c BucketConfig) (*Bucket, error) {
 		signer: s3.NewPresignClient(client)}, nil
 }
 
+// Prefixed says whether all keys have a prefix.
+func (b *Bucket) Prefixed() bool { return b.prefix != "" }
+
 // Path implements Place.
 func (b *Bucket) Path(key string) string {
 	p := b.kind + "://" + b.name + "/"

@@ -75,6 +75,9 @@ func (s *Storage) Put(ctx context.Context, to Place, key, source string) (string
 	}
 }
 
+// IsLocal says whether a path is in the directory.
+func (s *Storage) IsLocal(path string) bool { return strings.HasPrefix(path, s.Local.Path("")) }
+
 // URL is where the file of a path can be fetched. Besides the server's own places it may be in one of others.
 func (s *Storage) URL(ctx context.Context, path string, lifetime time.Duration, others ...Place) (string, error) {
 	places := append(others, s.Local)
