@@ -11,10 +11,12 @@ import (
 var floors = [][]string{
 	{"server"},
 	{"server/signal", "server/api", "server/web", "server/client"},
+	{"server/rtmp"},
 	{"server/live", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
+	{"server/recording"},
 	{"server/room", "server/store"},
 	{"server/poll"},
-	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/bus", "server/config"},
+	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/storage", "server/bus", "server/config"},
 	{"server/sfu/transport"},
 	{"server/sfu/bandwidth"},
 }
