@@ -236,6 +236,59 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestNoise feeds 27 Mbit/s of noise that decodes, noise in all codecs, and a stream that is of another
+// codec than announced, ever again: the worker and the one who is well go on.
+func TestNoise(t *testing.T) {
+	t.Parallel()
+	c := need(t)
+	p := launch(t, &output720)
+	const good, decodes, first, last, switching = 1, 2, 3, 6, 7
+	tiles := layout.Canvas{W: 1280, H: 720}.Arrange(layout.Style{}, switching)
+	scene := &wire.Scene{Background: 0x0b0f1a}
+	codecs := map[uint32]wire.Codec{3: wire.VP8, 4: wire.H264, 5: wire.VP9, 6: wire.AV1}
+	for id := uint32(good); id <= switching; id++ {
+		p.send(&wire.AddInput{ID: id, Codec: max(codecs[id], wire.VP8)})
+		scene.Items = append(scene.Items, wire.Item{Source: wire.FromInput, ID: id, Rect: tiles[id-1].Rect})
+	}
+	p.send(scene)
+	rnd := rand.New(rand.NewPCG(27, 27))
+	noise := make([]byte, 27_000_000/8/30)
+	for i := range noise {
+		noise[i] = byte(rnd.Uint32())
+	}
+	p.feed(good, c.red, nil)
+	// A key frame's header, and arithmetic code of noise: any bits decode.
+	p.feed(decodes, c.red, func(i int, f *clip.Frame) {
+		head := min(10, len(c.red.Frames[0].Data))
+		f.Key, f.Data = true, append(bytes.Clone(c.red.Frames[0].Data[:head]), noise...)
+	})
+	for id := uint32(first); id <= last; id++ {
+		p.feed(id, c.green, func(i int, f *clip.Frame) {
+			at := i * 997 % (len(noise) / 2)
+			f.Key, f.Data = true, noise[at:at+2000]
+		})
+	}
+	p.feed(switching, c.red, func(i int, f *clip.Frame) {
+		if i%5 == 0 {
+			p.send(&wire.AddInput{ID: switching, Codec: []wire.Codec{wire.H264, wire.AV1, wire.Opus, wire.VP9, wire.VP8}[i/5%5]})
+		}
+	})
+	p.until("errors counted", func() bool {
+		for id := uint32(first); id <= last; id++ {
+			if p.input(id).Errors == 0 {
+				return false
+			}
+		}
+		return p.input(decodes).Frames > 60 && p.input(good).Width == 640 && p.input(good).Errors == 0
+	})
+	at := p.ticks(30)
+	p.finish()
+	p.checkStream(&output720)
+	if got := p.album(0, at).color(at, tiles[good-1].Rect); got != "red" {
+		t.Errorf("the tile of the one who is well is %s", got)
+	}
+}
+
 func TestRenditions(t *testing.T) {
 	t.Parallel()
 	c := need(t)

@@ -38,12 +38,12 @@ func tone(pcm []float32) (hz float64, peak float32) {
 // A file of any rate is heard at its pitch, again after its end, comes and goes softly, and is
 // followed by another one.
 func TestMusic(t *testing.T) {
-	for _, rate := range []int{32000, 44100, 48000} {
-		file, err := clip.MP3("sine=f=440,volume=4", rate, 2*time.Second)
+	for _, rate := range []int{32000, 44100} {
+		file, err := clip.MP3("sine=f=440,volume=4", rate, time.Second)
 		if err != nil {
 			t.Skip("no music: ", err)
 		}
-		higher, err := clip.MP3("sine=f=880,volume=4", rate, 2*time.Second)
+		higher, err := clip.MP3("sine=f=880,volume=4", rate, time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,29 +54,29 @@ func TestMusic(t *testing.T) {
 		if _, peak := tone(play(&m, 0.1)); peak > 0.1 {
 			t.Errorf("%d Hz: it begins at %.2f", rate, peak)
 		}
-		for range 3 { // longer than the file
-			play(&m, 0.6)
-			pcm := play(&m, 0.6)
-			// Where it begins anew a moment is silent: the encoder's padding.
-			if hz, peak := tone(pcm); math.Abs(hz-440) > 50 || peak < 0.15 || peak > 0.5 {
+		for range 2 { // longer than the file
+			play(&m, 0.2)
+			pcm := play(&m, 0.3)
+			// Where it begins anew a moment is silent: the encoder's padding. At the wrong rate it has 479 Hz.
+			if hz, peak := tone(pcm); hz < 350 || hz > 450 || peak < 0.15 || peak > 0.5 {
 				t.Errorf("%d Hz: a tone of %.0f Hz, peak %.2f", rate, hz, peak)
 			}
 		}
 		if err := m.Play(higher); err != nil {
 			t.Fatal(err)
 		}
-		play(&m, 0.8)
-		if hz, _ := tone(play(&m, 0.6)); math.Abs(hz-880) > 10 || len(m.music) != 1 {
+		play(&m, 0.6)
+		if hz, _ := tone(play(&m, 0.2)); math.Abs(hz-880) > 10 || len(m.music) != 1 {
 			t.Errorf("%d Hz: a tone of %.0f Hz after the change, %d files are played", rate, hz, len(m.music))
 		}
 		if err := m.Play(nil); err != nil {
 			t.Fatal(err)
 		}
-		play(&m, 0.8)
+		play(&m, 0.6)
 		if _, peak := tone(play(&m, 0.1)); peak != 0 || len(m.music) != 0 {
 			t.Errorf("%d Hz: after the end there is a peak of %.2f", rate, peak)
 		}
-		for range 10 {
+		for range 5 {
 			if err := m.Play(file); err != nil {
 				t.Fatal(err)
 			}
@@ -101,18 +101,18 @@ func TestMusicThatIsNone(t *testing.T) {
 	if slow, err := clip.MP3("sine=f=440", 22050, 500*time.Millisecond); err == nil && m.Play(slow) == nil {
 		t.Error("22050 Hz is played")
 	}
-	file, err := clip.MP3("sine=f=440", 44100, 500*time.Millisecond)
+	file, err := clip.MP3("sine=f=440", 44100, 200*time.Millisecond)
 	if err != nil {
 		t.Skip("no music: ", err)
 	}
 	rnd := rand.New(rand.NewPCG(7, 8))
-	for range 100 {
+	for range 25 {
 		broken := append([]byte(nil), file...)
 		for range 1 + rnd.IntN(200) {
 			broken[rnd.IntN(len(broken))] = byte(rnd.Uint32())
 		}
 		_ = m.Play(broken[:rnd.IntN(len(broken))])
-		play(&m, 0.3)
+		play(&m, 0.1)
 	}
 }
 
