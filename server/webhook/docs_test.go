@@ -272,6 +272,11 @@ func everything(t *testing.T) []store.Event {
 	must(err)
 	_, err = s.JobFailed(ctx, j.ID, store.Failure{At: at, Type: "INTERNAL_ERROR"})
 	must(err)
+	file := func(id string, kind store.AssetType) store.RecordedFile {
+		return store.RecordedFile{Asset: store.Asset{RoomID: roomID, JobID: id, Type: kind, Status: store.AssetCompleted}}
+	}
+	must(s.RecordingDone(ctx, store.Recorded{ID: l.ID, At: at, Files: []store.RecordedFile{file(l.ID, store.AssetVOD), file(l.ID, store.AssetComposite)}}))
+	must(s.RecordingDone(ctx, store.Recorded{ID: j.ID, Job: store.Recording, At: at, Files: []store.RecordedFile{file(j.ID, store.AssetComposite)}}))
 	must(s.RoomEnded(ctx, "S", store.RoomEnd{At: at, PeerID: "p"}))
 	must(s.CloseSession(ctx, "S", at))
 	events, err := s.NextEvents(ctx, roomID, 1000)
