@@ -231,7 +231,7 @@ func (d *downlink) take(box mailbox) {
 	case d.link.offer != "":
 		d.link.offeredAt = now
 		d.peer.signals.Offer(d.link.offer)
-	case d.lastState == webrtc.PeerConnectionStateDisconnected:
+	case d.link.cameUp && d.link.transport.Silence(now) > d.peer.sfu.timing.silent:
 		d.recover(now) // the socket came back by another way, perhaps
 	}
 	d.negotiate(false)

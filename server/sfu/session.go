@@ -250,6 +250,16 @@ func (l *session) unsupported(sub *subscription) {
 // StateChanged is part of transport.Handler.
 func (l *session) StateChanged() { l.down.stateChanged() }
 
+// Moved is part of transport.Handler. Clients ask for key frames themselves, but they wait first for what is lost.
+func (l *session) Moved() {
+	l.down.log.Debug("subscriber is reached by another way")
+	for _, d := range *l.streams.Load() {
+		if d.track.info.Kind == Video && d.sent.Load() != noLayer {
+			d.requestKey()
+		}
+	}
+}
+
 // RTCP is part of transport.Handler: what the client reports about the
 // streams. It goes to them at once, on the goroutine that reads the port.
 func (l *session) RTCP(b []byte) {

@@ -82,7 +82,8 @@ type timing struct {
 	disconnected time.Duration // ICE silence until "disconnected"
 	failed       time.Duration // and from there until "failed"
 	keepalive    time.Duration
-	restart      time.Duration // "disconnected" for so long: restart ICE
+	restart      time.Duration // "disconnected" for so long: restart ICE; never more often
+	silent       time.Duration // nothing heard for so long when the client's socket is another one: restart ICE at once
 	giveUp       time.Duration // not connected for so long in spite of restarts: tell Signals
 	renew        time.Duration // for so long after a new publish connection the subscribe one is expected to break
 	settle       time.Duration // for so long a new subscribe connection may come up before it is renegotiated
@@ -95,6 +96,7 @@ var defaultTiming = timing{
 	failed:       15 * time.Second,
 	keepalive:    2 * time.Second,
 	restart:      5 * time.Second,
+	silent:       time.Second,
 	giveUp:       60 * time.Second,
 	renew:        3 * time.Second,
 	settle:       2 * time.Second,

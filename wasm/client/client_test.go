@@ -324,8 +324,22 @@ func TestDoubtedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.set(func() { s.mutes = true })
-	link.doubt()
+	// However many doubt it, and however often: the answer to the first is waited for.
+	doubting, reconnecting := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(doubting)
+		for {
+			link.doubt()
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-reconnecting:
+				return
+			}
+		}
+	}()
 	p.told(NotifyReconnecting)
+	close(reconnecting)
+	<-doubting
 	s.set(func() { s.mutes = false })
 	p.told(NotifyReconnected)
 }

@@ -4,6 +4,7 @@ package client
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -152,4 +153,22 @@ func TestReportsAreSentAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wait(protocol.MethodLeave, nil)
+}
+
+// What came steadily and stops is noticed, once; what comes now and then is not steady.
+func TestFlow(t *testing.T) {
+	var f flow
+	var stopped []int
+	for i, bytes := range []float64{1, 2, 2, 2, 3, 4, 5, 5, 6, 7, 8, 9, 9, 9, 9, 10, 11, 12, 0, 0, 0, -1, -1, 0} {
+		pair := rtc.Stat{"bytesReceived": bytes}
+		if bytes < 0 {
+			pair = nil
+		}
+		if f.stops(pair) {
+			stopped = append(stopped, i)
+		}
+	}
+	if !slices.Equal(stopped, []int{13, 20}) {
+		t.Errorf("stops at %v", stopped)
+	}
 }

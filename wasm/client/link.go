@@ -19,7 +19,7 @@ import (
 const (
 	pingEvery     = 3 * time.Second
 	pongTimeout   = 12 * time.Second
-	doubtTimeout  = 3 * time.Second // of a ping, when media does not come through either
+	doubtTimeout  = time.Second // of a ping, when media does not come through either
 	requestTries  = 3
 	retryMin      = 2 * time.Second
 	retryMax      = 4 * time.Second
@@ -34,6 +34,9 @@ const maxServerFrame = 8 << 20
 // errSocketLost ends requests whose socket went away before the answer; they
 // are sent again on the next one.
 var errSocketLost = fmt.Errorf("signalling connection lost")
+
+// errSilent ends a socket over which the server does not answer.
+var errSilent = fmt.Errorf("%w: server is silent", errSocketLost)
 
 // timing is what a test makes shorter.
 type timing struct {
@@ -108,7 +111,7 @@ func (l *link) serve(ctx context.Context, conn socket, up func()) error {
 		if err != nil {
 			select {
 			case <-silent:
-				return fmt.Errorf("%w: server is silent", errSocketLost)
+				return errSilent
 			default:
 				return fmt.Errorf("%w: %w", errSocketLost, err)
 			}
@@ -184,19 +187,16 @@ func (l *link) ping(ctx context.Context, conn socket, silent chan struct{}) {
 		if err := l.write(ctx, conn, protocol.Request(uuid.NewString(), protocol.MethodPing, protocol.Ping{Timestamp: sent.UnixMilli()})); err != nil {
 			return // the reader sees the socket end
 		}
-		patience := l.timing.pongTimeout
 		if doubted {
-			patience = l.timing.doubtTimeout
+			// Whoever doubts meanwhile waits for the same answer.
+			sleep(ctx, l.timing.doubtTimeout)
+			doubted = false
+		} else if doubted = l.pause(ctx, min(l.timing.pingEvery, l.timing.pongTimeout)); !doubted && !l.heardSince(sent) {
+			// Timers of hidden pages run late, answers do not: the time counts from
+			// the ping, and any frame is an answer.
+			doubted = l.pause(ctx, l.timing.pongTimeout-time.Since(sent))
 		}
-		if doubted = l.pause(ctx, min(l.timing.pingEvery, patience)); ctx.Err() != nil {
-			return
-		}
-		if doubted || l.heardSince(sent) {
-			continue
-		}
-		// Timers of hidden pages run late, answers do not: the time counts from
-		// the ping, and any frame is an answer.
-		if doubted = l.pause(ctx, patience-time.Since(sent)); ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return
 		}
 		if !doubted && !l.heardSince(sent) {

@@ -28,6 +28,7 @@ func (s *session) measure() {
 	defer ticker.Stop()
 	defer close(s.reported)
 	var before Figures
+	var up, down flow
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -44,6 +45,10 @@ func (s *session) measure() {
 			continue
 		}
 		before = s.figures(before)
+		own := before.Peers[s.peerID]
+		if upStops, downStops := up.stops(own.Publish), down.stops(own.Subscribe); upStops || downStops {
+			s.link.doubt() // browsers take some seconds longer to see it
+		}
 		if watched {
 			s.c.store.tell(before)
 		}
@@ -54,6 +59,38 @@ func (s *session) measure() {
 			}
 		}
 	}
+}
+
+// flow is whether packets come on a connection. What is sent there is answered with reports, so they come on both.
+type flow struct {
+	bytes float64 // so far
+	steps int     // looks in a row that saw more; below 0: that saw no more
+}
+
+const (
+	steadySteps = 3
+	stillSteps  = 2
+)
+
+// stops takes what was measured, and says whether what came steadily has just stopped.
+func (f *flow) stops(pair rtc.Stat) bool {
+	bytes, ok := pair.Number("bytesReceived")
+	switch more := bytes != f.bytes; {
+	case !ok:
+		*f = flow{}
+	case more && f.steps >= 0:
+		f.bytes, f.steps = bytes, min(f.steps+1, steadySteps)
+	case more:
+		*f = flow{bytes, 1}
+	case f.steps == steadySteps:
+		f.steps = -1
+	case f.steps > 0:
+		f.steps = 0
+	case f.steps < 0 && f.steps > -stillSteps:
+		f.steps--
+		return f.steps == -stillSteps
+	}
+	return false
 }
 
 func (s *session) figures(before Figures) (now Figures) {

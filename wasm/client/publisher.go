@@ -264,7 +264,7 @@ func (p *publisher) first(ctx context.Context) error {
 
 // resume offers again after a reconnect; with new ICE credentials unless media
 // still flows (§7.7).
-func (p *publisher) resume(ctx context.Context) error {
+func (p *publisher) resume(ctx context.Context, restart bool) error {
 	if err := p.acquire(ctx); err != nil {
 		return err
 	}
@@ -275,7 +275,7 @@ func (p *publisher) resume(ctx context.Context) error {
 	if conn == nil {
 		return nil
 	}
-	return p.negotiate(ctx, conn, conn.State() != webrtc.PeerConnectionStateConnected)
+	return p.negotiate(ctx, conn, restart || conn.State() != webrtc.PeerConnectionStateConnected)
 }
 
 // restart is the watchdog's: new ICE credentials.

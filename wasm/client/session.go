@@ -165,11 +165,12 @@ func (s *session) showInit(t *tx) {
 
 // run keeps a socket until the session ends.
 func (s *session) run(conn socket) {
+	silent := false // that was the end of the last one
 	for first := true; ; first = false {
 		ctx, lost := context.WithCancel(s.ctx)
 		err := s.link.serve(ctx, conn, func() {
 			if !first {
-				spawn(func() { s.resume(ctx) })
+				spawn(func() { s.resume(ctx, silent) })
 			}
 		})
 		lost()
@@ -178,20 +179,23 @@ func (s *session) run(conn socket) {
 		}
 		s.c.log.Info("signalling lost", "err", err)
 		s.trouble("socket", newError(codeSocketLost, "RECONNECT", "%w", err))
-		if conn = s.reconnect(); conn == nil {
+		silent = errors.Is(err, errSilent)
+		if conn = s.reconnect(silent); conn == nil {
 			return
 		}
 	}
 }
 
-// reconnect tries every second for a minute (§7.7). It returns nil when the
-// session has ended.
-func (s *session) reconnect() socket {
+// reconnect tries every second for a minute (§7.7), at once if that is not the
+// second in which all others do, because the server has ended. It returns nil when
+// the session has ended.
+func (s *session) reconnect(atOnce bool) socket {
 	deadline := time.Now().Add(s.timing.reconnectFor)
 	for {
-		if !sleep(s.ctx, s.timing.reconnectEvery) {
+		if !atOnce && !sleep(s.ctx, s.timing.reconnectEvery) {
 			return nil
 		}
+		atOnce = false
 		conn, err := s.open(s.ctx)
 		if err == nil {
 			return conn
@@ -209,13 +213,14 @@ func (s *session) reconnect() socket {
 
 // resume tells the server, on a new socket, what is published (§1.8). There is
 // no second join: the server knows the peer. socket ends with the socket, of which
-// then nothing is said.
-func (s *session) resume(socket context.Context) {
+// then nothing is said. Where the last one fell silent the network is another one,
+// even if media connections have not noticed: ICE is restarted.
+func (s *session) resume(socket context.Context, silent bool) {
 	s.mu.Lock()
 	joined := s.joined
 	s.mu.Unlock()
 	if joined {
-		if err := s.pub.resume(s.ctx); err != nil {
+		if err := s.pub.resume(s.ctx, silent); err != nil {
 			if errors.Is(err, errSocketLost) || s.ctx.Err() != nil {
 				return // the next socket does it again
 			}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/logging"
 	"github.com/pion/rtcp"
@@ -36,6 +37,13 @@ type Engine struct {
 	err  error
 }
 
+// Times of ICE, which are those of browsers more or less: a lost connection is seen after four checks without an answer.
+const (
+	lostAfter   = 1500 * time.Millisecond
+	failedAfter = 15 * time.Second // later
+	askEvery    = 300 * time.Millisecond
+)
+
 func (e *Engine) init() {
 	e.once.Do(func() {
 		media := &webrtc.MediaEngine{}
@@ -47,6 +55,7 @@ func (e *Engine) init() {
 		// such as a candidate that is late for a restart.
 		settings.LoggerFactory = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
 		settings.SetIncludeLoopbackCandidate(e.Loopback)
+		settings.SetICETimeouts(lostAfter, failedAfter, askEvery)
 		var system *stdnet.Net
 		if system, e.err = stdnet.NewNet(); e.err != nil {
 			return

@@ -27,6 +27,8 @@ type Handler interface {
 	RTCP(compound []byte)
 	// Message is a message on the data channel. The bytes are only lent.
 	Message(data []byte)
+	// Moved says that the client is reached by another way. What was sent on the way before may be lost.
+	Moved()
 	// LimitChanged says that Limit has another value.
 	LimitChanged()
 	// Pad asks for packets of so many bytes that nobody needs. It is called from a goroutine of the transport's own.
@@ -263,8 +265,9 @@ func (t *Transport) checked(w path, current, nominate bool, now time.Time) {
 	case *old == w:
 	case nominate,
 		// A NAT on the way gave the client another address, without its knowledge.
-		t.silence(now) > 2*t.port.cfg.Keepalive:
+		t.Silence(now) > 2*t.port.cfg.Keepalive:
 		t.path.Store(&w)
+		defer t.handler.Moved()
 	}
 	t.hear(w, now)
 	if current && nominate && !t.agreed {
@@ -295,7 +298,7 @@ func (t *Transport) learn(w path, now time.Time) bool {
 	if owner == t {
 		return true
 	}
-	if owner != nil && owner.silence(now) < p.cfg.Disconnected {
+	if owner != nil && owner.Silence(now) < p.cfg.Disconnected {
 		p.stats.forged.Add(1) // nobody takes an address from somebody who lives there
 		return false
 	}
@@ -382,13 +385,14 @@ func (t *Transport) takeRTCP(b []byte, w path, now time.Time) {
 	t.handler.RTCP(plain)
 }
 
-func (t *Transport) silence(now time.Time) time.Duration {
+// Silence is how long nothing was heard of the client, which speaks every few seconds at least.
+func (t *Transport) Silence(now time.Time) time.Duration {
 	return now.Sub(time.Unix(0, t.heard.Load()))
 }
 
 // tick asks a silent path whether it lives, and looks how long it has been silent.
 func (t *Transport) tick(now time.Time) {
-	if w := t.path.Load(); w != nil && t.silence(now) > t.port.cfg.Keepalive {
+	if w := t.path.Load(); w != nil && t.Silence(now) > t.port.cfg.Keepalive {
 		t.mu.Lock()
 		due := now.Sub(t.askedAt) >= t.port.cfg.Keepalive/2
 		t.mu.Unlock()
@@ -403,7 +407,7 @@ func (t *Transport) tick(now time.Time) {
 func (t *Transport) update(now time.Time) {
 	cfg := &t.port.cfg
 	state := webrtc.PeerConnectionStateConnected
-	silent := t.silence(now)
+	silent := t.Silence(now)
 	t.mu.Lock()
 	switch {
 	case t.closed:

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,10 +64,12 @@ type owner struct {
 	mu       sync.Mutex
 	messages []string
 	rtcp     []rtcp.Packet
+	moves    atomic.Int32
 }
 
 func (o *owner) StateChanged() {}
 func (o *owner) LimitChanged() {}
+func (o *owner) Moved()        { o.moves.Add(1) }
 func (o *owner) Pad(int)       {}
 func (o *owner) RTCP(b []byte) {
 	packets, err := rtcp.Unmarshal(b)
@@ -378,12 +381,13 @@ func TestAddressChange(t *testing.T) {
 	t.Parallel()
 	p := testPort(t)
 	r := newRelay(t, p)
-	tr, _, c := connect(t, p, r.use)
+	tr, o, c := connect(t, p, r.use)
 	n := uint64(1)
 	send(t, tr, c, &n)
 	before := *tr.path.Load()
 	r.move()
 	eventually(t, "another path", func() bool { return *tr.path.Load() != before })
+	eventually(t, "the news of it", func() bool { return o.moves.Load() > 0 })
 	send(t, tr, c, &n)
 }
 
