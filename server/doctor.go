@@ -194,6 +194,8 @@ func checkWorker(ctx context.Context, cfg config.Config) finding {
 		return wrong("%s is neither beside amphi nor in $PATH: no live streams (level 3) without it", live.WorkerName)
 	case err != nil:
 		return wrong("%s --check: %v %s", path, err, strings.TrimSpace(said.String()))
+	case said.Len() > 0: // what the machine does not grant to confine it
+		return hint("%s", strings.TrimSpace(said.String()))
 	}
 	return finding{}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -25,27 +26,10 @@ import (
 type source struct{ video, audio [][]byte }
 
 var testSource = sync.OnceValues(func() (s source, err error) {
-	run := func(args ...string) ([]byte, error) {
-		cmd := exec.Command("ffmpeg", append([]string{"-v", "error"}, args...)...)
-		cmd.Stderr = os.Stderr
-		return cmd.Output()
-	}
-	ivf, err := run("-f", "lavfi", "-i", "testsrc2=rate=30:size=640x360", "-t", "2", "-c:v", "libvpx", "-deadline", "realtime",
-		"-cpu-used", "8", "-g", "15", "-b:v", "700k", "-auto-alt-ref", "0", "-f", "ivf", "-")
-	if err != nil {
+	if s.video, err = vp8("640x360", 700_000); err != nil {
 		return s, err
 	}
-	frames, _, err := ivfreader.NewWith(bytes.NewReader(ivf))
-	for err == nil {
-		var frame []byte
-		if frame, _, err = frames.ParseNextFrame(); err == nil {
-			s.video = append(s.video, frame)
-		}
-	}
-	if !errors.Is(err, io.EOF) {
-		return s, err
-	}
-	ogg, err := run("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "2", "-c:a", "libopus", "-b:a", "32k",
+	ogg, err := ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "2", "-c:a", "libopus", "-b:a", "32k",
 		"-page_duration", "20000", "-f", "ogg", "-")
 	if err != nil {
 		return s, err
@@ -62,6 +46,32 @@ var testSource = sync.OnceValues(func() (s source, err error) {
 	}
 	return s, nil
 })
+
+func ffmpeg(args ...string) ([]byte, error) {
+	cmd := exec.Command("ffmpeg", append([]string{"-v", "error"}, args...)...)
+	cmd.Stderr = os.Stderr
+	return cmd.Output()
+}
+
+// vp8 encodes two seconds of pictures of a size.
+func vp8(size string, bitrate int) (frames [][]byte, err error) {
+	ivf, err := ffmpeg("-f", "lavfi", "-i", "testsrc2=rate=30:size="+size, "-t", "2", "-c:v", "libvpx", "-deadline", "realtime",
+		"-cpu-used", "8", "-g", "15", "-b:v", strconv.Itoa(bitrate), "-auto-alt-ref", "0", "-f", "ivf", "-")
+	if err != nil {
+		return nil, err
+	}
+	r, _, err := ivfreader.NewWith(bytes.NewReader(ivf))
+	for err == nil {
+		var frame []byte
+		if frame, _, err = r.ParseNextFrame(); err == nil {
+			frames = append(frames, frame)
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return frames, nil
+}
 
 // mailbox is a socket whose messages nobody reads.
 type mailbox struct{}
@@ -109,6 +119,16 @@ func join(t *testing.T, r *room.Room, name string) *publisher {
 	video := p.add(webrtc.MimeTypeVP8, camera, stream)
 	audio := p.add(webrtc.MimeTypeOpus, microphone, stream)
 
+	p.connect()
+	p.wg.Go(func() { p.send(video, src.video, time.Second/30) })
+	p.wg.Go(func() { p.send(audio, src.audio, 20*time.Millisecond) })
+	return p
+}
+
+// connect publishes what the connection has, and waits until it stands.
+func (p *publisher) connect() {
+	t := p.t
+	t.Helper()
 	offer, err := p.pc.CreateOffer(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -138,9 +158,6 @@ func join(t *testing.T, r *room.Room, name string) *publisher {
 	case <-time.After(20 * time.Second):
 		t.Fatal("publisher does not connect")
 	}
-	p.wg.Go(func() { p.send(video, src.video, time.Second/30) })
-	p.wg.Go(func() { p.send(audio, src.audio, 20*time.Millisecond) })
-	return p
 }
 
 func (p *publisher) add(mime, id, stream string) *webrtc.TrackLocalStaticSample {
