@@ -17,7 +17,8 @@ func contentPolicy(frameAncestors, connectSources []string) string {
 		"style-src 'self'",
 		"font-src 'self'",
 		"img-src 'self' data:",
-		"media-src 'self' blob:", // MSE plays from blob: addresses
+		"media-src 'self' blob:",  // MSE plays from blob: addresses
+		"worker-src 'self' blob:", // a player's demuxer, or a camera's effects, may be made from a blob
 		// 'self' covers the WebSocket of the same host and port.
 		strings.Join(append([]string{"connect-src 'self'"}, connectSources...), " "),
 		"form-action 'self'",

@@ -103,7 +103,7 @@ func TestHeaders(t *testing.T) {
 		response, _ := get(t, testConfig(), path, nil)
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; font-src 'self'; " +
-				"img-src 'self' data:; media-src 'self' blob:; connect-src 'self'; form-action 'self'; " +
+				"img-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; form-action 'self'; " +
 				"base-uri 'none'; frame-ancestors 'self'",
 			"X-Content-Type-Options": "nosniff",
 			"Referrer-Policy":        "no-referrer",
