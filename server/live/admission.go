@@ -58,7 +58,8 @@ func (l *load) measure(last, now *wire.Stats, fps int) {
 }
 
 // admit books what a stream takes from now on, or says that the machine has no room for it. One stream
-// alone is always composed: where that is too much the picture changes less often. The caller holds m.mu.
+// alone is always composed: where that is too much the picture changes less often. A number of streams
+// that somebody has configured decides alone. The caller holds m.mu.
 func (m *Manager) admit(s *stream, need float64) error {
 	others, taken := 0, 0.0
 	for _, o := range m.streams {
@@ -67,7 +68,7 @@ func (m *Manager) admit(s *stream, need float64) error {
 			taken += o.load.cores()
 		}
 	}
-	if others > 0 && need > s.load.planned && taken+need > m.cfg.Cores {
+	if m.cfg.MaxStreams == 0 && others > 0 && need > s.load.planned && taken+need > m.cfg.Cores {
 		m.counters.turnedAway.Add(1)
 		return protocol.Errorf(protocol.CodeUnavailable,
 			"the processors are taken: composing this room needs about %.2f cores, and other rooms take %.2f of the %.2f that are for this", need, taken, m.cfg.Cores)

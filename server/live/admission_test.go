@@ -9,6 +9,7 @@ import (
 	"amphi/compositor/wire"
 	"amphi/server/policy"
 	"amphi/server/protocol"
+	"amphi/server/room"
 	"amphi/server/store"
 )
 
@@ -67,24 +68,12 @@ func TestLoadIsMeasured(t *testing.T) {
 }
 
 // A room is refused when others take the processors, and composed when they do not any more; one alone
-// is always composed.
+// is always composed. Where a number is configured that decides alone.
 func TestAdmission(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, actor(t, "play"), Config{Cores: 0.1}, nil)
-	first := h.open()
-	if _, err := h.Start(t.Context(), first, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	record, err := h.store.SaveRoom(t.Context(), h.seed.Workspace.ID, "other", func(*store.Room) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := h.rooms.Open(t.Context(), record.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Release()
-	_, err = h.Start(t.Context(), other, Options{})
+	first, other := oneOnAir(t, h)
+	_, err := h.Start(t.Context(), other, Options{})
 	wantCode(t, err, protocol.CodeUnavailable)
 	if err == nil || !strings.Contains(err.Error(), "0.10 that are for this") {
 		t.Errorf("the refusal says: %v", err)
@@ -101,4 +90,28 @@ func TestAdmission(t *testing.T) {
 	if _, err := h.Start(t.Context(), other, Options{}); err != nil {
 		t.Errorf("with nobody else: %v", err)
 	}
+
+	h = newHouse(t, actor(t, "play"), Config{Cores: 0.1, MaxStreams: 2}, nil)
+	_, other = oneOnAir(t, h)
+	if _, err := h.Start(t.Context(), other, Options{}); err != nil {
+		t.Errorf("one of two: %v", err)
+	}
+}
+
+// oneOnAir starts a room's stream, and opens another room.
+func oneOnAir(t *testing.T, h *house) (on, off *room.Room) {
+	t.Helper()
+	on = h.open()
+	if _, err := h.Start(t.Context(), on, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	record, err := h.store.SaveRoom(t.Context(), h.seed.Workspace.ID, "other", func(*store.Room) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off, err = h.rooms.Open(t.Context(), record.ID); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(off.Release)
+	return on, off
 }

@@ -51,7 +51,7 @@ type Config struct {
 	// Cores are the processors that streams may take together; more streams are refused. The default
 	// leaves a fifth of the machine's to the rooms.
 	Cores      float64
-	MaxStreams int // at a time; zero: as many as the cores allow
+	MaxStreams int // at a time, whatever they take; zero: as many as the cores allow
 
 	MaxDuration time.Duration // of a stream whose template names none; 4 h
 	AutoStop    time.Duration // after the last peer left the stage, likewise; 5 min
