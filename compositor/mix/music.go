@@ -16,6 +16,9 @@ const (
 	// slowest and fastest are the sample rates of MPEG 1. Those of MPEG 2 the decoder gets wrong in
 	// part: at 22,050 Hz it makes noise.
 	slowest, fastest = 32000, 48000
+	// leastPass is what a pass over the file must give, in bytes: half a second. One that is mostly
+	// rubbish would be looked through again and again for a few samples each.
+	leastPass = slowest / 2 * 4
 	// maxFading bounds what is heard at a time when the music changes again and again.
 	maxFading = 3
 )
@@ -28,6 +31,7 @@ type music struct {
 	decoder *mp3.Decoder
 	buffer  [4096]byte // decoded: 16-bit stereo
 	left    []byte     // of buffer
+	pass    int        // bytes decoded since the beginning
 
 	window [4][channels]float32 // the samples around at
 	at     float64              // between the second and the third of them
@@ -82,7 +86,7 @@ func (mu *music) begin() error {
 	if rate < slowest || rate > fastest {
 		return fmt.Errorf("mix: music of %d Hz", rate)
 	}
-	mu.decoder, mu.step = d, float64(rate)/sampleRate
+	mu.decoder, mu.step, mu.pass = d, float64(rate)/sampleRate, 0
 	return nil
 }
 
@@ -98,10 +102,14 @@ func (mu *music) read() (err error) {
 		n, err := io.ReadFull(mu.decoder, mu.buffer[:])
 		if n -= n % 4; n > 0 {
 			mu.left = mu.buffer[:n]
+			mu.pass += n
 			return nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("mix: music: %w", err)
+		}
+		if mu.pass < leastPass {
+			break
 		}
 		if err := mu.begin(); err != nil {
 			return err
