@@ -94,7 +94,7 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 			}
 		}
 	}
-	for i, p := range r.products() {
+	for i, p := range append(r.products(), m.chat(ctx, r, log)...) {
 		p.key = path.Join(prefix, p.key)
 		file := filepath.Join(r.dir, "out-"+strconv.Itoa(i)+filepath.Ext(p.key))
 		began := time.Now()

@@ -79,6 +79,10 @@ func TestRecording(t *testing.T) {
 		t.Error("the same recording twice")
 	}
 	s.must(s.store.LiveStreamRunning(t.Context(), s.stream.ID, time.Now()))
+	said := store.ChatMessage{SessionID: "S", PeerID: "p", Name: "Ann", UserID: "u", Type: "chat", Message: "one, \"two\"", SentAt: time.Now()}
+	before := said
+	before.SentAt = said.SentAt.Add(-time.Hour)
+	s.must(s.store.AddChat(t.Context(), before, said))
 	s.must(e.encode(4))
 	tape.Pause(true)
 	s.must(e.encode(3))
@@ -93,8 +97,14 @@ func TestRecording(t *testing.T) {
 	// The fourth and the seventh segment were not complete when the pause began and ended: sound was yet to come.
 	const want = 30 * 7
 	assets := s.assets()
-	if len(assets) != 3 {
+	if len(assets) != 4 {
 		t.Fatalf("%+v", assets)
+	}
+	chat, err := os.ReadFile(s.fetch(assets[".csv"]))
+	s.must(err)
+	wantChat := "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message\np,Ann,u,[]," + said.SentAt.UTC().Format(time.RFC3339) + ",chat,\"one, \"\"two\"\"\"\n"
+	if string(chat) != wantChat {
+		t.Errorf("%s", chat)
 	}
 	for layer, size := range []string{"640,360", "320,180"} {
 		a := assets[strconv.Itoa(layer)+".mp4"]
@@ -153,6 +163,7 @@ func TestRecording(t *testing.T) {
 		Data struct {
 			URL   string `json:"hls_vod_recording_presigned_url"`
 			Size  int64  `json:"hls_vod_recording_size"`
+			Chat  string `json:"chat_recording_presigned_url"`
 			Files []struct {
 				Layer string
 				Width int
@@ -160,7 +171,7 @@ func TestRecording(t *testing.T) {
 		}
 	}
 	s.must(json.Unmarshal([]byte(events[0]), &told))
-	if d := told.Data; int64(len(get(t, d.URL))) != d.Size || d.Size != vod.Size || len(d.Files) != 2 || d.Files[1].Layer != "1" || d.Files[1].Width != 320 {
+	if d := told.Data; int64(len(get(t, d.URL))) != d.Size || d.Size != vod.Size || len(d.Files) != 2 || d.Files[1].Layer != "1" || d.Files[1].Width != 320 || get(t, d.Chat) != wantChat {
 		t.Errorf("%s", events[0])
 	}
 }

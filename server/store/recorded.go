@@ -93,12 +93,27 @@ func (r Recorded) end(status Status, reason string, files int) (Status, string) 
 	}
 }
 
-// saveRecorded records the assets, and returns those that are there.
-func (t *tx) saveRecorded(room Room, r Recorded) (done []mediaFile, kinds []AssetType, err error) {
+// keptFiles are the files of a recording that are there.
+type keptFiles struct {
+	vod    *mediaFile
+	single []mediaFile // the best layer first
+	chat   mediaFile   // empty when nothing was said
+}
+
+// media is how many of them show what was recorded.
+func (k keptFiles) media() int {
+	if k.vod != nil {
+		return len(k.single) + 1
+	}
+	return len(k.single)
+}
+
+// saveRecorded records the assets.
+func (t *tx) saveRecorded(room Room, r Recorded) (kept keptFiles, err error) {
 	for _, f := range r.Files {
 		f.ID, f.WorkspaceID, f.CreatedAt = NewID(), room.WorkspaceID, trunc(r.At)
 		if err := t.insertAsset(f.Asset); err != nil {
-			return nil, nil, err
+			return kept, err
 		}
 		if f.Status != AssetCompleted {
 			continue
@@ -108,9 +123,16 @@ func (t *tx) saveRecorded(room Room, r Recorded) (done []mediaFile, kinds []Asse
 			m.Width, _ = size["width"].(int)
 			m.Height, _ = size["height"].(int)
 		}
-		done, kinds = append(done, m), append(kinds, f.Type)
+		switch f.Type {
+		case AssetVOD:
+			kept.vod = &m
+		case AssetChat:
+			kept.chat = m
+		default:
+			kept.single = append(kept.single, m)
+		}
 	}
-	return done, kinds, nil
+	return kept, nil
 }
 
 func (t *tx) liveStreamRecorded(r Recorded) error {
@@ -122,16 +144,16 @@ func (t *tx) liveStreamRecorded(r Recorded) error {
 	if err != nil {
 		return err
 	}
-	done, kinds, err := t.saveRecorded(room, r)
+	kept, err := t.saveRecorded(room, r)
 	if err != nil {
 		return err
 	}
 	now := trunc(r.At)
-	status, reason := r.end(l.Status, l.Reason, len(done))
+	status, reason := r.end(l.Status, l.Reason, kept.media())
 	if _, err := t.exec(`UPDATE live_streams SET status = ?, reason = ?, updated_at = ? WHERE id = ?`, string(status), reason, millis(now), l.ID); err != nil {
 		return err
 	}
-	if len(done) == 0 {
+	if kept.media() == 0 {
 		if status != StatusFailed || l.Status == StatusFailed {
 			return nil
 		}
@@ -139,26 +161,11 @@ func (t *tx) liveStreamRecorded(r Recorded) error {
 		h.StateName, h.StateTimestamp = "HLSFailed", &now
 		return t.event(room, now, "hls.failure", hlsFailed{hlsEvent: h, Duration: l.duration(), ErrorType: f.Type, ErrorMessage: f.Message, ErrorCode: 1})
 	}
-	var vod, chat *mediaFile
-	var single []mediaFile
-	for i := range done {
-		switch kinds[i] {
-		case AssetVOD:
-			vod = &done[i]
-		case AssetChat:
-			chat = &done[i]
-		default:
-			single = append(single, done[i])
-		}
+	first := kept.vod
+	if first == nil {
+		first = &kept.single[0]
 	}
-	return t.event(room, now, "hls.recording.success", newHLSRecording(l, room, v, done[0].ID, vod, single, orNone(chat), now))
-}
-
-func orNone(f *mediaFile) mediaFile {
-	if f == nil {
-		return mediaFile{}
-	}
-	return *f
+	return t.event(room, now, "hls.recording.success", newHLSRecording(l, room, v, first.ID, kept.vod, kept.single, kept.chat, now))
 }
 
 func (t *tx) jobRecorded(r Recorded) error {
@@ -179,27 +186,21 @@ func (t *tx) jobRecorded(r Recorded) error {
 			return err
 		}
 	}
-	done, kinds, err := t.saveRecorded(room, r)
+	kept, err := t.saveRecorded(room, r)
 	if err != nil {
 		return err
 	}
 	now := trunc(r.At)
 	was := j.Status
-	j.Status, j.Reason = r.end(j.Status, j.Reason, len(done))
+	j.Status, j.Reason = r.end(j.Status, j.Reason, len(kept.single))
 	if _, err := t.exec(`UPDATE jobs SET status = ?, reason = ?, updated_at = ? WHERE id = ?`, string(j.Status), j.Reason, millis(now), j.ID); err != nil {
 		return err
 	}
-	if len(done) == 0 {
+	if len(kept.single) == 0 {
 		if j.Status != StatusFailed || was == StatusFailed {
 			return nil
 		}
 		return t.event(room, now, "beam.failure", newBeamFailed(j.beam(), room, v, r.failure()))
 	}
-	file, chat := done[0], mediaFile{}
-	for i := range done {
-		if kinds[i] == AssetChat {
-			chat = done[i]
-		}
-	}
-	return t.event(room, now, "beam.recording.success", newBeamRecording(j.beam(), room, v, file, chat, now))
+	return t.event(room, now, "beam.recording.success", newBeamRecording(j.beam(), room, v, kept.single[0], kept.chat, now))
 }
