@@ -276,9 +276,6 @@ func (j *job) over(end live.Ended) {
 	if j.late != nil {
 		j.late.Stop()
 	}
-	if j.stop != nil {
-		j.stop(end.Reason)
-	}
 	if j.refused != "" {
 		end.Failure = j.refused
 	}
@@ -295,6 +292,9 @@ func (j *job) over(end live.Ended) {
 		_, err = j.p.Store.JobRecorded(ctx, j.record.ID, end.Reason, now)
 	default:
 		_, err = j.p.Store.JobStopped(ctx, j.record.ID, end.Reason, now)
+	}
+	if j.stop != nil { // its files follow, and find the end on record
+		j.stop(end.Reason)
 	}
 	if err != nil {
 		j.log.Error("end could not be recorded", "err", err)
