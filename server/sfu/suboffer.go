@@ -138,6 +138,9 @@ func (f *offered) write(line func(string, ...any)) {
 		for _, fb := range feedback {
 			line("a=rtcp-fb:%d %s", f.pt, fb)
 		}
+		// For clients that know nothing of the former. Browsers send it where packets have no transport-wide number,
+		// and what comes beside transport-wide feedback is not looked at.
+		line("a=rtcp-fb:%d goog-remb", f.pt)
 	}
 	if f.fmtp != "" {
 		line("a=fmtp:%d %s", f.pt, f.fmtp)
