@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,6 +81,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		defer func() { err = errors.Join(err, relay.Close()) }()
 	}
 	ice := iceServers(cfg, relay)
+	ingestPort, err := listenRTMP(ctx, cfg.RTMP.Port)
+	if err != nil {
+		return err
+	}
+	if ingestPort != nil {
+		defer ingestPort.Close()
+	}
 
 	events := analytics.New(analytics.Config{Store: db, Keep: cfg.Analytics.Keep, Most: cfg.Analytics.KeepEvents,
 		KeepChat: cfg.Chat.Keep, MostChat: cfg.Chat.KeepMessages, Log: log.With("part", "analytics")})
@@ -141,6 +149,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	encoders := whip.New(rooms, log.With("part", "whip"))
 	encoders.ICEServers = func() []config.ICEServer { return ice("encoder-" + rand.Text()) }
 
+	ingest := &rtmp.Ingest{Rooms: rooms, Store: db, Live: lives, Media: media.Addresses, Log: log.With("part", "rtmp")}
+
 	hooks := &webhook.Sender{
 		Store: db, AllowNetworks: cfg.Webhook.AllowNetworks, Timeout: cfg.Webhook.Timeout,
 		RetryPauses: cfg.Webhook.RetryPauses, RetryFor: cfg.Webhook.RetryFor, Keep: cfg.Webhook.Keep, KeepEvents: cfg.Webhook.KeepEvents,
@@ -149,14 +159,14 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats), newSnapshot("rtmp", pushes.Stats),
+		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats), newSnapshot("rtmp", pushes.Stats), newSnapshot("ingest", ingest.Stats),
 		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats), roomMetrics{rooms.Rooms})
 	if relay != nil {
 		metrics.MustRegister(newSnapshot("turn", relay.Stats))
 	}
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, Recorder: recordings{db, rooms, lives, files}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, RTMPPort: cfg.RTMP.Port, Recorder: recordings{db, rooms, lives, files}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
@@ -192,6 +202,10 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		}
 		return nil
 	})
+	if ingestPort != nil {
+		group.Go(func() error { return ingest.Serve(ingestPort) })
+		context.AfterFunc(running, func() { ingestPort.Close() })
+	}
 	group.Go(func() error { return hooks.Run(running) })
 	group.Go(func() error { return tapes.Run(running) })
 	group.Go(func() error { return beat(running, db, log) })
@@ -204,10 +218,23 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		// Streams end while there are rooms to tell; then encoders and sockets, then what is left of HTTP.
 		err := errors.Join(lives.Close(bound), pushes.Wait(bound))
 		encoders.Close()
+		ingest.Close()
 		signals.Close()
 		return errors.Join(err, server.Shutdown(bound))
 	})
 	return group.Wait()
+}
+
+// listenRTMP opens the port for encoders, if there is one.
+func listenRTMP(ctx context.Context, port int) (net.Listener, error) {
+	if port == 0 {
+		return nil, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for RTMP: %w (choose another port with --rtmp-port)", err)
+	}
+	return l, nil
 }
 
 // openStore opens the database, ends what a killed server left open, and makes

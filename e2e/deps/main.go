@@ -48,6 +48,7 @@ var dependencies = []dependency{
 	{Package: "gstreamer1.0-plugins-ugly", Why: "H.264 of GStreamer, for the same", Tests: true},
 	{Package: "gir1.2-gst-plugins-bad-1.0", Why: "GStreamer's WebRTC in scripts, for the same", Tests: true},
 	{Package: "python3-gi", Why: "runs that script", Tests: true},
+	{Package: "libnginx-mod-rtmp", Why: "the other service that streams are pushed to in tests", Tests: true},
 	{Package: "postgresql", Why: "the other database, which the tests start for themselves", Tests: true},
 }
 

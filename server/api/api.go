@@ -77,6 +77,7 @@ type API struct {
 	Recorder       Recorder // nil: nothing is recorded
 	Pusher         Pusher   // nil: nothing is pushed to other services
 	Reports        Reports  // of clients; nil: nobody wants them
+	RTMPPort       int      // that encoders send to; 0: none
 	WHIP           *whip.Server
 	PublicURL      string                               // scheme and host; empty: what each request says
 	ICEServers     func(user string) []config.ICEServer // that a client is told; user is a peer's id

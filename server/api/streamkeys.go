@@ -2,9 +2,13 @@ package api
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
+	"amphi/server/rtmp"
 	"amphi/server/store"
 )
 
@@ -33,7 +37,13 @@ type streamKeyObject struct {
 
 func (a *API) showStreamKey(r *http.Request, k store.StreamKey) (streamKeyObject, error) {
 	w, err := a.Store.Workspace(r.Context(), k.WorkspaceID)
-	return streamKeyObject{ID: k.ID, Key: k.Key, RoomID: k.RoomID, CustomerID: w.ID, AppID: w.AppID, Enabled: k.Enabled,
+	address := ""
+	if a.RTMPPort > 0 {
+		if base, err := url.Parse(a.socketURL(r)); err == nil {
+			address = "rtmp://" + net.JoinHostPort(base.Hostname(), strconv.Itoa(a.RTMPPort)) + "/" + rtmp.App
+		}
+	}
+	return streamKeyObject{ID: k.ID, URL: address, Key: k.Key, RoomID: k.RoomID, CustomerID: w.ID, AppID: w.AppID, Enabled: k.Enabled,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt}, err
 }
 

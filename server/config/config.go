@@ -29,6 +29,7 @@ type Config struct {
 	RTC        RTC
 	Audio      Audio
 	TURN       TURN
+	RTMP       RTMP
 	Auth       Auth
 	Compositor Compositor
 	Limits     Limits
@@ -88,6 +89,11 @@ type TURN struct {
 	Lifetime           time.Duration
 	Allocations        int
 	AllocationsPerPeer int
+}
+
+// RTMP is about encoders that send with stream keys.
+type RTMP struct {
+	Port int // TCP; 0: none is listened on
 }
 
 // Chat is about what is said in rooms.
@@ -287,6 +293,9 @@ func (c *Config) Validate() error {
 		if port < 0 || port > 65535 {
 			bad(key, "%d is not a port (1 to 65535, or 0 for a free one)", port)
 		}
+	}
+	if c.RTMP.Port < 0 || c.RTMP.Port > 65535 {
+		bad("rtmp.port", "%d is not a port (1 to 65535, such as 1935, or 0 for none)", c.RTMP.Port)
 	}
 	if strings.ContainsAny(c.TURN.Host, ":/? ") {
 		bad("turn.host", "%q is not a name such as turn.example.org", c.TURN.Host)

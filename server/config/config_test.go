@@ -82,7 +82,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			switch s.val.(type) {
 			case *intValue:
 				text = "123456"
-				if s.key == "rtc.port" || s.key == "turn.port" || s.key == "turn.tls_port" {
+				if s.key == "rtc.port" || s.key == "turn.port" || s.key == "turn.tls_port" || s.key == "rtmp.port" {
 					text = "4711"
 				}
 			case *durationValue:

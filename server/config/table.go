@@ -73,6 +73,8 @@ func (c *Config) table() []setting {
 		{key: "limits.chat_per_second", help: "messages per person", val: (*intValue)(&c.Limits.ChatPerSecond)},
 		{key: "limits.live_streams", help: "live streams composed at a time; 0: as many as the processors can", val: (*intValue)(&c.Limits.LiveStreams)},
 
+		{key: "rtmp.port", help: "TCP port for encoders that send with stream keys, such as 1935; 0: none", val: (*intValue)(&c.RTMP.Port)},
+
 		{key: "chat.history", help: "messages that somebody who joins is sent; 0: none", val: (*intValue)(&c.Chat.History)},
 		{key: "chat.keep", help: "how long messages stay on record; 0: none are recorded", val: (*durationValue)(&c.Chat.Keep)},
 		{key: "chat.keep_messages", help: "how many messages stay on record", val: (*intValue)(&c.Chat.KeepMessages)},
