@@ -309,41 +309,6 @@ func TestSilentServer(t *testing.T) {
 	p.told(NotifyReconnected)
 }
 
-// When media is gone too, a silent server is left sooner.
-func TestDoubtedServer(t *testing.T) {
-	t.Parallel()
-	s := newTestServer(t, "gallery")
-	p := newParticipant(t, nil)
-	p.timing.pingEvery, p.timing.pongTimeout, p.timing.doubtTimeout = time.Minute, time.Hour, 200*time.Millisecond
-	p.join(s)
-	p.Client.mu.Lock()
-	link := p.session.link
-	p.Client.mu.Unlock()
-	link.doubt()
-	if _, err := p.Send(context.Background(), "still here", "", nil, ""); err != nil {
-		t.Fatal(err)
-	}
-	s.set(func() { s.mutes = true })
-	// However many doubt it, and however often: the answer to the first is waited for.
-	doubting, reconnecting := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(doubting)
-		for {
-			link.doubt()
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-reconnecting:
-				return
-			}
-		}
-	}()
-	p.told(NotifyReconnecting)
-	close(reconnecting)
-	<-doubting
-	s.set(func() { s.mutes = false })
-	p.told(NotifyReconnected)
-}
-
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t, "gallery")

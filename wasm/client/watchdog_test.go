@@ -62,3 +62,38 @@ func TestNodeOfAConnection(t *testing.T) {
 		t.Errorf("the next connection is with %q", p.node())
 	}
 }
+
+// When media is gone too, a silent server is left sooner.
+func TestDoubtedServer(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t, "gallery")
+	p := newParticipant(t, nil)
+	p.timing.pingEvery, p.timing.pongTimeout, p.timing.doubtTimeout = time.Minute, time.Hour, 200*time.Millisecond
+	p.join(s)
+	p.Client.mu.Lock()
+	link := p.session.link
+	p.Client.mu.Unlock()
+	link.doubt()
+	if _, err := p.Send(context.Background(), "still here", "", nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.set(func() { s.mutes = true })
+	// However many doubt it, and however often: the answer to the first is waited for.
+	doubting, reconnecting := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(doubting)
+		for {
+			link.doubt()
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-reconnecting:
+				return
+			}
+		}
+	}()
+	p.told(NotifyReconnecting)
+	close(reconnecting)
+	<-doubting
+	s.set(func() { s.mutes = false })
+	p.told(NotifyReconnected)
+}
