@@ -206,3 +206,16 @@ func TestBucketConfig(t *testing.T) {
 		}
 	}
 }
+
+// Nobody gets in without a signature, whatever the address.
+func FuzzAdmit(f *testing.F) {
+	d := &Directory{secret: []byte("secret")}
+	for _, address := range []string{"/assets/9999999999-x/c/a.mp4", "/assets/1-/../x", "/assets/", "/assets/-1-a/b", "/assets/9999999999-" + d.sign(9999999998, "a") + "/a"} {
+		f.Add(address)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		if key, ok := d.admit(address); ok {
+			t.Errorf("%q admits to %q", address, key)
+		}
+	})
+}
