@@ -51,12 +51,12 @@ type client struct {
 
 // dial connects and begins to publish. The context bounds that only.
 func dial(ctx context.Context, a Address, roots *tls.Config) (*client, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.host)
+	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.host)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
-	conn = &frugalConn{Conn: conn, since: time.Now()}
+	stop := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Now()) })
+	var conn net.Conn = &frugalConn{Conn: socket, since: time.Now()}
 	if a.secure {
 		cfg := &tls.Config{}
 		if roots != nil {

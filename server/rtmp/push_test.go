@@ -237,7 +237,9 @@ func TestSlowServer(t *testing.T) {
 	}
 	units := make(chan got, 1000)
 	release := make(chan struct{})
+	over := sync.OnceFunc(func() { close(units) })
 	addr := serve(t, func(c net.Conn) {
+		defer over()
 		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
 		rw, err := answer(c, "status", "NetStream.Publish.Start")
 		if err != nil {
@@ -286,7 +288,6 @@ func TestSlowServer(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	end()
-	close(units)
 	if begun.Load() != 1 {
 		t.Errorf("begun %d times", begun.Load())
 	}
