@@ -1,6 +1,7 @@
 package live
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -107,7 +108,10 @@ func TestOutlet(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.until("the end of the live stream", func() bool { return h.state(r).State == protocol.StateStopped })
-	wantCode(t, h.StopHLS(t.Context(), r, ""), 404)
+	h.until("that nothing is left to stop", func() bool { // its files are put away after that was said
+		var e *protocol.Error
+		return errors.As(h.StopHLS(t.Context(), r, ""), &e) && e.Code == 404
+	})
 	n, _, _ = heard.get()
 	h.until("more pictures", func() bool { m, _, _ := heard.get(); return m > n+10 })
 	if h.stream(r.ID()).worker.Load() != worker {

@@ -554,7 +554,7 @@ func TestRefusals(t *testing.T) {
 		"no fingerprint":        {400, "/whip/r1", "broadcaster", strings.ReplaceAll(both, "a=fingerprint", "a=x"), sdp},
 		"a player":              {422, "/whip/r1", "broadcaster", strings.ReplaceAll(both, "sendonly", "recvonly"), sdp},
 		"two cameras":           {422, "/whip/r1", "broadcaster", newEncoder(t, webrtc.MimeTypeVP8, webrtc.MimeTypeH264).offer(nil), sdp},
-		"only a codec unknown":  {422, "/whip/r1", "broadcaster", newEncoder(t, webrtc.MimeTypeAV1, webrtc.MimeTypeOpus).offer(nil), sdp},
+		"only a codec unknown":  {422, "/whip/r1", "broadcaster", strings.ReplaceAll(both, " VP8/", " XYZ/"), sdp},
 		"no media":              {422, "/whip/r1", "broadcaster", strings.NewReplacer("m=audio 9", "m=audio 0", "m=video 9", "m=video 0").Replace(both), sdp},
 		"a viewer":              {403, "/whip/r1", "viewer-realtime", both, sdp},
 		"somebody of no level":  {400, "/whip/r1", "nobody", both, sdp},
