@@ -1,15 +1,11 @@
 package e2e
 
 import (
-	"archive/zip"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +13,7 @@ import (
 
 	"amphi/e2e/testbrowser"
 	"amphi/e2e/testserver"
+	"amphi/server/recording/recordingtest"
 )
 
 // recorded is what a webhook says of a recording.
@@ -93,7 +90,7 @@ func TestRecording(t *testing.T) {
 	defer func() { testserver.End(t, server) }()
 	first := hear()
 	// The first picture comes some 300 ms after the start; the last whole second may be a second ago.
-	if n := decoded(t, download(t, first.Files[0].URL)); n < 90 {
+	if n := decoded(t, recordingtest.Fetch(t, first.Files[0].URL)); n < 90 {
 		t.Errorf("%d pictures of five seconds before the server was killed", n)
 	}
 
@@ -105,8 +102,8 @@ func TestRecording(t *testing.T) {
 	if second.BeamID == first.BeamID {
 		t.Error("the same recording again")
 	}
-	files := unpacked(t, download(t, second.ZIP))
-	if n := decoded(t, files+"/master.m3u8"); n < 120 {
+	vod := recordingtest.Unzip(t, recordingtest.Fetch(t, second.ZIP))
+	if n := decoded(t, vod); n < 120 {
 		t.Errorf("%d pictures of the VOD", n)
 	}
 
@@ -118,7 +115,7 @@ func TestRecording(t *testing.T) {
 	player := servePlayer(t)
 	for name, script := range map[string]string{
 		"mp4": "video.src = " + strconv.Quote(second.Files[0].URL),
-		"vod": "play(" + strconv.Quote(files+"/master.m3u8") + ")",
+		"vod": "play(" + strconv.Quote(vod) + ")",
 	} {
 		page, err := browser.Open(testbrowser.PageConfig{})
 		if err != nil {
@@ -145,46 +142,6 @@ func TestRecording(t *testing.T) {
 			t.Errorf("%s: %s %v", name, problems, err)
 		}
 	}
-}
-
-// download gets a file.
-func download(t *testing.T, url string) string {
-	t.Helper()
-	res, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := io.Copy(f, res.Body); err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d %v", url, res.StatusCode, err)
-	}
-	return f.Name()
-}
-
-// unpacked serves what is in a ZIP, on another origin than Amphi's, and returns the address.
-func unpacked(t *testing.T, name string) (url string) {
-	t.Helper()
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, z); err != nil {
-		t.Fatal(err)
-	}
-	files := http.FileServer(http.Dir(dir))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		files.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // decoded counts the pictures that come out of a file or an address, without an error.

@@ -1,13 +1,7 @@
 package live
 
 import (
-	"archive/zip"
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,45 +10,10 @@ import (
 
 	"amphi/server/policy"
 	"amphi/server/protocol"
+	"amphi/server/recording/recordingtest"
 	"amphi/server/room"
 	"amphi/server/store"
 )
-
-// fetch gets a file of a recording at an address.
-func fetch(t *testing.T, url string) string {
-	t.Helper()
-	res, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if n, err := io.Copy(f, res.Body); err != nil || n != res.ContentLength || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d, %d bytes, %v", url, res.StatusCode, n, err)
-	}
-	return f.Name()
-}
-
-// unzip unpacks a VOD, and serves it as any server of files does; the address is that of its first playlist.
-func unzip(t *testing.T, name string) string {
-	t.Helper()
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, z); err != nil {
-		t.Fatal(err)
-	}
-	web := httptest.NewServer(http.FileServer(http.Dir(dir)))
-	t.Cleanup(web.Close)
-	return web.URL + "/master.m3u8"
-}
 
 // pictures decodes a stream of a file, and counts what comes out.
 func pictures(t *testing.T, source, stream string) int {
@@ -171,9 +130,9 @@ func TestFromStageToRecording(t *testing.T) {
 		if f["layer"] != strconv.Itoa(i) || f["width"] != []float64{1280, 640}[i] {
 			t.Errorf("%v", f)
 		}
-		counts = append(counts, pictures(t, fetch(t, f["recording_presigned_url"].(string)), "v:0"))
+		counts = append(counts, pictures(t, recordingtest.Fetch(t, f["recording_presigned_url"].(string)), "v:0"))
 	}
-	url := unzip(t, fetch(t, told["hls_vod_recording_presigned_url"].(string)))
+	url := recordingtest.Unzip(t, recordingtest.Fetch(t, told["hls_vod_recording_presigned_url"].(string)))
 	for _, stream := range []string{"v:0", "v:1"} {
 		counts = append(counts, pictures(t, url, stream))
 	}
@@ -237,7 +196,7 @@ func TestCompositeRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := pictures(t, fetch(t, url), "v:0"); n < 60 || a.Type != store.AssetComposite || !strings.Contains(a.Path, "/beam/") {
+	if n := pictures(t, recordingtest.Fetch(t, url), "v:0"); n < 60 || a.Type != store.AssetComposite || !strings.Contains(a.Path, "/beam/") {
 		t.Errorf("%d pictures, %+v", n, a)
 	}
 

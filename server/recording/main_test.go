@@ -210,6 +210,24 @@ func (s *studio) begin(spec Spec) (*Tape, *encoder) {
 	return tape, e
 }
 
+// fill records until the recording fails, and says why; nil after 100 s of stream.
+func (s *studio) fill() (*Tape, *encoder, error) {
+	s.t.Helper()
+	spec := s.spec()
+	failed := make(chan error, 1)
+	spec.Failed = func(err error) { failed <- err }
+	tape, e := s.begin(spec)
+	for range 100 {
+		s.must(e.encode(1))
+		select {
+		case err := <-failed:
+			return tape, e, err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return tape, e, nil
+}
+
 func (s *studio) must(err error) {
 	s.t.Helper()
 	if err != nil {

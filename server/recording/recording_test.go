@@ -1,7 +1,6 @@
 package recording
 
 import (
-	"archive/zip"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,28 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"amphi/server/recording/recordingtest"
 	"amphi/server/store"
 )
 
 func newContext(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithCancel(t.Context())
-}
-
-// unzip unpacks a VOD and serves it as any server of files would; the address is that of its first playlist.
-func unzip(t *testing.T, name string) string {
-	t.Helper()
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, z); err != nil {
-		t.Fatal(err)
-	}
-	web := httptest.NewServer(http.FileServer(http.Dir(dir)))
-	t.Cleanup(web.Close)
-	return web.URL + "/master.m3u8"
 }
 
 // skew is by how much the sound of a file ends after the pictures, and what of either is missing at its worst place.
@@ -137,7 +119,7 @@ func TestRecording(t *testing.T) {
 	if vod.Type != store.AssetVOD || vod.Metadata["num_layers"] != "2" || vod.Metadata["max_width"] != 640.0 {
 		t.Errorf("%+v", vod)
 	}
-	url := unzip(t, s.fetch(vod))
+	url := recordingtest.Unzip(t, s.fetch(vod))
 	for _, stream := range []string{"v:0", "v:1"} {
 		if n := pictures(t, url, stream); n != want {
 			t.Errorf("%s of the VOD: %d pictures", stream, n)
@@ -215,7 +197,7 @@ func TestNewSize(t *testing.T) {
 	if end, hole := skew(t, name); math.Abs(end) > .03 || hole > .03 {
 		t.Errorf("sound ends %.3f s after the pictures, and %.3f s are missing at a place", end, hole)
 	}
-	list := get(t, strings.Replace(unzip(t, s.fetch(assets[".zip"])), "master", "stream_0/playlist", 1))
+	list := get(t, strings.Replace(recordingtest.Unzip(t, s.fetch(assets[".zip"])), "master", "stream_0/playlist", 1))
 	if strings.Count(list, "#EXT-X-MAP") != 2 || strings.Count(list, "#EXT-X-DISCONTINUITY\n") != 1 {
 		t.Errorf("%s", list)
 	}
@@ -320,7 +302,7 @@ func TestKilled(t *testing.T) {
 	if n < 30*(last-1) || n > 30*(last+3) || n%30 != 0 {
 		t.Errorf("%d pictures, the last second that was told of is %d", n, last)
 	}
-	if vod := pictures(t, unzip(t, s.fetch(assets[".zip"])), "v:1"); vod != n {
+	if vod := pictures(t, recordingtest.Unzip(t, s.fetch(assets[".zip"])), "v:1"); vod != n {
 		t.Errorf("%d pictures of %d", vod, n)
 	}
 	if len(s.events("hls.recording.success")) != 1 {
@@ -365,18 +347,7 @@ func TestDiskAlmostFull(t *testing.T) {
 			return disk - used, nil
 		}
 	})
-	spec := s.spec()
-	failed := make(chan error, 1)
-	spec.Failed = func(err error) { failed <- err }
-	tape, e := s.begin(spec)
-	var err error
-	for n := 0; err == nil && n < 100; n++ {
-		s.must(e.encode(1))
-		select {
-		case err = <-failed:
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	tape, e, err := s.fill()
 	if err == nil {
 		t.Fatal("the disk does not get full")
 	}
@@ -420,18 +391,7 @@ func TestDiskFull(t *testing.T) {
 		}
 	}()
 	s.open(func(c *Config) { c.Free = func(string) (int64, error) { return math.MaxInt64, nil } })
-	spec := s.spec()
-	failed := make(chan error, 1)
-	spec.Failed = func(err error) { failed <- err }
-	tape, e := s.begin(spec)
-	var err error
-	for n := 0; err == nil && n < 100; n++ {
-		s.must(e.encode(1))
-		select {
-		case err = <-failed:
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	tape, e, err := s.fill()
 	if err == nil || err.Error() != "the disk is full" {
 		t.Fatalf("%v", err)
 	}
