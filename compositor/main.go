@@ -7,6 +7,7 @@
 // It has no network, starts no programs, changes no files, and keeps nothing: when it dies, by a
 // hostile stream or otherwise, the server starts another. When its stdin is closed it ends.
 //
+//	amphi-compositor --transcode makes Opus of one AAC stream instead, with the same precautions
 //	amphi-compositor --version   names the codec libraries in use
 //	amphi-compositor --check     encodes and decodes a moment to see whether they work, and says
 //	                             what this machine does not grant to confine a worker
@@ -22,10 +23,12 @@ import (
 	"runtime"
 
 	"amphi/compositor/codec"
+	"amphi/compositor/wire"
 )
 
 func main() {
 	version := flag.Bool("version", false, "print the versions of the codec libraries and exit")
+	transcode := flag.Bool(wire.TranscodeFlag, false, "make Opus of AAC instead of a live stream")
 	check := flag.Bool("check", false, "try the codecs and exit")
 	flag.Parse()
 	switch {
@@ -42,10 +45,15 @@ func main() {
 		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	// A picture has no work for more, and each idle one looks for some.
-	runtime.GOMAXPROCS(min(4, runtime.NumCPU()))
+	// A picture has no work for more, and each idle one looks for some. Sound has work for one.
+	processors := min(4, runtime.NumCPU())
+	run := newWorker(os.Stdin, os.Stdout, log).run
+	if *transcode {
+		processors, run = 1, newTranscoder(os.Stdin, os.Stdout, log).run
+	}
+	runtime.GOMAXPROCS(processors)
 	confine(log)
-	if err := newWorker(os.Stdin, os.Stdout, log).run(); err != nil && !errors.Is(err, io.EOF) {
+	if err := run(); err != nil && !errors.Is(err, io.EOF) {
 		log.Error("worker ends", "err", err)
 		os.Exit(1)
 	}

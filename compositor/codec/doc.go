@@ -1,11 +1,12 @@
-// Package codec is a thin layer over the system's codec libraries: libavcodec decodes VP8,
-// H.264, VP9 and AV1 (that by libdav1d) and encodes AAC, libopenh264 encodes H.264, libopus decodes
-// Opus. It is the only place where they are touched, and it runs in the media worker only: what a
-// hostile stream may do to a decoder stays in a process without network or secrets.
+// Package codec is a thin layer over the system's codec libraries: libavcodec decodes VP8, H.264, VP9
+// and AV1 (that by libdav1d), and decodes and encodes AAC, libswresample brings that to one rate,
+// libopenh264 encodes H.264, libopus decodes and encodes Opus. It is the only place where they are
+// touched, and it runs in the media worker only: what a hostile stream may do to a decoder stays in a
+// process without network or secrets.
 //
 // It needs cgo and, on Debian and Ubuntu, the packages
 //
-//	gcc pkg-config libavcodec-dev libavutil-dev libopenh264-dev libopus-dev
+//	gcc pkg-config libavcodec-dev libavutil-dev libswresample-dev libopenh264-dev libopus-dev
 //
 // ("Package libavcodec was not found" from pkg-config means that these are missing.)
 //

@@ -363,6 +363,30 @@ func (m *Audio) append(b []byte) []byte { return append(be.AppendUint64(b, uint6
 func (m *Audio) parse(c *cursor)        { m.PTS, m.Data = int64(c.u64()), c.rest() }
 func (*Audio) check() error             { return nil }
 
+func (*Transcode) kind() kind { return kindTranscode }
+func (m *Transcode) append(b []byte) []byte {
+	return append(be.AppendUint32(b, m.Bitrate), m.Config...)
+}
+func (m *Transcode) parse(c *cursor) { m.Bitrate, m.Config = c.u32(), c.rest() }
+func (m *Transcode) check() error {
+	if len(m.Config) == 0 || len(m.Config) > MaxAudioConfig || m.Bitrate < 8000 || m.Bitrate > 510000 {
+		return fmt.Errorf("%w: transcode of a config of %d bytes to %d bit/s", ErrMalformed, len(m.Config), m.Bitrate)
+	}
+	return nil
+}
+
+func (*Sound) kind() kind { return kindSound }
+func (m *Sound) append(b []byte) []byte {
+	return append(append(be.AppendUint64(b, uint64(m.PTS)), m.Level), m.Data...)
+}
+func (m *Sound) parse(c *cursor) { m.PTS, m.Level, m.Data = int64(c.u64()), c.u8(), c.rest() }
+func (m *Sound) check() error {
+	if m.Level > 127 {
+		return fmt.Errorf("%w: sound of level %d", ErrMalformed, m.Level)
+	}
+	return nil
+}
+
 func (*NeedKey) kind() kind               { return kindNeedKey }
 func (m *NeedKey) append(b []byte) []byte { return be.AppendUint32(b, m.Input) }
 func (m *NeedKey) parse(c *cursor)        { m.Input = c.u32() }

@@ -14,6 +14,9 @@
 //
 // The server sends Start, AddInput, RemoveInput, Frame, Bitmap, Picture, DropBitmap, Scene, Float,
 // Music, ForceKey and Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
+//
+// To a worker that was started with TranscodeFlag the server sends Transcode, Frame and Stop; it sends
+// Hello, Sound and Stats.
 package wire
 
 import (
@@ -24,11 +27,15 @@ import (
 )
 
 // Version is raised by every change of a message.
-const Version = 4
+const Version = 5
 
 // Environment is what whoever starts a worker should put into its environment: its one busy
 // goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
 const Environment = "GODEBUG=asyncpreemptoff=1"
+
+// TranscodeFlag is the command line flag by which a worker makes Opus of one AAC stream, as it comes, and
+// no pictures.
+const TranscodeFlag = "transcode"
 
 // Limits of one message. They hold for both directions.
 const (
@@ -259,6 +266,21 @@ type Audio struct {
 	Data []byte
 }
 
+// Transcode says what the Frames are that follow: AAC access units, of which Capture is the time of the
+// first sample on the source's own timeline; their other fields are not looked at. It comes first, and
+// again when the sound is another one.
+type Transcode struct {
+	Config  []byte // AudioSpecificConfig
+	Bitrate uint32 // bit/s of the Opus packets; only that of the first counts
+}
+
+// Sound is one Opus packet of 20 ms.
+type Sound struct {
+	PTS   int64 // AudioClock, on the source's timeline; the encoder's delay is taken off
+	Level uint8 // RFC 6464: 0 loudest, 127 silence
+	Data  []byte
+}
+
 // NeedKey asks for a key frame of a video input: its decoder cannot go on without one.
 type NeedKey struct{ Input uint32 }
 
@@ -304,6 +326,8 @@ const (
 	kindPicture
 	kindFloat
 	kindMusic
+	kindTranscode
+	kindSound
 )
 
 func newMessage(k kind) Message {
@@ -344,6 +368,10 @@ func newMessage(k kind) Message {
 		return new(Float)
 	case kindMusic:
 		return new(Music)
+	case kindTranscode:
+		return new(Transcode)
+	case kindSound:
+		return new(Sound)
 	}
 	return nil
 }

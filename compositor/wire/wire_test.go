@@ -50,6 +50,8 @@ var every = []struct {
 	{&Picture{ID: 9, W: 4, H: 2, Fit: Contain, Data: []byte{1, 2}}, "10 00000009 0004 0002 01 0102"},
 	{&Float{ID: 9, Rect: image.Rect(2, 4, 6, 8), Rise: 300, Time: 3 * time.Second}, "11 00000009 0002 0004 0006 0008 012c 0bb8"},
 	{&Music{Data: []byte("ID3")}, "12 494433"},
+	{&Transcode{Config: []byte{0x11, 0x90}, Bitrate: 96000}, "13 00017700 1190"},
+	{&Sound{PTS: 960, Level: 20, Data: []byte{5}}, "14 00000000000003c0 14 05"},
 }
 
 func TestEncoding(t *testing.T) {
@@ -183,6 +185,9 @@ func TestWriterRefuses(t *testing.T) {
 		"long music":        &Music{Data: make([]byte, MaxMusic+1)},
 		"long text":         &Hello{Libraries: strings.Repeat("x", MaxText+1)},
 		"long audio config": &Started{AudioConfig: make([]byte, MaxAudioConfig+1)},
+		"no audio config":   &Transcode{Bitrate: 96000},
+		"opus of no bits":   &Transcode{Config: []byte{0x11, 0x90}},
+		"level":             &Sound{Level: 128},
 		"rendition index":   &Video{Rendition: MaxRenditions},
 		"inputs in stats":   &Stats{Inputs: make([]InputStats, MaxInputs+1)},
 	} {
