@@ -94,6 +94,7 @@ func (d *Destinations) check(t *Template, bad func(string, ...any)) {
 		b, at := d.BrowserRecordings[key], name("browser recording", key)
 		within(at+"maxDuration", b.MaxDuration, 0, maxRunSeconds)
 		within(at+"presignDuration", b.PresignDuration, 0, maxPresignSeconds)
+		b.Thumbnails.check(at+"thumbnails", bad)
 	}
 	for _, key := range sorted(d.Transcriptions) {
 		tr, at := d.Transcriptions[key], name("transcription", key)
@@ -136,8 +137,21 @@ func (d *HLSDestination) check(at string, bad func(string, ...any)) {
 			bad("%srecording has a layer %dx%d that the destination has not", at, l.Width, l.Height)
 		}
 	}
-	if r.Thumbnails != nil {
-		within(at+"thumbnails.offsets", len(r.Thumbnails.Offsets), 0, 100)
+	r.Thumbnails.check(at+"thumbnails", bad)
+}
+
+func (t *Thumbnails) check(at string, bad func(string, ...any)) {
+	if t == nil {
+		return
+	}
+	within := bounds(bad)
+	within(at+".offsets", len(t.Offsets), 0, 100)
+	for _, o := range t.Offsets {
+		within(at+".offsets", o, 0, maxRunSeconds)
+	}
+	if t.Width != 0 || t.Height != 0 {
+		within(at+".width", t.Width, 16, 1920)
+		within(at+".height", t.Height, 16, 1920)
 	}
 }
 
@@ -205,6 +219,7 @@ func checkRecordings(list []Recording, bad func(string, ...any)) {
 		within("recordings: length of name", len(r.Name), 0, maxNameBytes)
 		within("recordings: maxDuration", r.MaxDuration, 0, maxRunSeconds)
 		within("recordings: presignDuration", r.PresignDuration, 0, maxPresignSeconds)
+		(*Thumbnails)(r.Thumbnails).check("recordings: thumbnails", bad)
 		modes := []*RecordingMode{r.Track, r.Stream}
 		if r.Composite != nil {
 			modes = append(modes, r.Composite.Browser, r.Composite.Custom)
