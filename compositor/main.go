@@ -11,6 +11,8 @@
 //	amphi-compositor --version   names the codec libraries in use
 //	amphi-compositor --check     encodes and decodes a moment to see whether they work, and says
 //	                             what this machine does not grant to confine a worker
+//	amphi-compositor --still png --size 1280x720
+//	                             makes a still, png or jpeg, of one key picture of H.264
 package main
 
 import (
@@ -30,6 +32,8 @@ func main() {
 	version := flag.Bool("version", false, "print the versions of the codec libraries and exit")
 	transcode := flag.Bool(wire.TranscodeFlag, false, "make Opus of AAC instead of a live stream")
 	check := flag.Bool("check", false, "try the codecs and exit")
+	format := flag.String("still", "", "make a still of the key picture on stdin: png or jpeg")
+	size := flag.String("size", "1280x720", "that the still fits into, pixels")
 	flag.Parse()
 	switch {
 	case *version:
@@ -42,6 +46,14 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Println("amphi-compositor works with", codec.Versions())
+		return
+	case *format != "":
+		runtime.GOMAXPROCS(1)
+		confine(slog.New(slog.DiscardHandler))
+		if err := still(os.Stdin, os.Stdout, *format, *size); err != nil {
+			fmt.Fprintln(os.Stderr, "amphi-compositor:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
