@@ -47,7 +47,7 @@ func (m *Manager) chat(ctx context.Context, r *reel, log *slog.Logger) []product
 	}
 	return []product{{
 		asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID, Type: store.AssetChat, Metadata: map[string]any{}},
-		key:   fmt.Sprintf("chat/%s/%s/Rec-%s-%d.csv", s.Room, s.Began.UTC().Format("20060102"), s.Room, s.Began.UnixMilli()),
+		key:   fmt.Sprintf("chat/%s/%s/%s.csv", s.Room, s.day(), s.name()),
 		make:  func(target string) error { return writeChat(target, said) },
 	}}
 }

@@ -31,8 +31,6 @@ type product struct {
 // products are all files that a reel's spec asks for. Names are those of the API's documentation.
 func (r *reel) products() (all []product) {
 	s := r.spec
-	epoch, day := s.Began.UnixMilli(), s.Began.UTC().Format("20060102")
-	name := fmt.Sprintf("Rec-%s-%d", s.Room, epoch)
 	seconds := int(r.duration().Round(time.Second) / time.Second)
 	add := func(kind store.AssetType, key string, metadata map[string]any, make func(string) error) {
 		all = append(all, product{key: key, make: make, asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID,
@@ -43,7 +41,7 @@ func (r *reel) products() (all []product) {
 	}
 	if s.VOD {
 		width, height := r.size(0)
-		add(store.AssetVOD, fmt.Sprintf("hls/%s/%s/%d/vod/%s.zip", s.Room, day, epoch, name),
+		add(store.AssetVOD, path.Join(s.folder(), "vod", s.name()+".zip"),
 			map[string]any{"num_layers": strconv.Itoa(len(s.Layers)), "max_width": width, "max_height": height}, r.writeVOD)
 	}
 	if !s.Files {
@@ -52,9 +50,9 @@ func (r *reel) products() (all []product) {
 	for layer := range s.Layers {
 		width, height := r.size(layer)
 		metadata := map[string]any{"resolution": map[string]any{"width": width, "height": height}}
-		key, kind := fmt.Sprintf("beam/%s/%s/%s", s.Room, day, name), ".mp4"
+		key, kind := path.Join(s.folder(), s.name()), ".mp4"
 		if s.Job == "" {
-			key = fmt.Sprintf("hls/%s/%s/%d/file-recording/%s-%d", s.Room, day, epoch, name, layer)
+			key = path.Join(s.folder(), "file-recording", fmt.Sprintf("%s-%d", s.name(), layer))
 			metadata["layer"] = strconv.Itoa(layer)
 		}
 		if s.AudioOnly {
@@ -94,6 +92,9 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 			}
 		}
 	}
+	stills := m.stills(ctx, r, to, prefix, log)
+	r.poster = stills.jpeg
+	result.Poster, result.Thumbnails = stills.poster, stills.thumbnails
 	for i, p := range append(r.products(), m.chat(ctx, r, log)...) {
 		p.key = path.Join(prefix, p.key)
 		file := filepath.Join(r.dir, "out-"+strconv.Itoa(i)+filepath.Ext(p.key))
@@ -111,6 +112,9 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 			return result, ctx.Err()
 		}
 		asset := p.asset
+		if i == 0 { // the one that shows most
+			stills.describe(&asset)
+		}
 		asset.Status, asset.Path, asset.Size = store.AssetCompleted, path, size
 		var url string
 		if err == nil {

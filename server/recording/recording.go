@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"amphi/server/policy"
 	"amphi/server/storage"
 	"amphi/server/store"
 )
@@ -56,9 +57,24 @@ type Spec struct {
 	FrameRate int           `json:"fps"`    // pictures a second
 	Layers    []Layer       `json:"layers"` // the best first
 	URLsFor   time.Duration `json:"urls"`   // how long the addresses in the webhook are good; 0: see defaultURLs
+	// Thumbnails are those that a template wants; nil: none. There is a poster in any case.
+	Thumbnails *policy.Thumbnails `json:"thumbnails,omitempty"`
 
 	Failed func(error) `json:"-"` // is told once if the recording ends by itself; may be nil
 }
+
+// name is that of the recording's files, with other ends; folder is where they are below the customer's place. Both are
+// those of the API's documentation.
+func (s Spec) name() string { return fmt.Sprintf("Rec-%s-%d", s.Room, s.Began.UnixMilli()) }
+
+func (s Spec) folder() string {
+	if s.Job == "" {
+		return fmt.Sprintf("hls/%s/%s/%d", s.Room, s.day(), s.Began.UnixMilli())
+	}
+	return fmt.Sprintf("beam/%s/%s", s.Room, s.day())
+}
+
+func (s Spec) day() string { return s.Began.UTC().Format("20060102") }
 
 func (s Spec) check() error {
 	if !store.IsID(s.ID) || len(s.Layers) == 0 || len(s.Layers) > 16 {
@@ -81,7 +97,12 @@ type Config struct {
 	Keep        time.Duration // of files in the server's own directory; 0: for ever
 
 	Free func(dir string) (int64, error) // bytes that can still be written; nil: what the file system says
-	Log  *slog.Logger
+
+	// Still makes a file, of the format png or jpeg, of a key picture of H.264 with its parameter sets, in Annex-B form:
+	// as large as fits into the size, in pixels. Nil: there are no stills.
+	Still func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error)
+
+	Log *slog.Logger
 }
 
 // Manager makes tapes and finishes them.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// writeVOD makes a ZIP of a multivariant playlist, and for each layer a playlist with its segments. All names are
-// relative: unpacked anywhere that serves files, it plays. Nothing is compressed, as pictures cannot be.
+// writeVOD makes a ZIP of a multivariant playlist, and for each layer a playlist with its segments, and a
+// poster. All names are relative: unpacked anywhere that serves files, it plays. Nothing is compressed, as pictures cannot be.
 func (r *reel) writeVOD(target string) error {
 	return writeFile(target, func(f *os.File) error {
 		buffered := bufio.NewWriterSize(f, 1<<20)
@@ -25,6 +25,9 @@ func (r *reel) writeVOD(target string) error {
 			layers = append(layers, v)
 		}
 		z.write("master.m3u8", masterPlaylist(layers, r.spec.FrameRate))
+		if r.poster != nil {
+			z.write("poster.jpg", r.poster)
+		}
 		return errors.Join(z.err, z.zip.Close(), buffered.Flush())
 	})
 }

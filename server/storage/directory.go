@@ -119,7 +119,8 @@ func (d *Directory) sign(expires int64, key string) string {
 
 // contentTypes of the files that there are; not those of the machine, which differ.
 var contentTypes = map[string]string{
-	".zip": "application/zip", ".mp4": "video/mp4", ".m4a": "audio/mp4", ".csv": "text/csv; charset=utf-8", ".json": "application/json",
+	".zip": "application/zip", ".mp4": "video/mp4", ".m4a": "audio/mp4", ".png": "image/png", ".jpg": "image/jpeg", ".webm": "video/webm", ".mkv": "video/x-matroska",
+	".csv": "text/csv; charset=utf-8", ".json": "application/json",
 }
 
 func contentType(key string) string {

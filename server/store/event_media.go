@@ -140,13 +140,14 @@ type beamRecording struct {
 	RecordingPath string    `json:"recording_path"`
 	RecordingURL  string    `json:"recording_presigned_url"`
 	chatFile
+	stillFiles
 	Location string `json:"location"` // the path again, as it was named before
 }
 
-func newBeamRecording(b beam, r Room, s Session, f mediaFile, chat mediaFile, at time.Time) beamRecording {
+func newBeamRecording(b beam, r Room, s Session, f mediaFile, chat mediaFile, stills stillFiles, at time.Time) beamRecording {
 	e := beamRecording{beamEvent: newBeamEvent(b, r, s, at), CreatedAt: b.CreatedAt, StartedAt: b.StartedAt, StoppedAt: b.StoppedAt,
 		Duration: f.Duration, Size: f.Size, RecordingID: f.ID, RecordingPath: f.Path, RecordingURL: f.URL,
-		chatFile: chatFile{chat.Path, chat.URL}, Location: f.Path}
+		chatFile: chatFile{chat.Path, chat.URL}, stillFiles: stills, Location: f.Path}
 	e.JobID = ""
 	return e
 }
@@ -179,6 +180,21 @@ type thumbnail struct {
 	URL      string `json:"url"`
 }
 
+// stillFiles are the pictures that a recording left.
+type stillFiles struct {
+	PosterPath string      `json:"recording_poster_path,omitempty"`
+	PosterURL  string      `json:"recording_poster_presigned_url,omitempty"`
+	Thumbnails []thumbnail `json:"recording_thumbnails,omitempty"`
+}
+
+func newStillFiles(r Recorded) stillFiles {
+	s := stillFiles{PosterPath: r.Poster.Path, PosterURL: r.Poster.URL}
+	for _, t := range r.Thumbnails {
+		s.Thumbnails = append(s.Thumbnails, thumbnail{t.Width, t.Height, t.Offset, t.Path, t.URL})
+	}
+	return s
+}
+
 // hlsRecording is the data of hls.recording.success.
 type hlsRecording struct {
 	BeamID            string    `json:"beam_id"`
@@ -199,15 +215,15 @@ type hlsRecording struct {
 	*hlsVOD
 	chatFile
 	SingleFiles []layerFile `json:"recording_single_files,omitempty"`
-	Thumbnails  []thumbnail `json:"recording_thumbnails,omitempty"`
+	stillFiles
 }
 
 // newHLSRecording makes the data of hls.recording.success: vod when a stream was kept, files with the best layer first.
-func newHLSRecording(l LiveStream, r Room, s Session, id string, vod *mediaFile, files []mediaFile, chat mediaFile, at time.Time) hlsRecording {
+func newHLSRecording(l LiveStream, r Room, s Session, id string, vod *mediaFile, files []mediaFile, chat mediaFile, stills stillFiles, at time.Time) hlsRecording {
 	e := hlsRecording{BeamID: l.ID, RoomID: r.ID, SessionID: s.ID, TemplateID: r.TemplateID, MetadataID: uuid.NewString(),
 		MetadataTimestamp: at, MeetingURL: l.MeetingURL, MaxWidth: l.Width, MaxHeight: l.Height, Duration: l.duration(),
 		StartedAt: l.begin(), StoppedAt: l.StoppedAt, RecordedAt: at, SessionStartedAt: s.CreatedAt, RecordingID: id,
-		chatFile: chatFile{chat.Path, chat.URL}}
+		chatFile: chatFile{chat.Path, chat.URL}, stillFiles: stills}
 	if vod != nil {
 		e.hlsVOD = &hlsVOD{vod.Path, vod.URL, vod.Size, vod.URL}
 	}

@@ -26,8 +26,8 @@ func TestMediaEvents(t *testing.T) {
 		small := mediaFile{ID: "A2", Path: "s3://b/r2.mp4", URL: "https://r2", Size: 500, Width: 640, Height: 360}
 		chat := mediaFile{Path: "s3://b/c.csv", URL: "https://c"}
 		l := LiveStream{ID: "L", MeetingURL: "https://m", Width: 1280, Height: 720, StartedAt: at(3), StoppedAt: at(63)}
-		pictured := newHLSRecording(l, r, v, "R", nil, nil, chat, at(70))
-		pictured.Thumbnails = []thumbnail{{1280, 720, 60, "s3://b/t.png", "https://t"}}
+		stills := newStillFiles(Recorded{Poster: Still{Path: "s3://b/p.jpg", URL: "https://p"},
+			Thumbnails: []Still{{Path: "s3://b/t.png", URL: "https://t", Width: 1280, Height: 720, Offset: 60}}})
 		track := trackEvent{RoomID: r.ID, SessionID: "S", PeerID: "p1", StreamID: "st", TrackID: "tr", TrackType: "video"}
 		stream := streamRecorded{RoomID: r.ID, SessionID: "S", PeerID: "p1", StreamID: "st", UserID: "u1", StreamType: "screen", Type: "screen",
 			recordedFile: recordedFile{Size: 1000, Duration: 60, RecordingID: "A", RecordingPath: "s3://b/s.webm", RecordingURL: "https://s"}}
@@ -64,10 +64,10 @@ func TestMediaEvents(t *testing.T) {
 			{"beam.started.success", newBeamStarted(b, r, v), `"beam_id":"B","job_id":"B",` + beamBy + `2024-01-24T08:14:03.101Z",` + beamSet + `,"recording_enabled":true,"state_name":"Started","state_timestamp":"2024-01-24T08:14:03.101Z","start_delay":2`},
 			{"beam.stopped.success", newBeamStopped(b, r, v, StoppedByRequest), `"beam_id":"B","job_id":"B",` + beamBy + `2024-01-24T08:15:03.101Z",` + beamSet + `,"recording_enabled":true,"state_name":"Stopped","state_timestamp":"2024-01-24T08:15:03.101Z","duration":60,"reason":"client request"`},
 			{"beam.failure", newBeamFailed(quiet, r, v, Failure{Type: "BEAM_STOPPED", Message: "Beam stopped too early"}), `"beam_id":"B","job_id":"B",` + noBeam + `2024-01-24T08:14:02.101Z","meeting_url":"","max_width":0,"max_height":0,"rtmp":[],` + opened + `,"recording_enabled":false,"state_name":"Failed","state_timestamp":"2024-01-24T08:14:02.101Z","duration":0,"error_type":"BEAM_STOPPED","error_message":"Beam stopped too early","error_code":1`},
-			{"beam.recording.success", newBeamRecording(b, r, v, file, chat, at(70)), `"beam_id":"B",` + beamBy + `2024-01-24T08:15:10.101Z",` + beamSet + `,"created_at":"2024-01-24T08:14:01.101Z","started_at":"2024-01-24T08:14:03.101Z","stopped_at":"2024-01-24T08:15:03.101Z","duration":60,"size":1000,"recording_id":"A","recording_path":"s3://b/r.mp4","recording_presigned_url":"https://r",` + chats + `,"location":"s3://b/r.mp4"`},
+			{"beam.recording.success", newBeamRecording(b, r, v, file, chat, stillFiles{}, at(70)), `"beam_id":"B",` + beamBy + `2024-01-24T08:15:10.101Z",` + beamSet + `,"created_at":"2024-01-24T08:14:01.101Z","started_at":"2024-01-24T08:14:03.101Z","stopped_at":"2024-01-24T08:15:03.101Z","duration":60,"size":1000,"recording_id":"A","recording_path":"s3://b/r.mp4","recording_presigned_url":"https://r",` + chats + `,"location":"s3://b/r.mp4"`},
 
-			{"hls.recording.success", newHLSRecording(l, r, v, "R", &file, []mediaFile{file, small}, chat, at(70)), hls + `"hls_vod_recording_path":"s3://b/r.mp4","hls_vod_recording_presigned_url":"https://r","hls_vod_recording_size":1000,"recording_hls_vod_playlist_location":"https://r",` + chats + `,"recording_single_files":[{"asset_id":"A","layer":"0","recording_path":"s3://b/r.mp4","recording_presigned_url":"https://r","size":1000,"width":1280,"height":720},{"asset_id":"A2","layer":"1","recording_path":"s3://b/r2.mp4","recording_presigned_url":"https://r2","size":500,"width":640,"height":360}]`},
-			{"hls.recording.success", pictured, hls + chats + `,"recording_thumbnails":[{"width":1280,"height":720,"offset":60,"location":"s3://b/t.png","url":"https://t"}]`},
+			{"hls.recording.success", newHLSRecording(l, r, v, "R", &file, []mediaFile{file, small}, chat, stillFiles{}, at(70)), hls + `"hls_vod_recording_path":"s3://b/r.mp4","hls_vod_recording_presigned_url":"https://r","hls_vod_recording_size":1000,"recording_hls_vod_playlist_location":"https://r",` + chats + `,"recording_single_files":[{"asset_id":"A","layer":"0","recording_path":"s3://b/r.mp4","recording_presigned_url":"https://r","size":1000,"width":1280,"height":720},{"asset_id":"A2","layer":"1","recording_path":"s3://b/r2.mp4","recording_presigned_url":"https://r2","size":500,"width":640,"height":360}]`},
+			{"hls.recording.success", newHLSRecording(l, r, v, "R", nil, nil, chat, stills, at(70)), hls + chats + `,"recording_poster_path":"s3://b/p.jpg","recording_poster_presigned_url":"https://p","recording_thumbnails":[{"width":1280,"height":720,"offset":60,"location":"s3://b/t.png","url":"https://t"}]`},
 
 			{"track.recording.started.success", track, tracks},
 			{"track.recording.success", trackRecorded{track, recordedFile{1000, 60, "A", "s3://b/t.webm", "https://t", ""}}, tracks + `,"size":1000,"duration":60,"recording_id":"A","recording_path":"s3://b/t.webm","recording_presigned_url":"https://t"`},

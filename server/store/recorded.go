@@ -13,13 +13,23 @@ type RecordedFile struct {
 	URL string // to fetch it for a while without a token
 }
 
+// Still is a picture out of a recording.
+type Still struct {
+	Path          string
+	URL           string // to fetch it for a while without a token
+	Width, Height int    // pixels
+	Offset        int    // seconds from the beginning
+}
+
 // Recorded is what became of a recording.
 type Recorded struct {
-	ID      string  // of the live stream or the job
-	Job     JobKind // empty: of a live stream
-	At      time.Time
-	Files   []RecordedFile // those that could not be made are failed assets
-	Failure string         // why it is not all that it should be; empty when it is
+	ID         string  // of the live stream or the job
+	Job        JobKind // empty: of a live stream
+	At         time.Time
+	Files      []RecordedFile // those that could not be made are failed assets
+	Poster     Still          // without a path: there is none
+	Thumbnails []Still
+	Failure    string // why it is not all that it should be; empty when it is
 }
 
 // uploadError is what events call a recording of which no file could be made.
@@ -165,7 +175,7 @@ func (t *tx) liveStreamRecorded(r Recorded) error {
 	if first == nil {
 		first = &kept.single[0]
 	}
-	return t.event(room, now, "hls.recording.success", newHLSRecording(l, room, v, first.ID, kept.vod, kept.single, kept.chat, now))
+	return t.event(room, now, "hls.recording.success", newHLSRecording(l, room, v, first.ID, kept.vod, kept.single, kept.chat, newStillFiles(r), now))
 }
 
 func (t *tx) jobRecorded(r Recorded) error {
@@ -202,5 +212,5 @@ func (t *tx) jobRecorded(r Recorded) error {
 		}
 		return t.event(room, now, "beam.failure", newBeamFailed(j.beam(), room, v, r.failure()))
 	}
-	return t.event(room, now, "beam.recording.success", newBeamRecording(j.beam(), room, v, kept.single[0], kept.chat, now))
+	return t.event(room, now, "beam.recording.success", newBeamRecording(j.beam(), room, v, kept.single[0], kept.chat, newStillFiles(r), now))
 }
