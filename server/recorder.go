@@ -36,22 +36,8 @@ func (c recorder) StartRTMP(ctx context.Context, r *room.Room, req protocol.RTMP
 		_, err := c.pushes.Start(ctx, r, setup, by)
 		return err
 	}
-	_, err := c.live().StartRecording(ctx, r, sized(setup, r), by)
+	_, err := c.live().StartRecording(ctx, r, setup, by)
 	return err
-}
-
-// sized completes a recording's setup with the size that the room's template has for it.
-func sized(s store.JobSetup, r *room.Room) store.JobSetup {
-	if s.Width > 0 && s.Height > 0 {
-		return s
-	}
-	s.Width, s.Height = 1280, 720
-	for _, t := range r.Info().Template.Recordings {
-		if c := t.Composite; c != nil && c.Browser != nil && c.Browser.Width > 0 && c.Browser.Height > 0 {
-			s.Width, s.Height = c.Browser.Width, c.Browser.Height
-		}
-	}
-	return s
 }
 
 func checkRTMPStart(req protocol.RTMPStart) error {

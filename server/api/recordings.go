@@ -73,26 +73,13 @@ func (in *recordingInput) check() error {
 	return cmp.Or(in.Resolution.check(), checkMeetingURL(in.MeetingURL))
 }
 
-// setup completes what was asked for with what the template says: its recording configuration, or one of the old form.
+// setup completes what was asked for with what the template says.
 func (in *recordingInput) setup(template *policy.Template) (store.JobSetup, error) {
-	var width, height int
-	known := in.Destination == ""
-	for _, c := range template.Recordings {
-		if in.Destination != "" && in.Destination != c.Name {
-			continue
-		}
-		known = true
-		if c.Composite != nil && c.Composite.Browser != nil {
-			width, height = c.Composite.Browser.Width, c.Composite.Browser.Height
-		}
-	}
-	if d := template.Destinations.BrowserRecordings[in.Destination]; d != nil {
-		known, width, height = true, d.Width, d.Height
-	}
+	c, known := template.CompositeRecording(in.Destination)
 	if !known {
 		return store.JobSetup{}, badParam("body", "destination: the room's template has no recording %q", in.Destination)
 	}
-	size := in.Resolution.or(width, height)
+	size := in.Resolution.or(c.Width, c.Height)
 	return store.JobSetup{MeetingURL: in.MeetingURL, Destination: in.Destination, Width: size.Width, Height: size.Height, AudioOnly: in.AudioOnly}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"amphi/server/hls"
+	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/recording"
 	"amphi/server/room"
@@ -17,28 +18,22 @@ import (
 // composite is the recording of a composed room as one file: a [Sink] that makes segments of what it gets, which nobody
 // can play but the recording. A goroutine of its own ([composite.run]) writes down what becomes of the job.
 type composite struct {
-	m    *Manager
-	room *room.Room
-	job  store.Job
-	spec recording.Spec
-	log  *slog.Logger
+	*recorder
+	m   *Manager
+	job store.Job
+	log *slog.Logger
 
 	attached chan struct{} // closed when outlet is set
 	outlet   *Outlet       // nil when the stream could not be had
 
-	began chan struct{} // closed with the first picture
-	ended chan struct{} // closed with the end of the sink
-	end   Ended         // after ended
+	began  chan struct{} // closed with the first picture
+	ended  chan struct{} // closed with the end of the sink
+	ending Ended         // after ended
 
 	// settled is closed when the job's end is on record, so that files may follow: by the goroutine of the recording's
 	// own job, or by the owner of the push that is recorded too.
 	settled chan struct{}
 	once    sync.Once
-
-	mu      sync.Mutex
-	tape    *recording.Tape
-	paused  bool
-	failure error // of the tape
 
 	// What follows belongs to the stream's goroutine.
 	out     *hls.Stream
@@ -49,12 +44,14 @@ type composite struct {
 func (c *composite) own() bool { return c.job.Kind == store.Recording }
 
 // newComposite prepares the recording of a job.
-func (m *Manager) newComposite(r *room.Room, j store.Job) *composite {
+func (m *Manager) newComposite(r *room.Room, j store.Job, how policy.Composite) *composite {
 	info := r.Info()
-	return &composite{m: m, room: r, job: j, log: m.cfg.Log.With("room", info.RoomID, "recording", j.ID),
-		spec: recording.Spec{ID: j.ID, Job: j.Kind, Customer: info.CustomerID, Room: info.RoomID, Session: j.SessionID, Began: time.Now(),
-			Files: true, AudioOnly: j.Setup.AudioOnly},
+	c := &composite{m: m, job: j, log: m.cfg.Log.With("room", info.RoomID, "recording", j.ID),
 		attached: make(chan struct{}), began: make(chan struct{}), ended: make(chan struct{}), settled: make(chan struct{})}
+	c.recorder = newRecorder(m, r, protocol.RecordBrowser, recording.Spec{ID: j.ID, Job: j.Kind, Customer: info.CustomerID, Room: info.RoomID,
+		Session: j.SessionID, Began: time.Now(), Files: true, AudioOnly: j.Setup.AudioOnly, URLsFor: how.URLsFor,
+		Thumbnails: how.Thumbnails}, func() { c.detach("") })
+	return c
 }
 
 var (
@@ -73,6 +70,10 @@ func (m *Manager) StartRecording(ctx context.Context, r *room.Room, setup store.
 	if _, err := r.HLS(ctx); err != nil {
 		return store.Job{}, refusal(err)
 	}
+	how, _ := r.Info().Template.CompositeRecording(setup.Destination)
+	if setup.Width <= 0 || setup.Height <= 0 {
+		setup.Width, setup.Height = how.Width, how.Height
+	}
 	j, err := m.cfg.Store.StartJob(ctx, store.Job{Kind: store.Recording, RoomID: r.ID(), Setup: setup, StartedBy: by})
 	if errors.Is(err, store.ErrConflict) {
 		return j, errRecordingRuns
@@ -80,23 +81,13 @@ func (m *Manager) StartRecording(ctx context.Context, r *room.Room, setup store.
 	if err != nil {
 		return j, refusal(err)
 	}
-	c := m.newComposite(r, j)
-	r.SetRecording(protocol.RecordBrowser, protocol.RunState{Enabled: true, State: protocol.StateInitialised, InitialisedAt: c.spec.Began.UnixMilli()})
-	limits := OutletConfig{Sink: c, Width: setup.Width, Height: setup.Height}
-	for _, t := range r.Info().Template.Recordings {
-		limits.MaxDuration = time.Duration(t.MaxDuration) * time.Second
-		c.spec.URLsFor = time.Duration(t.PresignDuration) * time.Second
-		if t.Composite != nil && t.Composite.Browser != nil {
-			limits.AutoStop = time.Duration(t.Composite.Browser.AutoStopTimeout) * time.Second
-		}
-	}
-	if err := m.attach(ctx, c, limits); err != nil {
+	c := m.newComposite(r, j, how)
+	if err := m.attach(ctx, c, OutletConfig{Sink: c, Width: setup.Width, Height: setup.Height, MaxDuration: how.MaxDuration, AutoStop: how.AutoStop}); err != nil {
 		failed, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 		defer cancel()
 		if j, err := m.cfg.Store.JobFailed(failed, j.ID, store.Failure{At: time.Now(), Type: "INTERNAL_ERROR", Message: err.Error()}); err != nil {
 			c.log.Error("failure could not be recorded", "job", j.ID, "err", err)
 		}
-		r.SetRecording(protocol.RecordBrowser, protocol.RunState{State: protocol.StateFailed, Error: room.AsProtocol(err)})
 		return j, err
 	}
 	return j, nil
@@ -108,7 +99,8 @@ func (m *Manager) RecordPush(ctx context.Context, r *room.Room, j store.Job) (do
 	if m.cfg.Recordings == nil {
 		return nil, errNoRecorder
 	}
-	c := m.newComposite(r, j)
+	how, _ := r.Info().Template.CompositeRecording("")
+	c := m.newComposite(r, j, how)
 	if err := m.attach(ctx, c, OutletConfig{Sink: c, Width: j.Setup.Width, Height: j.Setup.Height}); err != nil {
 		return nil, err
 	}
@@ -123,15 +115,17 @@ func (m *Manager) attach(ctx context.Context, c *composite, cfg OutletConfig) er
 	m.mu.Lock()
 	if m.composites[c.spec.Room] != nil {
 		m.mu.Unlock()
-		return errRecordingRuns
+		return errRecordingRuns // of which the room hears
 	}
 	m.composites[c.spec.Room] = c
 	m.mu.Unlock()
+	c.announce()
 	var err error
 	c.outlet, err = m.Attach(ctx, c.room, cfg)
 	close(c.attached)
 	if err != nil {
 		m.forgetComposite(c)
+		c.fail(err)
 		return err
 	}
 	m.running.Go(c.run)
@@ -176,20 +170,9 @@ func (m *Manager) StopRecording(roomID string) error {
 // PauseRecording leaves out what happens, or no longer does. Code 404 when nothing is recorded.
 func (m *Manager) PauseRecording(roomID string, paused bool) error {
 	c := m.composite(roomID)
-	if c == nil {
+	if c == nil || !c.pause(paused) {
 		return errNoRecording
 	}
-	c.mu.Lock()
-	c.paused = paused
-	if c.tape != nil {
-		c.tape.Pause(paused)
-	}
-	c.mu.Unlock()
-	state := protocol.StateResumed
-	if paused {
-		state = protocol.StatePaused
-	}
-	c.tell(protocol.RunState{Enabled: true, State: state})
 	return nil
 }
 
@@ -198,26 +181,18 @@ func (c *composite) Begin(f Format) {
 	c.closeStream()
 	best := f.Sizes[0]
 	bitrate := best.Bitrate + f.AudioBitrate
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tape == nil && c.failure == nil {
-		c.spec.FrameRate, c.spec.Layers, c.spec.Failed = f.FrameRate, []recording.Layer{{Bitrate: bitrate}}, c.fail
-		c.tape, c.failure = c.m.cfg.Recordings.Begin(c.spec)
-		if c.failure == nil {
-			c.tape.Pause(c.paused)
-		}
-	}
-	if c.failure != nil {
+	segment := c.begin(f.FrameRate, []recording.Layer{{Bitrate: bitrate}})
+	if segment == nil {
 		c.detach("")
 		return
 	}
-	var err error
-	c.out, err = hls.NewStream(hls.Config{Start: f.Epoch, FrameRate: f.FrameRate, SampleRate: f.SampleRate, Channels: f.Channels,
-		Renditions: []hls.Rendition{{Name: "best", Bitrate: bitrate}}, Keep: c.tape.Segment, Log: c.log})
+	out, err := hls.NewStream(hls.Config{Start: f.Epoch, FrameRate: f.FrameRate, SampleRate: f.SampleRate, Channels: f.Channels,
+		Renditions: []hls.Rendition{{Name: "best", Bitrate: bitrate}}, Keep: segment, Log: c.log})
 	if err != nil { // the parameters are constant
-		c.failure = err
-		c.detach("")
+		c.fail(err)
+		return
 	}
+	c.out = out
 }
 
 // Video implements Sink.
@@ -247,7 +222,7 @@ func (c *composite) Audio(pts time.Duration, au []byte) {
 // End implements Sink.
 func (c *composite) End(e Ended) {
 	c.closeStream()
-	c.end = e
+	c.ending = e
 	close(c.ended)
 }
 
@@ -258,14 +233,6 @@ func (c *composite) closeStream() {
 		c.out.Close()
 		c.out = nil
 	}
-}
-
-// fail is told when the tape ends by itself: then there is nothing to go on for.
-func (c *composite) fail(err error) {
-	c.mu.Lock()
-	c.failure = err
-	c.mu.Unlock()
-	c.detach("")
 }
 
 // run writes down, and tells, how the recording begins and ends.
@@ -283,30 +250,24 @@ func (c *composite) run() {
 			cancel()
 		}
 		c.log.Info("recording", "after", at.Sub(c.spec.Began).Round(time.Millisecond))
-		c.tell(protocol.RunState{Enabled: true, State: protocol.StateStarted, StartedAt: at.UnixMilli()})
+		c.started()
 		<-c.ended
 	case <-c.ended:
 	}
-	c.mu.Lock()
-	tape, failure := c.tape, c.end.Failure
-	if c.failure != nil {
-		failure = c.failure.Error()
+	failure := c.ending.Failure
+	if err := c.failed(); err != nil {
+		failure = err.Error()
 	}
-	c.mu.Unlock()
-	state := protocol.RunState{State: protocol.StateStopped}
 	if failure != "" {
-		state.State, state.Error = protocol.StateFailed, protocol.Errorf(protocol.CodeInternal, "%s", failure)
+		c.fail(errors.New(failure)) // tells, unless it was the recording's own
 	}
 	if c.own() {
 		c.settle(failure)
 	} else {
 		<-c.settled
 	}
-	if tape != nil {
-		tape.End()
-	}
-	c.log.Info("recording ended", "reason", c.end.Reason, "failure", failure)
-	c.tell(state)
+	c.recorder.end()
+	c.log.Info("recording ended", "reason", c.ending.Reason, "failure", failure)
 }
 
 // settle writes down the end of the recording's own job.
@@ -322,7 +283,7 @@ func (c *composite) settle(failure string) {
 		early.At = now
 		_, err = c.m.cfg.Store.JobFailed(ctx, c.job.ID, early)
 	default:
-		_, err = c.m.cfg.Store.JobRecorded(ctx, c.job.ID, c.end.Reason, now)
+		_, err = c.m.cfg.Store.JobRecorded(ctx, c.job.ID, c.ending.Reason, now)
 	}
 	if err != nil {
 		c.log.Error("end could not be recorded", "err", err)
@@ -336,10 +297,4 @@ func (c *composite) hasBegun() bool {
 	default:
 		return false
 	}
-}
-
-// tell tells the room.
-func (c *composite) tell(s protocol.RunState) {
-	s.InitialisedAt = c.spec.Began.UnixMilli()
-	c.room.SetRecording(protocol.RecordBrowser, s)
 }

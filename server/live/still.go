@@ -1,0 +1,59 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"amphi/server/mediaworker"
+)
+
+const (
+	// stillLimit is how long a still may take: on a quiet machine a tenth of a second.
+	stillLimit = 20 * time.Second
+
+	// maxStill bounds the file of one, in bytes: 1080 lines of noise as a PNG are 6 MB.
+	maxStill = 16 << 20
+)
+
+// Stills returns what makes the stills of recordings: a process of the media worker's program for each key picture,
+// which decodes that one and ends. Worker is as in [Config].
+func Stills(worker string) func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error) {
+	return func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error) {
+		path, err := mediaworker.Path(worker)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, stillLimit)
+		defer cancel()
+		cmd := mediaworker.Command(ctx, path, "--still", format, "--size", fmt.Sprintf("%dx%d", width, height))
+		var out, said bounded
+		out.most, said.most = maxStill, 1<<10
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(picture), &out, &said
+		runtime.LockOSThread() // see mediaworker.Command
+		defer runtime.UnlockOSThread()
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("still: %w: %s", err, strings.TrimSpace(said.String()))
+		}
+		return out.Bytes(), nil
+	}
+}
+
+// bounded is a buffer that refuses what is too much.
+type bounded struct {
+	bytes.Buffer
+	most int
+}
+
+var errTooMuch = errors.New("the process says too much")
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.most {
+		return 0, errTooMuch
+	}
+	return b.Buffer.Write(p)
+}
