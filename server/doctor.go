@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"amphi/server/config"
-	"amphi/server/live"
+	"amphi/server/mediaworker"
 	"amphi/server/store"
 	"amphi/static"
 )
@@ -176,9 +176,9 @@ func checkPublicURL(ctx context.Context, cfg config.Config) finding {
 func checkWorker(ctx context.Context, cfg config.Config) finding {
 	path := cfg.Compositor.Path
 	if path == "" {
-		path = live.WorkerName
+		path = mediaworker.Name
 		if self, err := os.Executable(); err == nil {
-			if beside := filepath.Join(filepath.Dir(self), live.WorkerName); isExecutable(beside) {
+			if beside := filepath.Join(filepath.Dir(self), mediaworker.Name); isExecutable(beside) {
 				path = beside
 			}
 		}
@@ -191,7 +191,7 @@ func checkWorker(ctx context.Context, cfg config.Config) finding {
 	err := cmd.Run()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return wrong("%s is neither beside amphi nor in $PATH: no live streams (level 3) without it", live.WorkerName)
+		return wrong("%s is neither beside amphi nor in $PATH: no live streams (level 3) without it", mediaworker.Name)
 	case err != nil:
 		return wrong("%s --check: %v %s", path, err, strings.TrimSpace(said.String()))
 	case said.Len() > 0: // what the machine does not grant to confine it

@@ -16,7 +16,7 @@ var floors = [][]string{
 	{"server/recording"},
 	{"server/room", "server/store"},
 	{"server/poll"},
-	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/storage", "server/bus", "server/config"},
+	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/storage", "server/bus", "server/config", "server/mediaworker"},
 	{"server/sfu/transport"},
 	{"server/sfu/bandwidth"},
 }
@@ -25,7 +25,8 @@ var floors = [][]string{
 // reason.
 var doors = map[string][]string{
 	// The server speaks to its worker in the worker's language, and decides who stands where in the picture.
-	"server/live": {"compositor/wire", "compositor/layout", "compositor/label"},
+	"server/live":        {"compositor/wire", "compositor/layout", "compositor/label"},
+	"server/mediaworker": {"compositor/wire"},
 	// The pages are components, and their scripts are embedded.
 	"server":     {"static", "compositor/label"}, // it makes all parts, the drawer of names too
 	"server/web": {"templates", "static"},

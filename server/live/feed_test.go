@@ -1,6 +1,7 @@
 package live
 
 import (
+	"os"
 	"testing"
 
 	"amphi/server/policy"
@@ -32,7 +33,7 @@ func TestStageIsFed(t *testing.T) {
 	bob.leave()
 	h.until("bob is gone", func() bool { return heard()["RemoveInput"] == 3 })
 
-	if err := h.stream(r.ID()).worker.Load().process.Kill(); err != nil {
+	if err := h.stream(r.ID()).worker.Load().Signal(os.Kill); err != nil {
 		t.Fatal(err)
 	}
 	h.until("the next worker is told anew", func() bool {

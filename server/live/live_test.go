@@ -15,6 +15,7 @@ import (
 	"github.com/bluenviron/gohlslib/v2"
 	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
 
+	"amphi/server/mediaworker"
 	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/store"
@@ -144,7 +145,7 @@ func TestWorkerIsKilled(t *testing.T) {
 
 	first := h.stream(r.ID()).worker.Load()
 	out := h.Stats().VideoOut
-	if err := first.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := first.Signal(os.Kill); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
 	killed := time.Now()
@@ -189,7 +190,7 @@ func TestWorkerHangs(t *testing.T) {
 	t.Run("hangs", func(t *testing.T) { t.Parallel(); silent(t, "hang", nil) })
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
-		silent(t, "play", func(w *worker) error { return w.process.Signal(syscall.SIGSTOP) })
+		silent(t, "play", func(w *worker) error { return w.Signal(syscall.SIGSTOP) })
 	})
 }
 
@@ -217,7 +218,7 @@ func TestWorkersThatFail(t *testing.T) {
 		name, worker, message string
 		restarts              uint64
 	}{
-		{"missing", "/nowhere/" + WorkerName, "no such file", 0},
+		{"missing", "/nowhere/" + mediaworker.Name, "no such file", 0},
 		{"exits", actor(t, "exit"), "ended 6 times", 5},
 		{"babbles", actor(t, "babble"), "the last time with: wire: not an amphi media stream", 5},
 		{"of another version", actor(t, "old"), "build both anew", 0},

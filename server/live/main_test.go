@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"amphi/compositor/wire"
+	"amphi/server/mediaworker"
 )
 
 // playDir holds what the tests share: an encoded clip, and scripts that run this test binary in
@@ -61,7 +62,7 @@ func actor(t testing.TB, part string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), WorkerName)
+	path := filepath.Join(t.TempDir(), mediaworker.Name)
 	script := fmt.Sprintf("#!/bin/sh\nLIVE_TEST_PART=%s LIVE_TEST_CLIP=%s exec %s\n", part, filepath.Join(playDir, "clip"), self)
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)

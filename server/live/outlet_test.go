@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"amphi/server/hls"
+	"amphi/server/mediaworker"
 	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/store"
@@ -169,7 +170,7 @@ func TestOutletEnds(t *testing.T) {
 	}
 	t.Run("no worker", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t, "/nowhere/"+WorkerName, Config{}, nil)
+		h := newHouse(t, "/nowhere/"+mediaworker.Name, Config{}, nil)
 		l := &listener{}
 		if _, err := h.Attach(t.Context(), h.open(), OutletConfig{Sink: l}); err != nil {
 			t.Fatal(err)

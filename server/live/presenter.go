@@ -117,7 +117,7 @@ func (pr *presenter) run() {
 		}
 		if next != nil && !next.worker.outgoing.push(pr.messages(next, gone)...) {
 			// It has ended, or does not read. In both cases it is of no use.
-			next.worker.kill()
+			next.worker.Kill()
 		}
 		for _, f := range rising {
 			if f.worker == pr.worker { // it has a scene

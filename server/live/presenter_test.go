@@ -35,7 +35,7 @@ func TestMusicOfAnEmptyStage(t *testing.T) {
 	} {
 		pr.show(showing{worker: step.worker, sel: step.sel})
 		var got []string
-		for _, m := range step.worker.outgoing.take() {
+		for _, m := range step.worker.outgoing.Take() {
 			if m, ok := m.(*wire.Music); ok {
 				got = append(got, string(bytes.Clone(m.Data)))
 			}

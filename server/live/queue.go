@@ -120,8 +120,8 @@ func (q *queue) signal() {
 	}
 }
 
-// take waits for messages and returns all that wait. It returns nil once the queue is closed.
-func (q *queue) take() []wire.Message {
+// Take implements [mediaworker.Outgoing]: it waits for messages and returns all that wait. It returns nil once the queue is closed.
+func (q *queue) Take() []wire.Message {
 	for {
 		q.mu.Lock()
 		items, closed := q.items, q.closed
@@ -144,8 +144,8 @@ func (q *queue) opened() bool {
 	return q.open
 }
 
-// close lets take return and drops what waits.
-func (q *queue) close() {
+// Close implements [mediaworker.Outgoing]: it lets Take return and drops what waits.
+func (q *queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true

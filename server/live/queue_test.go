@@ -35,7 +35,7 @@ func TestQueueAnnouncesInputs(t *testing.T) {
 			&wire.Start{}, &wire.AddInput{}, &wire.Frame{}, &wire.AddInput{}, &wire.Frame{}, &wire.Frame{},
 			&wire.RemoveInput{}, &wire.Scene{}, &wire.AddInput{}, &wire.Frame{},
 		}
-		got := q.take()
+		got := q.Take()
 		if len(got) != len(want) {
 			t.Fatalf("%d messages, want %d", len(got), len(want))
 		}
@@ -76,7 +76,7 @@ func TestQueueIsFull(t *testing.T) {
 		t.Error("a frame before Start")
 	}
 	q.push(&wire.Start{})
-	q.take()
+	q.Take()
 	q.pushFrame(camera, frame(camera, true, queueBytes-100))
 	if q.pushFrame(camera, frame(camera, false, 200)) {
 		t.Error("a key frame is asked for while there is no room")
@@ -88,7 +88,7 @@ func TestQueueIsFull(t *testing.T) {
 	if !q.push(&wire.ForceKey{}) {
 		t.Error("control was dropped")
 	}
-	q.take()
+	q.Take()
 	if !q.pushFrame(camera, frame(camera, false, 10)) {
 		t.Error("no key frame is asked for after there is room again")
 	}
@@ -116,9 +116,9 @@ func TestQueueCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
 		got := make(chan []wire.Message)
-		go func() { got <- q.take() }()
+		go func() { got <- q.Take() }()
 		synctest.Wait() // it waits
-		q.close()
+		q.Close()
 		if ms := <-got; ms != nil {
 			t.Errorf("%d messages", len(ms))
 		}

@@ -2,6 +2,7 @@ package live
 
 import (
 	"encoding/json"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,7 +89,7 @@ func TestFromStageToRecording(t *testing.T) {
 	}
 	time.Sleep(2 * time.Second) // that much is recorded
 	first := h.stream(r.ID()).worker.Load()
-	if err := first.process.Kill(); err != nil {
+	if err := first.Signal(os.Kill); err != nil {
 		t.Fatal(err)
 	}
 	h.until("the next worker's pictures", func() bool {

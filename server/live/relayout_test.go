@@ -108,7 +108,7 @@ func TestSayings(t *testing.T) {
 	next := func(want wire.Message) (before []wire.Message) {
 		t.Helper()
 		for {
-			before = append(before, w.outgoing.take()...)
+			before = append(before, w.outgoing.Take()...)
 			switch before[len(before)-1].(type) {
 			case *wire.Float:
 				if _, ok := want.(*wire.Float); ok {

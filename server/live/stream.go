@@ -194,7 +194,7 @@ func (s *stream) loop() Ended {
 	for !s.finished {
 		var messages <-chan wire.Message
 		if s.current != nil {
-			messages = s.current.messages
+			messages = s.current.Messages()
 		}
 		var changed <-chan struct{}
 		if s.layers != nil { // there is a picture to arrange

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"amphi/compositor/wire"
+	"amphi/server/mediaworker"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 
 // launch starts a worker.
 func (s *stream) launch() error {
-	path, err := workerPath(s.m.cfg.Worker)
+	path, err := mediaworker.Path(s.m.cfg.Worker)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (s *stream) launch() error {
 	s.current, s.begun, s.producing, s.condemned = w, time.Now(), false, false
 	s.resumeAt = 0
 	clear(s.pictured)
-	s.log.Info("media worker started", "pid", w.process.Pid)
+	s.log.Info("media worker started", "pid", w.Pid())
 	return nil
 }
 
@@ -86,11 +87,11 @@ func (s *stream) bury() error {
 	w := s.current
 	s.worker.Store(nil)
 	s.current = nil
-	w.kill()
-	<-w.exited
+	w.Kill()
+	err := w.Wait()
 	s.m.counters.workers.Add(-1)
 	w.settle(&s.m.counters)
-	return w.exitErr
+	return err
 }
 
 // look is done at each tick: watch the worker, fill its gap, mind the time limits.
@@ -103,9 +104,9 @@ func (s *stream) look(now time.Time) error {
 			return err
 		}
 	case s.current != nil && !s.condemned && s.hangs(now):
-		s.log.Warn("media worker hangs", "silent", s.current.silent(), "producing", s.producing)
+		s.log.Warn("media worker hangs", "silent", s.current.Silent(), "producing", s.producing)
 		s.condemned = true
-		s.current.kill() // its messages end, and so workerLost is called
+		s.current.Kill() // its messages end, and so workerLost is called
 	}
 	if b := s.broadcast; b != nil && b.out != nil && !s.producing {
 		if err := b.out.Fill(s.fillUntil(now)); err != nil {
@@ -142,11 +143,11 @@ func (s *stream) fillUntil(now time.Time) time.Duration {
 
 // hangs says whether the worker must be given up.
 func (s *stream) hangs(now time.Time) bool {
-	silent, limit := s.current.silent(), silenceLimit
+	silent, limit := s.current.Silent(), silenceLimit
 	if !s.producing {
 		silent, limit = now.Sub(s.begun), startLimit
 	}
-	return silent > starvedLimit || silent > limit && !starved(s.current.process.Pid)
+	return silent > starvedLimit || silent > limit && !s.current.Starved()
 }
 
 // dismiss lets the worker finish, and packages what it still says, until stopLimit.
@@ -160,7 +161,7 @@ func (s *stream) dismiss() {
 	defer deadline.Stop()
 	for {
 		select {
-		case m, ok := <-s.current.messages:
+		case m, ok := <-s.current.Messages():
 			if !ok {
 				if err := s.bury(); err != nil {
 					s.log.Info("media worker ended", "err", err)

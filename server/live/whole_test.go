@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -10,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"amphi/server/mediaworker"
 	"amphi/server/policy"
 )
 
 // buildWorker builds the media worker once for all tests.
 var buildWorker = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(playDir, WorkerName)
+	path := filepath.Join(playDir, mediaworker.Name)
 	out, err := exec.Command("go", "build", "-o", path, "amphi/compositor").CombinedOutput()
 	if err != nil {
 		return string(out), err
@@ -85,7 +87,7 @@ func TestFromStageToPlayer(t *testing.T) {
 
 	began := time.Now()
 	first := h.stream(r.ID()).worker.Load()
-	if err := first.process.Kill(); err != nil {
+	if err := first.Signal(os.Kill); err != nil {
 		t.Fatal(err)
 	}
 	h.until("the next worker's pictures", func() bool {

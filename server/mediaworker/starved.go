@@ -1,4 +1,4 @@
-package live
+package mediaworker
 
 import (
 	"bytes"
@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 )
 
-// starved says whether the process has something to do and waits for a processor
+// Starved says whether the process has something to do and waits for a processor
 // or a disk to do it: one of its threads is runnable (R) or in uninterruptible
 // sleep (D), proc(5). A worker that hangs has all its threads asleep. Where there
 // is no /proc it is false.
+func (p *Process) Starved() bool { return starved(p.Pid()) }
+
 func starved(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {
