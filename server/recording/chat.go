@@ -3,7 +3,9 @@ package recording
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -17,7 +19,7 @@ const (
 	maxChat  = 100_000 // messages of one recording
 )
 
-// chat is the file of what was said to everybody or to roles while the recording ran; none when nothing was.
+// chat are the files of what was said to everybody or to roles while the recording ran; none when nothing was.
 func (m *Manager) chat(ctx context.Context, r *reel, log *slog.Logger) []product {
 	s := r.spec
 	if s.Session == "" || len(r.segments) == 0 {
@@ -45,21 +47,43 @@ func (m *Manager) chat(ctx context.Context, r *reel, log *slog.Logger) []product
 	if len(said) == 0 {
 		return nil
 	}
-	return []product{{
-		asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID, Type: store.AssetChat, Metadata: map[string]any{}},
-		key:   fmt.Sprintf("chat/%s/%s/%s.csv", s.Room, s.day(), s.name()),
-		make:  func(target string) error { return writeChat(target, said) },
-	}}
+	file := func(kind string, metadata map[string]any, write func(io.Writer, []store.ChatMessage) error) product {
+		return product{
+			asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID, Type: store.AssetChat, Metadata: metadata},
+			key:   fmt.Sprintf("chat/%s/%s/%s.%s", s.Room, s.day(), s.name(), kind),
+			make: func(target string) error {
+				return writeFile(target, func(f *os.File) error { return write(f, said) })
+			},
+		}
+	}
+	// The API documents the table. Other forms say which they are, as those of transcripts do.
+	return []product{file("csv", map[string]any{}, writeChatTable), file("json", map[string]any{"output_mode": "json"}, writeChatJSON)}
 }
 
-// writeChat makes a table of messages, with the head that the API documents.
-func writeChat(target string, said []store.ChatMessage) error {
-	return writeFile(target, func(f *os.File) error {
-		w := csv.NewWriter(f)
-		rows := [][]string{{"SenderPeerID", "SenderName", "SenderUserID", "Roles", "SentAt", "Type", "Message"}}
-		for _, c := range said {
-			rows = append(rows, []string{c.PeerID, c.Name, c.UserID, "[" + strings.Join(c.Roles, " ") + "]", c.SentAt.UTC().Format(time.RFC3339), c.Type, c.Message})
-		}
-		return w.WriteAll(rows)
-	})
+// writeChatTable makes a table of messages, with the head that the API documents.
+func writeChatTable(out io.Writer, said []store.ChatMessage) error {
+	rows := [][]string{{"SenderPeerID", "SenderName", "SenderUserID", "Roles", "SentAt", "Type", "Message"}}
+	for _, c := range said {
+		rows = append(rows, []string{c.PeerID, c.Name, c.UserID, "[" + strings.Join(c.Roles, " ") + "]", c.SentAt.UTC().Format(time.RFC3339), c.Type, c.Message})
+	}
+	return csv.NewWriter(out).WriteAll(rows)
+}
+
+// writeChatJSON makes a list of messages, with all that is known of them.
+func writeChatJSON(out io.Writer, said []store.ChatMessage) error {
+	type message struct {
+		ID           string    `json:"id"`
+		SenderPeerID string    `json:"sender_peer_id"`
+		SenderName   string    `json:"sender_name"`
+		SenderUserID string    `json:"sender_user_id"`
+		Roles        []string  `json:"roles"` // that it was for; none: for all
+		SentAt       time.Time `json:"sent_at"`
+		Type         string    `json:"type"`
+		Message      string    `json:"message"`
+	}
+	list := make([]message, len(said))
+	for i, c := range said {
+		list[i] = message{c.ID, c.PeerID, c.Name, c.UserID, append([]string{}, c.Roles...), c.SentAt.UTC(), c.Type, c.Message}
+	}
+	return json.NewEncoder(out).Encode(list)
 }

@@ -2,9 +2,14 @@ package recording
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"image"
+	"image/jpeg"
+	"image/png"
 	"log/slog"
 	"math"
 	"net/http"
@@ -17,6 +22,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+
+	"amphi/server/policy"
 	"amphi/server/recording/recordingtest"
 	"amphi/server/store"
 )
@@ -55,9 +63,11 @@ func skew(t *testing.T, name string) (end, hole float64) {
 // A recording with a pause in it, of two layers, in all forms.
 func TestRecording(t *testing.T) {
 	s := newStudio(t)
-	s.open(nil)
-	tape, e := s.begin(s.spec())
-	if _, err := s.Begin(s.spec()); err == nil {
+	s.open(func(c *Config) { c.Still = fakeStill })
+	spec := s.spec()
+	spec.Thumbnails = &policy.Thumbnails{Enabled: true, Width: 320, Height: 180, Offsets: []int{0, 5, 13, 60}}
+	tape, e := s.begin(spec)
+	if _, err := s.Begin(spec); err == nil {
 		t.Error("the same recording twice")
 	}
 	s.must(s.store.LiveStreamRunning(t.Context(), s.stream.ID, time.Now()))
@@ -79,8 +89,15 @@ func TestRecording(t *testing.T) {
 	// The fourth and the seventh segment were not complete when the pause began and ended: sound was yet to come.
 	const want = 30 * 7
 	assets := s.assets()
-	if len(assets) != 4 {
+	if len(assets) != 5 {
 		t.Fatalf("%+v", assets)
+	}
+	var messages []map[string]any
+	text, err := os.ReadFile(s.fetch(assets[".json"]))
+	s.must(err)
+	s.must(json.Unmarshal(text, &messages))
+	if len(messages) != 1 || messages[0]["message"] != said.Message || messages[0]["sender_name"] != "Ann" || assets[".json"].Metadata["output_mode"] != "json" {
+		t.Errorf("%s %+v", text, assets[".json"])
 	}
 	chat, err := os.ReadFile(s.fetch(assets[".csv"]))
 	s.must(err)
@@ -116,10 +133,23 @@ func TestRecording(t *testing.T) {
 		}
 	}
 	vod := assets[".zip"]
+	stills := append(vod.Thumbnails, vod.Metadata["poster"].(string))
+	if len(stills) != 3 || assets["0.mp4"].Thumbnails != nil {
+		t.Errorf("%q", stills)
+	}
+	for i, end := range []string{"-0.png", "-5.png", ".jpg"} {
+		m, _, err := image.Decode(strings.NewReader(s.read(stills[i])))
+		if err != nil || !strings.HasSuffix(stills[i], end) || m.Bounds().Dx() != 320 {
+			t.Errorf("%s: %v %v", stills[i], m.Bounds(), err)
+		}
+	}
 	if vod.Type != store.AssetVOD || vod.Metadata["num_layers"] != "2" || vod.Metadata["max_width"] != 640.0 {
 		t.Errorf("%+v", vod)
 	}
 	url := recordingtest.Unzip(t, s.fetch(vod))
+	if get(t, strings.Replace(url, "master.m3u8", "poster.jpg", 1)) != s.read(stills[2]) {
+		t.Error("another poster in the ZIP")
+	}
 	for _, stream := range []string{"v:0", "v:1"} {
 		if n := pictures(t, url, stream); n != want {
 			t.Errorf("%s of the VOD: %d pictures", stream, n)
@@ -150,12 +180,43 @@ func TestRecording(t *testing.T) {
 				Layer string
 				Width int
 			} `json:"recording_single_files"`
+			Poster     string `json:"recording_poster_presigned_url"`
+			Thumbnails []struct {
+				Width, Height, Offset int
+				Location, URL         string
+			} `json:"recording_thumbnails"`
 		}
 	}
 	s.must(json.Unmarshal([]byte(events[0]), &told))
-	if d := told.Data; int64(len(get(t, d.URL))) != d.Size || d.Size != vod.Size || len(d.Files) != 2 || d.Files[1].Layer != "1" || d.Files[1].Width != 320 || get(t, d.Chat) != wantChat {
+	if d := told.Data; int64(len(get(t, d.URL))) != d.Size || d.Size != vod.Size || len(d.Files) != 2 || d.Files[1].Layer != "1" || d.Files[1].Width != 320 || get(t, d.Chat) != wantChat ||
+		len(d.Thumbnails) != 2 || d.Thumbnails[1].Offset != 5 || d.Thumbnails[1].Height != 180 || d.Thumbnails[1].Location != stills[1] || get(t, d.Thumbnails[1].URL) != s.read(stills[1]) ||
+		get(t, d.Poster) != s.read(stills[2]) {
 		t.Errorf("%s", events[0])
 	}
+}
+
+// fakeStill makes a still of the colour of nothing, of what is a key picture with its parameter sets.
+func fakeStill(_ context.Context, picture []byte, format string, width, height int) ([]byte, error) {
+	var units h264.AnnexB
+	if err := units.Unmarshal(picture); err != nil || !h264.IsRandomAccess(units) || units[0][0]&0x1f != byte(h264.NALUTypeSPS) || units[1][0]&0x1f != byte(h264.NALUTypePPS) {
+		return nil, fmt.Errorf("no key picture: %w", err)
+	}
+	var b bytes.Buffer
+	m := image.NewGray(image.Rect(0, 0, width, height))
+	if format == "jpeg" {
+		err := jpeg.Encode(&b, m, nil)
+		return b.Bytes(), err
+	}
+	err := png.Encode(&b, m)
+	return b.Bytes(), err
+}
+
+// read is the file of a path.
+func (s *studio) read(path string) string {
+	s.t.Helper()
+	url, err := s.cfg.Storage.URL(s.t.Context(), path, time.Minute)
+	s.must(err)
+	return get(s.t, url)
 }
 
 func get(t *testing.T, url string) string {
@@ -176,7 +237,11 @@ func get(t *testing.T, url string) string {
 // A stream that goes on with another size of picture stays one file.
 func TestNewSize(t *testing.T) {
 	s := newStudio(t)
-	s.open(nil)
+	s.open(func(c *Config) {
+		c.Still = func(context.Context, []byte, string, int, int) ([]byte, error) {
+			return nil, errors.New("no stills today")
+		}
+	})
 	spec := s.spec()
 	spec.Layers = spec.Layers[:1]
 	tape, e := s.begin(spec)

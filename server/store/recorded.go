@@ -137,7 +137,9 @@ func (t *tx) saveRecorded(room Room, r Recorded) (kept keptFiles, err error) {
 		case AssetVOD:
 			kept.vod = &m
 		case AssetChat:
-			kept.chat = m
+			if f.Metadata["output_mode"] == nil { // events name the documented form
+				kept.chat = m
+			}
 		default:
 			kept.single = append(kept.single, m)
 		}
