@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/transport/v5/stdnet"
+	"golang.org/x/sys/unix"
 )
 
 // sendTimes are when the publisher sent what, by RTP timestamp. The server leaves timestamps as
@@ -62,14 +63,36 @@ func (n network) ListenUDP(kind string, addr *net.UDPAddr) (transport.UDPConn, e
 	if err != nil {
 		return nil, err
 	}
-	return &socket{conn, n.tap}, nil
+	return newSocket(conn, n.tap), nil
 }
 
 // socket is one of them. It reads the headers of RTP on its way, and keeps most viewers' RTP
 // from going any further.
+//
+// The kernel says when each datagram came (socket(7), SO_TIMESTAMPNS), as this process may be late to look. It also
+// leaves those together that were sent by one call (udp(7), UDP_GRO): what taking them one by one costs is a viewer's
+// matter, which on loopback would be charged to the server, and there is not that much processor for a thousand viewers.
 type socket struct {
 	*net.UDPConn
 	tap *tap
+
+	// The reading goroutine's own.
+	buf, control []byte
+	rest         []byte // of what was read last
+	size         int    // of each datagram in rest; the last may be smaller
+	from         netip.AddrPort
+	at           time.Time
+}
+
+func newSocket(conn *net.UDPConn, t *tap) *socket {
+	s := &socket{UDPConn: conn, tap: t, buf: make([]byte, 64<<10), control: make([]byte, 128)}
+	if raw, err := conn.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+		})
+	}
+	return s
 }
 
 // tap is what went through a participant's sockets.
@@ -107,15 +130,43 @@ func rtpHeader(b []byte) bool {
 // ReadFromAddrPort is part of ice.AddrPortReaderWriter.
 func (s *socket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	for {
-		n, from, err := s.ReadFromUDPAddrPort(b)
-		if err == nil && !s.tap.publishes && rtpHeader(b[:n]) {
-			s.tap.take(b[:n], time.Now())
+		if len(s.rest) == 0 {
+			if err := s.read(); err != nil {
+				return 0, netip.AddrPort{}, err
+			}
+		}
+		one := s.rest[:min(s.size, len(s.rest))]
+		s.rest = s.rest[len(one):]
+		if !s.tap.publishes && rtpHeader(one) {
+			s.tap.take(one, s.at)
 			if !s.tap.takes {
 				continue
 			}
 		}
-		return n, from, err
+		return copy(b, one), s.from, nil
 	}
+}
+
+// read waits for datagrams, and for when they came.
+func (s *socket) read() error {
+	n, controls, _, from, err := s.ReadMsgUDPAddrPort(s.buf, s.control)
+	if err != nil {
+		return err
+	}
+	s.rest, s.size, s.from, s.at = s.buf[:n], max(n, 1), from, time.Now()
+	messages, err := unix.ParseSocketControlMessage(s.control[:controls])
+	if err != nil {
+		return nil // the present time and one datagram
+	}
+	for _, m := range messages {
+		switch {
+		case m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16:
+			s.at = time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+		case m.Header.Level == unix.IPPROTO_UDP && m.Header.Type == unix.UDP_GRO && len(m.Data) >= 2:
+			s.size = int(binary.NativeEndian.Uint16(m.Data))
+		}
+	}
+	return nil
 }
 
 // WriteToAddrPort is part of ice.AddrPortReaderWriter.

@@ -296,6 +296,10 @@ func (c *Conn) State() webrtc.PeerConnectionState { return c.pc.ConnectionState(
 func (c *Conn) Stats(context.Context) ([]Stat, error) {
 	var stats []Stat
 	for _, entry := range c.pc.GetStats() {
+		switch entry.(type) {
+		case webrtc.CodecStats, webrtc.CertificateStats, webrtc.ICECandidateStats:
+			continue // dozens that nobody reads
+		}
 		text, err := json.Marshal(entry)
 		if err != nil {
 			return nil, fmt.Errorf("stats: %w", err)

@@ -35,14 +35,14 @@ type Header struct {
 // a buffer that is small enough for the processor's cache, and the kernel gets it in one call. A Batch
 // belongs to one goroutine at a time. Its zero value is ready.
 type Batch struct {
-	t       *Transport
-	crypto  *crypto
-	buf     []byte
-	ends    []int
-	control segmentSize
-	nonce   [12]byte
-	failed  int
-	now     time.Time
+	t      *Transport
+	crypto *crypto
+	buf    []byte
+	ends   []int
+	out    *datagram
+	nonce  [12]byte
+	failed int
+	now    time.Time
 }
 
 // Begin begins with a transport. It reports false if that has no way to its client yet. What it sends is
@@ -55,7 +55,7 @@ func (b *Batch) Begin(t *Transport) bool {
 	if b.buf == nil {
 		b.buf = make([]byte, 0, maxBatch+PacketSize+tagSize)
 		b.ends = make([]int, 0, maxSegments)
-		b.control = newSegmentSize()
+		b.out = newDatagram()
 	}
 	t.sending.Lock()
 	b.t, b.crypto, b.failed, b.now = t, c, 0, time.Now()
@@ -107,7 +107,7 @@ func (b *Batch) flush() {
 		return
 	}
 	if w := b.t.path.Load(); w != nil {
-		b.failed += w.at.send(b.buf, b.ends, w.to, b.control)
+		b.failed += w.at.send(b.buf, b.ends, w.to, b.out)
 	}
 	b.buf, b.ends = b.buf[:0], b.ends[:0]
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -16,6 +17,8 @@ type socket struct {
 	*net.UDPConn
 	stream *stream // instead of UDP
 	port   *Port
+	raw    syscall.RawConn
+	four   bool        // IPv4
 	single atomic.Bool // the kernel or the device does not take several packets at once
 
 	// The reading goroutine's own.
@@ -24,7 +27,9 @@ type socket struct {
 }
 
 func newSocket(p *Port, c *net.UDPConn) *socket {
-	s := &socket{UDPConn: c, port: p}
+	local, _ := netip.AddrFromSlice(c.LocalAddr().(*net.UDPAddr).IP)
+	s := &socket{UDPConn: c, port: p, four: local.Unmap().Is4()}
+	s.raw, _ = c.SyscallConn() // of a UDPConn there always is one
 	s.single.Store(!cuts(c))
 	return s
 }
@@ -88,7 +93,7 @@ func (s *socket) take(b []byte, from netip.AddrPort, now time.Time) (ours bool) 
 // send sends packets that lie one behind the other, which end where ends says, with as few calls as
 // their sizes allow: in one they must be equal, but for the last, which may be smaller (UDP GSO, udp(7)).
 // The system call is most of what a forwarded packet costs. It returns how many were not sent.
-func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, control segmentSize) (failed int) {
+func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, out *datagram) (failed int) {
 	if s.stream != nil {
 		failed = s.stream.put(packets, ends...)
 		s.port.stats.unsent.Add(uint64(failed))
@@ -101,7 +106,7 @@ func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, control seg
 		for i++; i < len(ends) && last == size && ends[i]-end <= size; i++ {
 			end, last, n = ends[i], ends[i]-end, n+1
 		}
-		failed += s.write(packets[start:end], size, n, to, control)
+		failed += s.write(packets[start:end], size, n, to, out)
 		start = end
 	}
 	if failed > 0 {
@@ -111,9 +116,9 @@ func (s *socket) send(packets []byte, ends []int, to netip.AddrPort, control seg
 }
 
 // write sends n packets of a size, the last of which may be smaller.
-func (s *socket) write(b []byte, size, n int, to netip.AddrPort, control segmentSize) (failed int) {
+func (s *socket) write(b []byte, size, n int, to netip.AddrPort, out *datagram) (failed int) {
 	if n > 1 && !s.single.Load() {
-		_, _, err := s.WriteMsgUDPAddrPort(b, control.of(size), to)
+		err := out.send(s, b, size, to)
 		if err == nil {
 			return 0
 		}
@@ -127,7 +132,7 @@ func (s *socket) write(b []byte, size, n int, to netip.AddrPort, control segment
 	}
 	for len(b) > 0 {
 		k := min(size, len(b))
-		if _, err := s.WriteToUDPAddrPort(b[:k], to); err != nil {
+		if err := out.send(s, b[:k], k, to); err != nil {
 			failed++
 		}
 		b = b[k:]

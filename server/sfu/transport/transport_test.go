@@ -481,7 +481,7 @@ func TestSocketSends(t *testing.T) {
 				}
 				ends = append(ends, len(packets))
 			}
-			if failed := s.send(packets, ends, far.LocalAddr().(*net.UDPAddr).AddrPort(), newSegmentSize()); failed > 0 {
+			if failed := s.send(packets, ends, far.LocalAddr().(*net.UDPAddr).AddrPort(), newDatagram()); failed > 0 {
 				t.Fatalf("%d packets were not sent", failed)
 			}
 			buf := make([]byte, 64<<10)
