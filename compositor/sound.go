@@ -43,8 +43,9 @@ func newSound(w *worker) (*sound, error) {
 
 func (s *sound) close() { s.encoder.Close() }
 
-// until sends all sound that has been played by now.
-func (s *sound) until(begin, now time.Time) error {
+// until sends the sound up to the end of a tick: as the picture, it is made when that begins. So the two of the same time
+// leave together, and nobody who packs them has to wait for one of them.
+func (s *sound) until(begin, end, now time.Time) error {
 	at := func(sample int64) time.Time {
 		// In two steps: nanoseconds times samples overflow after two days.
 		seconds, rest := time.Duration(sample/codec.SampleRate), time.Duration(sample%codec.SampleRate)
@@ -53,12 +54,14 @@ func (s *sound) until(begin, now time.Time) error {
 	if late := now.Sub(at(s.next + codec.AACSamples)); late > maxSoundLag {
 		return fmt.Errorf("sound is %v late", late.Round(time.Millisecond))
 	}
-	for ; !at(s.next + codec.AACSamples).After(now); s.next += codec.AACSamples {
+	// What was mixed last is still in the encoder.
+	for at(s.next - codec.AACSamples).Before(end) {
 		s.w.mixer.Mix(s.pcm, at(s.next))
 		unit, pts, err := s.encoder.Encode(s.pcm, s.next)
 		if err != nil {
 			return err
 		}
+		s.next += codec.AACSamples
 		// The first unit decodes to what was before the start: the encoder's priming.
 		if unit == nil || pts < 0 {
 			continue

@@ -24,8 +24,8 @@ const (
 )
 
 // worker is the process. Everything in it happens at a tick, on one goroutine and in one order:
-// the server's messages are taken in, the sound that is due is mixed, the pictures that are due
-// are decoded and drawn, and what came of it is sent in one write. A worker of a few people so
+// the server's messages are taken in, the pictures that are due are decoded and drawn, the sound
+// of the tick is mixed, and what came of it is sent in one write. A worker of a few people so
 // wakes 30 times a second, not 500, and its caches stay warm for the length of a tick. Where one
 // processor is not enough, pictures are decoded and encoded by several.
 //
@@ -127,10 +127,10 @@ func (w *worker) ticks(begin time.Time) error {
 		// Whatever is sent goes out below, so that the server is woken once.
 		err := w.takeMessages(now)
 		if err == nil {
-			err = w.sound.until(begin, now)
+			err = w.picture.at(tick, now)
 		}
 		if err == nil {
-			err = w.picture.at(tick, now)
+			err = w.sound.until(begin, due.Add(length), now)
 		}
 		if err == nil && !now.Before(nextStats) {
 			nextStats = now.Add(heartbeat)

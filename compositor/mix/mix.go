@@ -145,10 +145,9 @@ func (in *Input) Stats() (InputStats, uint8) {
 	return in.stats, uint8(level)
 }
 
-// Delay is how much later than captured this input is played, and whether that is known.
-func (in *Input) Delay() (time.Duration, bool) {
-	return in.delay, in.known && !in.filling
-}
+// Delay is how much later than captured this input is played, and whether that is known. It stays what it was while the
+// sender is silent: pictures that wait for their sound would jump forward, and back when there is some again.
+func (in *Input) Delay() (time.Duration, bool) { return in.delay, in.known }
 
 // addTo plays len(out)/2 samples of the input on top of what out holds.
 func (in *Input) addTo(out []float32, now time.Time) {

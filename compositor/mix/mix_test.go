@@ -248,6 +248,12 @@ func TestDelay(t *testing.T) {
 	if d, known := in.Delay(); !known || d < 75*time.Millisecond || d > 105*time.Millisecond {
 		t.Errorf("delay %v, known %v", d, known)
 	}
+	for i := range 50 {
+		m.Mix(out, epoch.Add(time.Duration(i)*20*time.Millisecond+180*time.Millisecond))
+	}
+	if d, known := in.Delay(); !known || d < 75*time.Millisecond || d > 105*time.Millisecond || !in.filling {
+		t.Errorf("delay %v, known %v in a silence", d, known)
+	}
 }
 
 func TestClose(t *testing.T) {
