@@ -83,7 +83,7 @@ func newHouse(t *testing.T, path string, cfg Config, change func(*policy.Templat
 	mux := http.NewServeMux()
 	mux.Handle(hls.Prefix, h.origin)
 	h.web = httptest.NewServer(mux)
-	endRecordings := h.openRecordings(&cfg, mux, log)
+	endRecordings := h.openRecordings(path, &cfg, mux, log)
 	h.rooms = room.NewRegistry(room.Config{
 		SFU: h.sfu, Records: roomRecords{records.Records{DB: h.store}, change}, Streamer: func() room.Streamer { return h.Manager },
 		NewID: store.NewID, NodeID: "node-1", Log: slog.New(slog.DiscardHandler),
@@ -115,7 +115,7 @@ func newHouse(t *testing.T, path string, cfg Config, change func(*policy.Templat
 }
 
 // openRecordings lets streams be recorded.
-func (h *house) openRecordings(cfg *Config, mux *http.ServeMux, log *slog.Logger) (end func()) {
+func (h *house) openRecordings(worker string, cfg *Config, mux *http.ServeMux, log *slog.Logger) (end func()) {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	local, err := storage.OpenDirectory(filepath.Join(dir, "assets"), h.web.URL, []byte("secret"))
@@ -124,7 +124,7 @@ func (h *house) openRecordings(cfg *Config, mux *http.ServeMux, log *slog.Logger
 	}
 	mux.Handle(storage.Prefix, local)
 	h.files = &storage.Storage{Local: local, Log: log}
-	cfg.Recordings, err = recording.New(recording.Config{Dir: filepath.Join(dir, "recording"), Storage: h.files, Store: h.store, Log: log})
+	cfg.Recordings, err = recording.New(recording.Config{Dir: filepath.Join(dir, "recording"), Storage: h.files, Store: h.store, Still: Stills(worker), Log: log})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package live
 
 import (
 	"encoding/json"
+	"image"
+	"image/color"
 	"os"
 	"strconv"
 	"strings"
@@ -72,7 +74,8 @@ func TestFromStageToRecording(t *testing.T) {
 	h := newHouse(t, realWorker(t), Config{}, func(t *policy.Template) {
 		for _, d := range t.Destinations.HLS {
 			d.Layers = []policy.HLSLayer{{Width: 1280, Height: 720, VideoBitrate: 2000}, {Width: 640, Height: 360, VideoBitrate: 600}}
-			d.Recording = &policy.HLSRecording{HLSVOD: true, SingleFilePerLayer: true}
+			d.Recording = &policy.HLSRecording{HLSVOD: true, SingleFilePerLayer: true,
+				Thumbnails: &policy.Thumbnails{Enabled: true, Width: 320, Height: 320, Offsets: []int{1, 3600}}}
 		}
 	})
 	r := h.open()
@@ -120,6 +123,36 @@ func TestFromStageToRecording(t *testing.T) {
 	}
 	if l := h.latest(); l.Status != store.StatusCompleted || !l.Recording.HLSVOD {
 		t.Errorf("%+v", l)
+	}
+	thumbnails := told["recording_thumbnails"].([]any)
+	if len(thumbnails) != 1 {
+		t.Fatalf("%v", told)
+	}
+	thumbnail := thumbnails[0].(map[string]any)
+	if thumbnail["width"] != 320.0 || thumbnail["height"] != 180.0 || thumbnail["offset"] != 1.0 {
+		t.Errorf("%v", thumbnail)
+	}
+	for format, url := range map[string]any{"png": thumbnail["url"], "jpeg": told["recording_poster_presigned_url"]} {
+		f, err := os.Open(recordingtest.Fetch(t, url.(string)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, is, err := image.Decode(f)
+		f.Close()
+		if err != nil || is != format || m.Bounds().Size() != image.Pt(320, 180) {
+			t.Errorf("%v: %s, %v", url, is, err)
+			continue
+		}
+		// Both people are in it: the test picture has many colours on either side of the middle.
+		for _, side := range []int{0, 160} {
+			colors := map[color.Color]bool{}
+			for x := range 160 {
+				colors[m.At(side+x, 90)] = true
+			}
+			if len(colors) < 20 {
+				t.Errorf("%d colours from %d of a %s", len(colors), side, format)
+			}
+		}
 	}
 	files := told["recording_single_files"].([]any)
 	if len(files) != 2 {

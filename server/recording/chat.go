@@ -22,7 +22,7 @@ const (
 // chat are the files of what was said to everybody or to roles while the recording ran; none when nothing was.
 func (m *Manager) chat(ctx context.Context, r *reel, log *slog.Logger) []product {
 	s := r.spec
-	if s.Session == "" || len(r.segments) == 0 {
+	if s.Session == "" {
 		return nil
 	}
 	last := r.segments[len(r.segments)-1]

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,6 +40,81 @@ type entry struct {
 type Ending struct {
 	At      time.Time `json:"at"`
 	Failure string    `json:"failure,omitempty"` // why it has not all that it should; empty if it has
+}
+
+// journal is that of a recording that runs: of a Tape or a TrackTape.
+type journal struct {
+	dir  string
+	log  *slog.Logger
+	file *os.File
+}
+
+// newJournal makes the directory of a recording, with the journal's first line.
+func (m *Manager) newJournal(spec Spec) (*journal, error) {
+	j := &journal{dir: filepath.Join(m.cfg.Dir, spec.ID), log: m.cfg.Log.With("recording", spec.ID)}
+	if err := m.room(spec, 0); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(j.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	var err error
+	j.file, err = os.OpenFile(filepath.Join(j.dir, journalName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err == nil {
+		err = j.line(spec)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("recording: %w", err), j.abandon())
+	}
+	return j, nil
+}
+
+// abandon removes a recording that could not begin.
+func (j *journal) abandon() error {
+	if j.file != nil {
+		_ = j.file.Close()
+	}
+	return os.RemoveAll(j.dir)
+}
+
+// line appends a line.
+func (j *journal) line(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("recording: %w", err)
+	}
+	if _, err := j.file.Write(append(text, '\n')); err != nil {
+		return diskError(err)
+	}
+	return nil
+}
+
+// end writes the last line, and makes all outlast a power failure: the journal and the files of which it tells. Lost are
+// as many parts, which are named, as the disk was too slow for.
+func (j *journal) end(failure error, lost int, parts string, files ...*os.File) {
+	end := Ending{At: time.Now()}
+	switch {
+	case failure != nil:
+		end.Failure = failure.Error()
+	case lost > 0:
+		end.Failure = fmt.Sprintf("the disk was too slow: %d %s are missing", lost, parts)
+	}
+	// On a disk without room for a line the journal ends as that of a killed server does.
+	if err := j.line(entry{End: &end}); err != nil {
+		j.log.Warn("end of the recording is not in its journal", "err", err)
+	}
+	j.sync(files...)
+	_ = j.file.Close()
+}
+
+// sync makes what is written outlast a power failure. What fails here fails at the next write too.
+func (j *journal) sync(files ...*os.File) {
+	for _, f := range append(files, j.file) {
+		if err := f.Sync(); err != nil {
+			j.log.Warn("recording could not be synced", "err", err)
+			return
+		}
+	}
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -79,6 +155,9 @@ func openReel(dir string) (r *reel, err error) {
 	lines.Buffer(nil, maxLine)
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &r.spec) != nil || r.spec.check() != nil {
 		return nil, fmt.Errorf("recording: %s has no beginning: %w", dir, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
+	}
+	if r.spec.Track != nil {
+		return r, nil
 	}
 	layers := len(r.spec.Layers)
 	lengths := make([]int64, layers)
@@ -167,14 +246,4 @@ func (r *reel) duration() (d time.Duration) {
 		d += s.Duration
 	}
 	return d
-}
-
-// bytes of all that was recorded.
-func (r *reel) bytes() (n int64) {
-	for _, s := range r.segments {
-		for _, size := range s.Sizes {
-			n += size
-		}
-	}
-	return n
 }

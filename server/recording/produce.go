@@ -36,9 +36,6 @@ func (r *reel) products() (all []product) {
 		all = append(all, product{key: key, make: make, asset: store.Asset{RoomID: s.Room, SessionID: s.Session, JobID: s.ID,
 			Type: kind, Duration: seconds, Metadata: metadata}})
 	}
-	if len(r.segments) == 0 {
-		return nil
-	}
 	if s.VOD {
 		width, height := r.size(0)
 		add(store.AssetVOD, path.Join(s.folder(), "vod", s.name()+".zip"),
@@ -78,59 +75,75 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 	if r.ending != nil {
 		result.Failure = r.ending.Failure
 	}
-	to, prefix := m.cfg.Storage.Default(), r.spec.Customer
-	if m.cfg.Place != nil {
-		place, err := m.cfg.Place(ctx, r.spec.Customer, r.spec.Room)
-		switch {
-		case err != nil:
-			log.Error("recording stays on this server: its storage cannot be used", "err", err)
-			to = m.cfg.Storage.Local
-		case place != nil:
-			to = place
-			if b, ok := place.(*storage.Bucket); ok && b.Prefixed() { // that is in place of the customer's id
-				prefix = ""
-			}
-		}
+	if len(r.segments) == 0 { // there is nothing to make them of
+		return result, nil
 	}
+	to, prefix := m.place(ctx, r.spec, log)
 	stills := m.stills(ctx, r, to, prefix, log)
 	r.poster = stills.jpeg
 	result.Poster, result.Thumbnails = stills.poster, stills.thumbnails
 	for i, p := range append(r.products(), m.chat(ctx, r, log)...) {
 		p.key = path.Join(prefix, p.key)
-		file := filepath.Join(r.dir, "out-"+strconv.Itoa(i)+filepath.Ext(p.key))
-		began := time.Now()
-		path, size, err := m.store(ctx, p, to, file)
-		for end := began.Add(m.cfg.WaitForRoom); errors.Is(err, errDiskFull) && time.Now().Before(end) && ctx.Err() == nil; {
-			log.Error("file of a recording waits until there is room on the disk", "key", p.key, "bytes", r.bytes())
-			select {
-			case <-time.After(min(roomPause, m.cfg.WaitForRoom)):
-			case <-ctx.Done():
-			}
-			path, size, err = m.store(ctx, p, to, file)
-		}
+		file, err := m.deliverFile(ctx, p, to, filepath.Join(r.dir, "out-"+strconv.Itoa(i)+filepath.Ext(p.key)), r.spec, log)
 		if ctx.Err() != nil {
 			return result, ctx.Err()
 		}
-		asset := p.asset
-		if i == 0 { // the one that shows most
-			stills.describe(&asset)
-		}
-		asset.Status, asset.Path, asset.Size = store.AssetCompleted, path, size
-		var url string
-		if err == nil {
-			url, err = m.cfg.Storage.URL(ctx, path, urlsFor(r.spec), to)
-		}
 		if err != nil {
-			log.Error("file of a recording could not be made", "key", p.key, "err", err)
-			asset.Status, asset.Path, asset.Size = store.AssetFailed, "", 0
-			asset.Metadata["error"] = err.Error()
 			result.Failure = err.Error()
-		} else {
-			log.Info("file of a recording is there", "path", path, "bytes", size, "took", time.Since(began).Round(time.Millisecond))
 		}
-		result.Files = append(result.Files, store.RecordedFile{Asset: asset, URL: url})
+		if i == 0 { // the one that shows most
+			stills.describe(&file.Asset)
+		}
+		result.Files = append(result.Files, file)
 	}
 	return result, nil
+}
+
+// place is where the files of a recording belong, and what their keys begin with.
+func (m *Manager) place(ctx context.Context, s Spec, log *slog.Logger) (to storage.Place, prefix string) {
+	to, prefix = m.cfg.Storage.Default(), s.Customer
+	if m.cfg.Place == nil {
+		return to, prefix
+	}
+	place, err := m.cfg.Place(ctx, s.Customer, s.Room)
+	switch {
+	case err != nil:
+		log.Error("recording stays on this server: its storage cannot be used", "err", err)
+		to = m.cfg.Storage.Local
+	case place != nil:
+		to = place
+		if b, ok := place.(*storage.Bucket); ok && b.Prefixed() { // that is in place of the customer's id
+			prefix = ""
+		}
+	}
+	return to, prefix
+}
+
+// deliverFile makes a file and stores it, as soon as the disk has room for it. With an error the asset has failed.
+func (m *Manager) deliverFile(ctx context.Context, p product, to storage.Place, file string, s Spec, log *slog.Logger) (store.RecordedFile, error) {
+	began := time.Now()
+	path, size, err := m.store(ctx, p, to, file)
+	for end := began.Add(m.cfg.WaitForRoom); errors.Is(err, errDiskFull) && time.Now().Before(end) && ctx.Err() == nil; {
+		log.Error("file of a recording waits until there is room on the disk", "key", p.key)
+		select {
+		case <-time.After(min(roomPause, m.cfg.WaitForRoom)):
+		case <-ctx.Done():
+		}
+		path, size, err = m.store(ctx, p, to, file)
+	}
+	made := store.RecordedFile{Asset: p.asset}
+	made.Status, made.Path, made.Size = store.AssetCompleted, path, size
+	if err == nil {
+		made.URL, err = m.cfg.Storage.URL(ctx, path, urlsFor(s), to)
+	}
+	if err != nil {
+		log.Error("file of a recording could not be made", "key", p.key, "err", err)
+		made.Status, made.Path, made.Size = store.AssetFailed, "", 0
+		made.Metadata["error"] = err.Error()
+		return made, err
+	}
+	log.Info("file of a recording is there", "path", path, "bytes", size, "took", time.Since(began).Round(time.Millisecond))
+	return made, nil
 }
 
 func urlsFor(s Spec) time.Duration {

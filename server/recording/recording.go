@@ -60,6 +60,8 @@ type Spec struct {
 	// Thumbnails are those that a template wants; nil: none. There is a poster in any case.
 	Thumbnails *policy.Thumbnails `json:"thumbnails,omitempty"`
 
+	Track *TrackSpec `json:"track,omitempty"` // nil: of what is composed
+
 	Failed func(error) `json:"-"` // is told once if the recording ends by itself; may be nil
 }
 
@@ -77,7 +79,7 @@ func (s Spec) folder() string {
 func (s Spec) day() string { return s.Began.UTC().Format("20060102") }
 
 func (s Spec) check() error {
-	if !store.IsID(s.ID) || len(s.Layers) == 0 || len(s.Layers) > 16 {
+	if !store.IsID(s.ID) || s.Track == nil && (len(s.Layers) == 0 || len(s.Layers) > 16) {
 		return fmt.Errorf("recording: %q with %d layers", s.ID, len(s.Layers))
 	}
 	return nil
@@ -111,6 +113,7 @@ type Manager struct {
 
 	mu      sync.Mutex
 	running map[string]*Tape
+	tracks  int      // that are recorded
 	waiting []string // ended recordings, by their directories' names
 	wake    chan struct{}
 	making  sync.Mutex // files are made one after another: that is work for disk and processor
@@ -142,8 +145,8 @@ func New(c Config) (*Manager, error) {
 
 // Begin begins a recording.
 func (m *Manager) Begin(spec Spec) (*Tape, error) {
-	if err := spec.check(); err != nil {
-		return nil, err
+	if err := spec.check(); err != nil || spec.Track != nil {
+		return nil, errors.Join(errors.New("recording: not of what is composed"), err)
 	}
 	t, err := newTape(m, spec)
 	if err != nil {
@@ -246,7 +249,7 @@ func (m *Manager) room(s Spec, recorded int64) error {
 	if s.VOD {
 		need += recorded + recorded/64 // and the names of the segments
 	}
-	if s.Files {
+	if s.Files || s.Track != nil {
 		need += recorded + recorded/64
 	}
 	if left < need {
@@ -269,20 +272,32 @@ func (m *Manager) deliver(ctx context.Context, id string) {
 	log := m.cfg.Log.With("recording", id)
 	dir := filepath.Join(m.cfg.Dir, id)
 	r, err := openReel(dir)
-	var result store.Recorded
-	switch {
-	case err == nil:
-		defer r.close()
-		if result, err = m.produce(ctx, r, log); err != nil { // ctx has ended
-			return
-		}
-	default:
+	if err != nil {
 		// Of the journal not even the first line is there: nothing was recorded.
 		log.Warn("recording is empty", "err", err)
+		r = &reel{dir: dir}
 	}
-	result.ID, result.At = id, time.Now()
+	defer r.close()
+	var record func(context.Context) error
+	var files int
+	if r.spec.Track != nil {
+		track, err := m.produceTrack(ctx, r, log)
+		if err != nil { // ctx has ended
+			return
+		}
+		files = 1
+		record = func(ctx context.Context) error { return m.cfg.Store.TrackRecorded(ctx, track) }
+	} else {
+		result, err := m.produce(ctx, r, log)
+		if err != nil { // likewise
+			return
+		}
+		result.ID, result.At = id, time.Now()
+		files = len(result.Files)
+		record = func(ctx context.Context) error { return m.cfg.Store.RecordingDone(ctx, result) }
+	}
 	for {
-		err := m.cfg.Store.RecordingDone(ctx, result)
+		err := record(ctx)
 		if errors.Is(err, store.ErrNotFound) {
 			log.Error("recording without a record is removed", "err", err)
 			break
@@ -300,7 +315,7 @@ func (m *Manager) deliver(ctx context.Context, id string) {
 	if err := os.RemoveAll(dir); err != nil {
 		log.Warn("recording stays on disk", "err", err)
 	}
-	log.Info("recording done", "files", len(result.Files))
+	log.Info("recording done", "files", files)
 	if m.finished != nil {
 		m.finished <- id
 	}

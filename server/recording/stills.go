@@ -52,7 +52,7 @@ func thumbnailOffsets(t *policy.Thumbnails) []int {
 // stills makes and stores the poster, and the thumbnails that the spec asks for. A recording is worth having without: what
 // cannot be made is left out.
 func (m *Manager) stills(ctx context.Context, r *reel, to storage.Place, prefix string, log *slog.Logger) (s stills) {
-	if m.cfg.Still == nil || r.spec.AudioOnly || len(r.segments) == 0 {
+	if m.cfg.Still == nil || r.spec.AudioOnly {
 		return s
 	}
 	width, height := stillWidth, stillHeight

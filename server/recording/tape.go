@@ -1,16 +1,13 @@
 package recording
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
 
 	"amphi/server/hls"
 )
@@ -30,8 +27,6 @@ var errDiskFull = errors.New("the disk is full")
 type Tape struct {
 	m    *Manager
 	spec Spec
-	dir  string
-	log  *slog.Logger
 
 	queue chan hls.Segment
 	ended chan struct{} // closed when all is written
@@ -42,46 +37,32 @@ type Tape struct {
 	cut    bool // what comes next does not continue what came last
 	lost   int  // segments, because the disk was too slow
 
+	journal *journal
+
 	// What follows belongs to the goroutine of write.
-	journal *os.File
 	layers  []*os.File
 	init    [][]byte // of the last segment
 	written int64    // bytes, in all layers
 	since   int      // segments since the last sync
 }
 
-// newTape makes the directory of a recording and begins to write.
+// newTape makes the files of a recording and begins to write.
 func newTape(m *Manager, spec Spec) (*Tape, error) {
-	t := &Tape{m: m, spec: spec, dir: filepath.Join(m.cfg.Dir, spec.ID), log: m.cfg.Log.With("recording", spec.ID),
-		queue: make(chan hls.Segment, maxQueue), ended: make(chan struct{})}
-	if err := m.room(spec, 0); err != nil {
+	t := &Tape{m: m, spec: spec, queue: make(chan hls.Segment, maxQueue), ended: make(chan struct{})}
+	var err error
+	if t.journal, err = m.newJournal(spec); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(t.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("recording: %w", err)
-	}
-	if err := t.create(); err != nil {
-		t.closeFiles()
-		return nil, errors.Join(fmt.Errorf("recording: %w", err), os.RemoveAll(t.dir))
-	}
-	go t.write()
-	return t, nil
-}
-
-func (t *Tape) create() error {
 	for i := range t.spec.Layers {
-		f, err := os.OpenFile(filepath.Join(t.dir, layerName(i)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		f, err := os.OpenFile(filepath.Join(t.journal.dir, layerName(i)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
-			return err
+			t.closeLayers()
+			return nil, errors.Join(fmt.Errorf("recording: %w", err), t.journal.abandon())
 		}
 		t.layers = append(t.layers, f)
 	}
-	var err error
-	t.journal, err = os.OpenFile(filepath.Join(t.dir, journalName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	return t.line(t.spec)
+	go t.write()
+	return t, nil
 }
 
 // Segment records a segment, unless the tape is paused or ended.
@@ -108,7 +89,7 @@ func (t *Tape) Segment(s hls.Segment) {
 	default:
 		t.cut = true
 		if t.lost++; t.lost == 1 {
-			t.log.Error("recording has a hole: the disk is too slow", "waiting", maxQueue)
+			t.journal.log.Error("recording has a hole: the disk is too slow", "waiting", maxQueue)
 		}
 	}
 }
@@ -140,25 +121,14 @@ func (t *Tape) write() {
 			continue // until the owner has heard
 		}
 		if failure = t.add(s); failure != nil {
-			t.log.Error("recording ends", "err", failure)
+			t.journal.log.Error("recording ends", "err", failure)
 			if t.spec.Failed != nil {
 				go t.spec.Failed(failure)
 			}
 		}
 	}
-	end := Ending{At: time.Now()}
-	switch lost := t.lost; { // nothing is queued any more
-	case failure != nil:
-		end.Failure = failure.Error()
-	case lost > 0:
-		end.Failure = fmt.Sprintf("the disk was too slow: %d segments are missing", lost)
-	}
-	// On a disk without room for a line the journal ends as that of a killed server does.
-	if err := t.line(entry{End: &end}); err != nil {
-		t.log.Warn("end of the recording is not in its journal", "err", err)
-	}
-	t.sync()
-	t.closeFiles()
+	t.journal.end(failure, t.lost, "segments", t.layers...) // nothing is queued any more
+	t.closeLayers()
 	t.m.finish(t.spec.ID)
 }
 
@@ -186,46 +156,21 @@ func (t *Tape) add(s hls.Segment) error {
 		e.Sizes = append(e.Sizes, int64(len(body)))
 		e.Sums = append(e.Sums, crc32.Checksum(body, castagnoli))
 	}
-	if err := t.line(e); err != nil {
+	if err := t.journal.line(e); err != nil {
 		return err
 	}
 	t.init = s.Init
 	t.written += size
 	if t.since++; t.since >= syncEvery {
 		t.since = 0
-		t.sync()
+		t.journal.sync(t.layers...)
 	}
 	return nil
 }
 
-// line appends a line to the journal.
-func (t *Tape) line(v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("recording: %w", err)
-	}
-	if _, err := t.journal.Write(append(text, '\n')); err != nil {
-		return diskError(err)
-	}
-	return nil
-}
-
-// sync makes what is written outlast a power failure. What fails here fails at the next write too.
-func (t *Tape) sync() {
-	for _, f := range append(t.layers, t.journal) {
-		if err := f.Sync(); err != nil {
-			t.log.Warn("recording could not be synced", "err", err)
-			return
-		}
-	}
-}
-
-func (t *Tape) closeFiles() {
+func (t *Tape) closeLayers() {
 	for _, f := range t.layers {
 		_ = f.Close()
-	}
-	if t.journal != nil {
-		_ = t.journal.Close()
 	}
 }
 

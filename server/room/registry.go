@@ -71,6 +71,9 @@ type Config struct {
 	Observer Observer        // may be nil
 	Streamer func() Streamer // asked late: the streamer is built on top of the registry
 	Recorder Recorder        // may be nil
+	// Opened is told of each room that opens, before anything happens in it. It must not block, and not call the room. It
+	// may be nil.
+	Opened func(*Room)
 	// Whiteboard gives somebody access to a whiteboard; nil: there are none.
 	Whiteboard Whiteboards
 	NewID      func() string // object ids (24 hex digits) for sessions

@@ -131,6 +131,9 @@ func (r *Room) run() {
 		r.linkPolls()
 	}
 	r.log.Info("room opened", "session", r.session.ID, "resumed", r.resumed)
+	if opened := r.registry.cfg.Opened; opened != nil {
+		opened(r)
+	}
 	for {
 		select {
 		case fn := <-r.calls:
