@@ -27,9 +27,6 @@ const (
 	maxStretch = codec.SampleRate / 200
 )
 
-// statsEvery is how often the server hears from a transcoder that makes nothing.
-const statsEvery = 50 // frames
-
 // transcoder is the process in its other part: it makes Opus of the AAC that comes from encoders
 // and other services, as it comes, with the timestamps of its source.
 type transcoder struct {
@@ -46,7 +43,8 @@ type transcoder struct {
 	off     float64   // how far timestamps are ahead of the sound, mean of about two seconds
 	seconds int       // samples since the sound was stretched last
 
-	stats wire.InputStats
+	packets uint64 // made
+	stats   wire.InputStats
 }
 
 func newTranscoder(in io.Reader, out io.Writer, log *slog.Logger) *transcoder {
@@ -107,12 +105,14 @@ func (t *transcoder) begin(m *wire.Transcode) (err error) {
 	return err
 }
 
-// frame takes one access unit. Of one that is damaged the time is left out, as if it had not come.
+// frame takes one access unit. Of one that is damaged the time is left out, as if it had not come. What gives no packet
+// is answered too: so the server knows that this process lives.
 func (t *transcoder) frame(f *wire.Frame) error {
 	if t.decoder == nil {
 		return errors.New("sound before its description")
 	}
 	t.stats.Frames++
+	packets := t.packets
 	n, err := t.decoder.Decode(f.Data, t.work)
 	if err != nil {
 		t.stats.Errors++
@@ -126,7 +126,7 @@ func (t *transcoder) frame(f *wire.Frame) error {
 			return err
 		}
 	}
-	if t.stats.Frames%statsEvery == 0 {
+	if t.packets == packets {
 		return t.out.Send(&wire.Stats{CPU: cpuTime(), Memory: residentBytes(), Inputs: []wire.InputStats{t.stats}})
 	}
 	return nil
@@ -174,6 +174,7 @@ func (t *transcoder) encode() error {
 		if err := t.out.Send(&wire.Sound{PTS: t.at - int64(t.encoder.Lookahead()), Level: level(t.pcm[:frame]), Data: data}); err != nil {
 			return err
 		}
+		t.packets++
 		t.pcm = append(t.pcm[:0], t.pcm[frame:]...)
 		t.at += codec.OpusSamplesOut
 	}

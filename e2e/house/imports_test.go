@@ -11,12 +11,12 @@ import (
 var floors = [][]string{
 	{"server"},
 	{"server/signal", "server/api", "server/web", "server/client"},
-	{"server/rtmp"},
-	{"server/live", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
+	{"server/rtmp", "server/pull"},
+	{"server/live", "server/ingest", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
 	{"server/recording"},
 	{"server/room", "server/store"},
 	{"server/poll"},
-	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/storage", "server/bus", "server/config", "server/mediaworker"},
+	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/storage", "server/bus", "server/config", "server/mediaworker", "server/egress"},
 	{"server/sfu/transport"},
 	{"server/sfu/bandwidth"},
 }
@@ -27,6 +27,7 @@ var doors = map[string][]string{
 	// The server speaks to its worker in the worker's language, and decides who stands where in the picture.
 	"server/live":        {"compositor/wire", "compositor/layout", "compositor/label"},
 	"server/mediaworker": {"compositor/wire"},
+	"server/ingest":      {"compositor/wire"},
 	// The pages are components, and their scripts are embedded.
 	"server":     {"static", "compositor/label"}, // it makes all parts, the drawer of names too
 	"server/web": {"templates", "static"},

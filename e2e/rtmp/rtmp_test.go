@@ -5,8 +5,10 @@ package rtmp
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
+	"github.com/pion/webrtc/v4/pkg/media/oggwriter"
 
 	"amphi/e2e/testserver"
 	"amphi/wasm/client"
@@ -80,11 +83,11 @@ rtmp { access_log off; server { listen 127.0.0.1:%[2]d; application live { live 
 	return fmt.Sprintf("rtmp://127.0.0.1:%d/live", port), dir
 }
 
-// person is somebody in the room with the Go client, who keeps the H.264 that comes.
+// person is somebody in the room with the Go client, who keeps the H.264 and the Opus that come.
 type person struct {
 	*client.Client
-	frames, key atomic.Int64
-	file        *os.File
+	frames, key, sounds atomic.Int64
+	file, sound         *os.File
 }
 
 func join(t *testing.T, server *testserver.Server, roomID, role, name string) *person {
@@ -93,7 +96,11 @@ func join(t *testing.T, server *testserver.Server, roomID, role, name string) *p
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &person{file: file}
+	sound, err := os.Create(filepath.Join(t.TempDir(), "heard.ogg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &person{file: file, sound: sound}
 	p.Client = client.New(client.Config{
 		Engine:  &rtc.Engine{Loopback: true, Settings: func(e *webrtc.SettingEngine) { e.SetIPFilter(net.IP.IsLoopback) }},
 		Sink:    client.Sink{Patch: func(client.Patch) {}, Notification: func(client.Notification) {}},
@@ -112,7 +119,11 @@ func join(t *testing.T, server *testserver.Server, roomID, role, name string) *p
 }
 
 func (p *person) media(e client.MediaEvent) {
-	if e.Remote == nil || e.Remote.Kind != rtc.Video {
+	if e.Remote == nil {
+		return
+	}
+	if e.Remote.Kind == rtc.Audio {
+		go p.hear(e.Remote)
 		return
 	}
 	go func() {
@@ -142,6 +153,45 @@ func (p *person) media(e client.MediaEvent) {
 			}
 		}
 	}()
+}
+
+// hear keeps a track's sound.
+func (p *person) hear(track *rtc.RemoteTrack) {
+	ogg, err := oggwriter.NewWith(p.sound, 48000, 2)
+	if err != nil {
+		return
+	}
+	defer ogg.Close()
+	for {
+		packet, err := track.ReadRTP()
+		if err != nil || ogg.WriteRTP(packet) != nil {
+			return
+		}
+		p.sounds.Add(1)
+	}
+}
+
+// tone has ffmpeg decode a sound, and returns its frequency in the two seconds after the first, by how often it rises
+// through zero.
+func tone(t *testing.T, name string) float64 {
+	t.Helper()
+	var said bytes.Buffer
+	cmd := exec.Command("ffmpeg", "-v", "error", "-ss", "1", "-t", "2", "-i", name, "-ac", "1", "-ar", "48000", "-f", "s16le", "-")
+	cmd.Stderr = &said
+	pcm, err := cmd.Output()
+	if err != nil || len(pcm) < 2*48000 {
+		t.Errorf("%d bytes of sound: %v: %s", len(pcm), err, said.String())
+		return 0
+	}
+	rises := 0
+	for before, i := int16(0), 0; i+1 < len(pcm); i += 2 {
+		v := int16(binary.LittleEndian.Uint16(pcm[i:]))
+		if before < 0 && v >= 0 {
+			rises++
+		}
+		before = v
+	}
+	return float64(rises) * 48000 / float64(len(pcm)/2)
 }
 
 func (p *person) peer(name string) *client.Peer {
@@ -220,7 +270,7 @@ type push struct {
 func TestRTMP(t *testing.T) {
 	target, dir := nginx(t)
 	port := freePort(t)
-	server := testserver.Run(t, "--rtmp-port", strconv.Itoa(port))
+	server := testserver.Run(t, "--rtmp-port", strconv.Itoa(port), "--rtmp-allow-networks", "127.0.0.0/8")
 	ctx := t.Context()
 	call := func(method, path string, in, out any) {
 		t.Helper()
@@ -243,15 +293,33 @@ func TestRTMP(t *testing.T) {
 	ffmpeg(t, address+"no-such-key").isRefused(t, "no such stream key")
 
 	studio := ffmpeg(t, address+key.Key+"?name=Studio", "-tune", "zerolatency")
+	studioID := func(p *person) string {
+		if peer := p.peer("Studio"); peer != nil {
+			return peer.ID
+		}
+		return ""
+	}
 	for _, p := range []*person{host, viewer} {
 		eventually(t, "the encoder is on stage", func() bool {
 			peer := p.peer("Studio")
 			return peer != nil && peer.RoleName == stage && peer.VideoTrack != ""
 		})
 		eventually(t, "its picture comes", func() bool { return p.frames.Load() >= 60 })
+		eventually(t, "its sound comes", func() bool { return p.sounds.Load() >= 160 })
 	}
+	first := studioID(host)
 	eventually(t, "the room is live", func() bool { return viewer.State().Room.HLS.Running })
 	ffmpeg(t, address+key.Key, "-tune", "zerolatency").isRefused(t, "already connected")
+
+	// It loses its connection, and returns: it is the same one to all, and its picture goes on.
+	_ = studio.cmd.Process.Kill()
+	eventually(t, "it is missed", func() bool { return strings.Contains(server.Log(), "it may return") })
+	seen := host.frames.Load()
+	studio = ffmpeg(t, address+key.Key+"?name=Studio", "-tune", "zerolatency")
+	eventually(t, "its picture comes again", func() bool { return host.frames.Load() >= seen+30 })
+	if id := studioID(host); id != first {
+		t.Errorf("peer %q came back as %q", first, id)
+	}
 
 	// The same picture goes elsewhere.
 	var started push
@@ -286,6 +354,9 @@ func TestRTMP(t *testing.T) {
 	for _, p := range []*person{host, viewer} {
 		if n := pictures(t, p.file.Name()); n < 60 {
 			t.Errorf("%d pictures were seen", n)
+		}
+		if hz := tone(t, p.sound.Name()); math.Abs(hz-440) > 5 {
+			t.Errorf("a tone of %.1f Hz was heard, of 440 Hz", hz)
 		}
 	}
 	for key, least := range map[string]int{"rest-key": 60, "client-key": 30} {

@@ -30,6 +30,7 @@ type Config struct {
 	Audio      Audio
 	TURN       TURN
 	RTMP       RTMP
+	Pull       Pull
 	Auth       Auth
 	Compositor Compositor
 	Limits     Limits
@@ -91,9 +92,16 @@ type TURN struct {
 	AllocationsPerPeer int
 }
 
-// RTMP is about encoders that send with stream keys.
+// RTMP is about encoders that send with stream keys, and about services that rooms are pushed to.
 type RTMP struct {
-	Port int // TCP; 0: none is listened on
+	Port          int            // TCP; 0: none is listened on
+	ReturnWithin  time.Duration  // of an encoder that has lost its connection
+	AllowNetworks []netip.Prefix // private ones that may be pushed to
+}
+
+// Pull is about cameras and streams that are fetched onto stages.
+type Pull struct {
+	AllowNetworks []netip.Prefix // private ones that may be fetched from
 }
 
 // Chat is about what is said in rooms.
@@ -174,6 +182,7 @@ func Default() Config {
 		RTC:             RTC{Port: 7882},
 		Audio:           Audio{Loudest: 8},
 		TURN:            TURN{Port: 3478, TLSPort: 5349, Lifetime: 24 * time.Hour, Allocations: 4000, AllocationsPerPeer: 24},
+		RTMP:            RTMP{ReturnWithin: 20 * time.Second},
 		Auth:            Auth{TokenLifetime: 24 * time.Hour},
 		Limits: Limits{
 			BodyBytes:         1 << 20,
@@ -296,6 +305,9 @@ func (c *Config) Validate() error {
 	}
 	if c.RTMP.Port < 0 || c.RTMP.Port > 65535 {
 		bad("rtmp.port", "%d is not a port (1 to 65535, such as 1935, or 0 for none)", c.RTMP.Port)
+	}
+	if c.RTMP.ReturnWithin < 0 || c.RTMP.ReturnWithin > 10*time.Minute {
+		bad("rtmp.return_within", "%v is not from 0s to 10m", c.RTMP.ReturnWithin)
 	}
 	if strings.ContainsAny(c.TURN.Host, ":/? ") {
 		bad("turn.host", "%q is not a name such as turn.example.org", c.TURN.Host)

@@ -74,6 +74,10 @@ func (c *Config) table() []setting {
 		{key: "limits.live_streams", help: "live streams composed at a time; 0: as many as the processors can", val: (*intValue)(&c.Limits.LiveStreams)},
 
 		{key: "rtmp.port", help: "TCP port for encoders that send with stream keys, such as 1935; 0: none", val: (*intValue)(&c.RTMP.Port)},
+		{key: "rtmp.return_within", help: "how long an encoder that lost its connection keeps its place on stage", val: (*durationValue)(&c.RTMP.ReturnWithin)},
+		{key: "rtmp.allow_networks", help: "private networks that rooms may be pushed to", val: prefixes(&c.RTMP.AllowNetworks)},
+
+		{key: "pull.allow_networks", help: "private networks that cameras and streams may be fetched from", val: prefixes(&c.Pull.AllowNetworks)},
 
 		{key: "chat.history", help: "messages that somebody who joins is sent; 0: none", val: (*intValue)(&c.Chat.History)},
 		{key: "chat.keep", help: "how long messages stay on record; 0: none are recorded", val: (*durationValue)(&c.Chat.Keep)},

@@ -13,6 +13,8 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/bytecounter"
 	"github.com/bluenviron/gortmplib/pkg/handshake"
 	"github.com/bluenviron/gortmplib/pkg/message"
+
+	"amphi/server/egress"
 )
 
 const (
@@ -50,8 +52,8 @@ type client struct {
 }
 
 // dial connects and begins to publish. The context bounds that only.
-func dial(ctx context.Context, a Address, roots *tls.Config) (*client, error) {
-	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.host)
+func dial(ctx context.Context, a Address, allowed egress.Rule, roots *tls.Config) (*client, error) {
+	socket, err := allowed.Dialer(nil).DialContext(ctx, "tcp", a.host)
 	if err != nil {
 		return nil, err
 	}

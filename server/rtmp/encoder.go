@@ -3,9 +3,9 @@ package rtmp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
@@ -13,26 +13,29 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/handshake"
 	"github.com/bluenviron/gortmplib/pkg/message"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+
+	"amphi/server/ingest"
 )
 
 // maxGreeting is how many messages an encoder may send before it publishes.
 const maxGreeting = 64
 
-// encoder is the connection of one that publishes here. One goroutine reads and writes.
+// encoder is the connection of one that publishes here. One goroutine reads and writes; others may close it.
 type encoder struct {
 	conn    *frugalConn
 	rw      *message.ReadWriter
 	publish *message.CommandAMF0
 	key     string // as given, with a query
 
-	sps, pps []byte
+	pictures ingest.H264
+	config   []byte       // AudioSpecificConfig; nil: no sound that can be passed on has come
+	heard    atomic.Int64 // Unix nanoseconds of the last message
 }
 
 // Errors of encoders.
 var (
-	errNoH264   = errors.New("the encoder sends no H.264: choose H.264 (AVC) in its settings")
-	errReorder  = errors.New("the encoder sends B-frames, which WebRTC cannot show: set its B-frames to 0")
-	errMissing  = errors.New("the encoder sends pictures before their parameter sets")
+	errEnded    = errors.New("the encoder has ended its stream")
 	errNotHere  = errors.New("there is nothing of that name")
 	errSecretly = errors.New("RTMPE is not supported")
 )
@@ -121,6 +124,7 @@ func (e *encoder) connect(cmd *message.CommandAMF0) error {
 // accept grants the wish to publish.
 func (e *encoder) accept() error {
 	e.conn.trusted = true
+	e.heard.Store(time.Now().UnixNano())
 	return e.status("status", "NetStream.Publish.Start", "publishing")
 }
 
@@ -130,91 +134,100 @@ func (e *encoder) refuse(why string) {
 	_ = e.status("error", "NetStream.Publish.Rejected", why)
 }
 
-// unfit says that an encoder sends what cannot be taken: somebody has to change its settings.
-func unfit(err error) bool {
-	return errors.Is(err, errNoH264) || errors.Is(err, errReorder) || errors.Is(err, errMissing)
-}
-
 func (e *encoder) status(level, code, text string) error {
 	return e.rw.Write(&message.CommandAMF0{ChunkStreamID: 5, MessageStreamID: messageStream, Name: "onStatus", CommandID: e.publish.CommandID,
 		Arguments: []any{nil, amf0.Object{{Key: "level", Value: level}, {Key: "code", Value: code}, {Key: "description", Value: text}}}})
 }
 
-// picture is an H.264 access unit of an encoder.
-type picture struct {
-	key bool
-	at  time.Duration
-	au  []byte // Annex B, key pictures with their parameter sets
+// medium is a picture or a sound of an encoder.
+type medium struct {
+	at      time.Duration // presentation time
+	picture []byte        // H.264 in Annex B form; nil: a sound
+	key     bool
+	config  []byte // AudioSpecificConfig of a sound; nil: it is Opus
+	sound   []byte
 }
 
-// next reads up to the next picture, and tells of sounds. The error is io.EOF when the encoder has ended its stream.
-func (e *encoder) next(sound func()) (picture, error) {
+// next reads up to the next picture or sound. The error is errEnded when the encoder says that its stream is over.
+func (e *encoder) next() (medium, error) {
 	for {
 		_ = e.conn.SetDeadline(time.Now().Add(idleLimit))
 		m, err := e.rw.Read()
 		if err != nil {
-			return picture{}, err
+			return medium{}, err
 		}
+		e.heard.Store(time.Now().UnixNano())
 		switch m := m.(type) {
 		case *message.Video:
-			p, ok, err := e.take(m)
-			if err != nil || ok {
+			p, err := e.take(m)
+			if err != nil || p.picture != nil {
 				return p, err
 			}
 		case *message.VideoExSequenceStart, *message.VideoExCodedFrames, *message.VideoExFramesX, *message.VideoExMultitrack:
-			return picture{}, errNoH264
-		case *message.Audio, *message.AudioExCodedFrames:
-			sound()
+			return medium{}, ingest.ErrNoH264
+		case *message.Audio:
+			switch {
+			case m.Codec != message.CodecMPEG4Audio:
+			case m.AACType == message.AudioAACTypeConfig:
+				e.describe(m.AACConfig)
+			case e.config != nil && len(m.AU) > 0:
+				return medium{at: m.DTS, config: e.config, sound: m.AU}, nil
+			}
+		case *message.AudioExSequenceStart:
+			e.describe(m.AACConfig)
+		case *message.AudioExCodedFrames:
+			switch {
+			case len(m.Payload) == 0:
+			case m.FourCC == message.FourCCOpus:
+				return medium{at: m.DTS, sound: m.Payload}, nil
+			case m.FourCC == message.FourCCMP4A && e.config != nil:
+				return medium{at: m.DTS, config: e.config, sound: m.Payload}, nil
+			}
 		case *message.CommandAMF0:
 			switch m.Name {
 			case "FCUnpublish", "closeStream", "deleteStream":
-				return picture{}, io.EOF
+				return medium{}, errEnded
 			}
 		}
 	}
 }
 
-// take reads a message with video. ok says that it has a picture.
-func (e *encoder) take(m *message.Video) (p picture, ok bool, err error) {
+// describe takes the description of AAC that follows; nil: there is none.
+func (e *encoder) describe(c *mpeg4audio.AudioSpecificConfig) {
+	if c == nil {
+		return
+	}
+	if config, err := c.Marshal(); err == nil {
+		e.config = config
+	}
+}
+
+// take reads a message with video. The medium is empty if there is no picture in it.
+func (e *encoder) take(m *message.Video) (medium, error) {
 	switch {
 	case m.Codec != message.CodecH264:
-		return p, false, errNoH264
+		return medium{}, ingest.ErrNoH264
 	case m.Type == message.VideoTypeConfig:
 		c := m.AVCConfig
 		if len(c.SequenceParameterSets) == 0 || len(c.PictureParameterSets) == 0 || c.LengthSizeMinusOne != 3 {
-			return p, false, errMissing
+			return medium{}, ingest.ErrParameters
 		}
-		e.sps, e.pps = c.SequenceParameterSets[0].NALUnit, c.PictureParameterSets[0].NALUnit
-		return p, false, nil
+		e.pictures.Parameters(c.SequenceParameterSets[0].NALUnit, c.PictureParameterSets[0].NALUnit)
+		return medium{}, nil
 	case m.Type != message.VideoTypeAU || len(m.AU) == 0:
-		return p, false, nil
-	case e.sps == nil:
-		return p, false, errMissing
+		return medium{}, nil
 	case m.PTSDelta != 0: // the first picture waits already, for those that are decoded after it and shown before
-		return p, false, errReorder
+		return medium{}, ingest.ErrReordered
 	}
 	var nalus h264.AVCC
 	if err := nalus.Unmarshal(m.AU); err != nil {
-		return p, false, fmt.Errorf("picture: %w", err)
+		return medium{}, fmt.Errorf("picture: %w", err)
 	}
-	units := make(h264.AnnexB, 0, len(nalus)+2)
-	if m.IsKeyFrame {
-		units = append(units, e.sps, e.pps)
-	}
-	for _, n := range nalus {
-		switch h264.NALUType(n[0] & 0x1f) {
-		case h264.NALUTypeSPS, h264.NALUTypePPS:
-			if m.IsKeyFrame { // in the band too: these are newer
-				units = append(units, n)
-			}
-		case h264.NALUTypeAccessUnitDelimiter, h264.NALUTypeSEI:
-		default:
-			units = append(units, n)
-		}
-	}
-	au, err := units.Marshal()
-	if err != nil {
-		return p, false, fmt.Errorf("picture: %w", err)
-	}
-	return picture{m.IsKeyFrame, m.DTS, au}, true, nil
+	au, key, err := e.pictures.Picture(nalus)
+	return medium{at: m.DTS, picture: au, key: key}, err
+}
+
+// silent is how long the encoder has sent nothing.
+func (e *encoder) silent() time.Duration {
+	return time.Duration(time.Now().UnixNano() - e.heard.Load())
 }

@@ -11,9 +11,10 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/bytecounter"
 	"github.com/bluenviron/gortmplib/pkg/message"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
+	"amphi/server/ingest"
 	"amphi/server/live"
-	"amphi/server/policy"
 )
 
 // tape is a connection that was recorded.
@@ -77,26 +78,51 @@ func clipMessages(t testing.TB, n int, delay time.Duration) (list []message.Mess
 func TestEncoder(t *testing.T) {
 	e := recorded(messages(t, clipMessages(t, 5, 0)...))
 	for i := range 5 {
-		p, err := e.next(func() {})
-		if err != nil || p.key != (i == 0) || p.at != time.Duration(i)*33*time.Millisecond || p.key != bytes.HasPrefix(p.au, []byte{0, 0, 0, 1, 0x67}) {
-			t.Fatalf("%d: %v %v % x %v", i, p.key, p.at, p.au[:min(8, len(p.au))], err)
+		m, err := e.next()
+		if err != nil || m.key != (i == 0) || m.at != time.Duration(i)*33*time.Millisecond || m.key != bytes.HasPrefix(m.picture, []byte{0, 0, 0, 1, 0x67}) {
+			t.Fatalf("%d: %v %v % x %v", i, m.key, m.at, m.picture[:min(8, len(m.picture))], err)
 		}
 	}
-	if _, err := e.next(func() {}); !errors.Is(err, io.EOF) {
+	if _, err := e.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("%v at the end", err)
 	}
 	for _, tt := range []struct {
 		list []message.Message
 		want error
 	}{
-		{clipMessages(t, 1, 66*time.Millisecond), errReorder},
-		{clipMessages(t, 1, 0)[1:], errMissing},
-		{[]message.Message{&message.Video{ChunkStreamID: 6, MessageStreamID: messageStream, Codec: message.CodecH265, Type: message.VideoTypeAU, AU: []byte{1}}}, errNoH264},
-		{[]message.Message{&message.CommandAMF0{ChunkStreamID: 3, Name: "deleteStream", CommandID: 7, Arguments: []any{nil, float64(1)}}}, io.EOF},
+		{clipMessages(t, 1, 66*time.Millisecond), ingest.ErrReordered},
+		{clipMessages(t, 2, 0)[2:], ingest.ErrParameters},
+		{[]message.Message{&message.Video{ChunkStreamID: 6, MessageStreamID: messageStream, Codec: message.CodecH265, Type: message.VideoTypeAU, AU: []byte{1}}}, ingest.ErrNoH264},
+		{[]message.Message{&message.CommandAMF0{ChunkStreamID: 3, Name: "deleteStream", CommandID: 7, Arguments: []any{nil, float64(1)}}}, errEnded},
 	} {
-		if _, err := recorded(messages(t, tt.list...)).next(func() {}); !errors.Is(err, tt.want) {
+		if _, err := recorded(messages(t, tt.list...)).next(); !errors.Is(err, tt.want) {
 			t.Errorf("%v, want %v", err, tt.want)
 		}
+	}
+}
+
+// Sounds come with their description; what is no AAC and no Opus is passed over.
+func TestEncoderSounds(t *testing.T) {
+	const chunks = message.AudioChunkStreamID
+	config := &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2}
+	aac := func(kind message.AudioAACType, c *mpeg4audio.AudioSpecificConfig, au ...byte) *message.Audio {
+		return &message.Audio{ChunkStreamID: chunks, MessageStreamID: messageStream, Codec: message.CodecMPEG4Audio, Rate: message.AudioRate44100,
+			IsStereo: true, AACType: kind, AACConfig: c, AU: au, DTS: 40 * time.Millisecond}
+	}
+	e := recorded(messages(t, aac(message.AudioAACTypeAU, nil, 1), aac(message.AudioAACTypeConfig, config), aac(message.AudioAACTypeAU, nil, 2),
+		&message.Audio{ChunkStreamID: chunks, MessageStreamID: messageStream, Codec: message.CodecPCMA, AU: []byte{3, 3}},
+		&message.AudioExCodedFrames{ChunkStreamID: chunks, MessageStreamID: messageStream, FourCC: message.FourCCOpus, Payload: []byte{4}},
+		&message.AudioExCodedFrames{ChunkStreamID: chunks, MessageStreamID: messageStream, FourCC: message.FourCCFLAC, Payload: []byte{5}}))
+	m, err := e.next()
+	if err != nil || !bytes.Equal(m.sound, []byte{2}) || !bytes.Equal(m.config, []byte{0x11, 0x90}) || m.at != 40*time.Millisecond {
+		t.Errorf("%+v %v", m, err)
+	}
+	m, err = e.next()
+	if err != nil || !bytes.Equal(m.sound, []byte{4}) || m.config != nil {
+		t.Errorf("%+v %v", m, err)
+	}
+	if m, err = e.next(); !errors.Is(err, io.EOF) {
+		t.Errorf("%+v %v", m, err)
 	}
 }
 
@@ -107,34 +133,13 @@ func FuzzEncoder(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e := recorded(data)
 		for {
-			p, err := e.next(func() {})
+			m, err := e.next()
 			if err != nil {
 				return
 			}
-			if len(p.au) == 0 {
-				t.Error("a picture without content")
+			if len(m.picture) == 0 && len(m.sound) == 0 {
+				t.Error("neither a picture nor a sound")
 			}
 		}
 	})
-}
-
-// An encoder is what may publish video, and the most important of that.
-func TestRoleFor(t *testing.T) {
-	role := func(name string, priority int, may ...policy.Publishable) *policy.Role {
-		return &policy.Role{Name: name, Priority: priority, PublishParams: policy.PublishParams{Allowed: may}}
-	}
-	roles := func(list ...*policy.Role) *policy.Template {
-		t := &policy.Template{Roles: map[string]*policy.Role{}}
-		for _, r := range list {
-			t.Roles[r.Name] = r
-		}
-		return t
-	}
-	got, err := roleFor(roles(role("viewer", 1), role("speaker", 1, policy.PublishAudio), role("guest", 3, policy.PublishVideo), role("host", 2, policy.PublishVideo)))
-	if err != nil || got != "host" {
-		t.Errorf("%s %v", got, err)
-	}
-	if _, err := roleFor(roles(role("viewer", 1))); err == nil {
-		t.Error("somebody who may publish nothing does")
-	}
 }

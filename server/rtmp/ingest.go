@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"amphi/server/live"
-	"amphi/server/policy"
-	"amphi/server/protocol"
 	"amphi/server/room"
 	"amphi/server/sfu"
 	"amphi/server/store"
@@ -26,37 +24,43 @@ const App = "live"
 const (
 	maxEncoders   = 200              // connections at a time
 	greetingLimit = 10 * time.Second // from the connection to the key
-	joinLimit     = 15 * time.Second // from the first key picture to the stage
 
-	// idleLimit is how long an encoder may send nothing: it is gone then, and another may use its key.
+	// idleLimit is how long an encoder may send nothing: it is gone then.
 	idleLimit = 10 * time.Second
+
+	// staleLimit is how long an encoder must have sent nothing for another connection with its key to take its
+	// place: an encoder that has lost its network is back before the old connection is known to be dead.
+	staleLimit = 3 * time.Second
 )
 
 // Reasons why an encoder is turned away, as webhooks name them.
 const (
-	refusedDisabled  = "stream key disabled"
-	refusedInternal  = "internal error"
-	refusedConnected = "already connected"
+	refusedDisabled      = "stream key disabled"
+	refusedInternal      = "internal error"
+	refusedConnected     = "already connected"
+	refusedNoDestination = "no hls destinations"
+	refusedNotLive       = "beam start error"
 )
 
 // Ingest takes in what encoders send with stream keys. An encoder is on the stage of its key's room, as a
-// peer of the most important role that may publish video, and its room goes live if it has a destination.
-//
-// Its H.264 goes on as it is. Sound in RTMP is AAC, which WebRTC does not have: it is not passed on.
+// peer of the most important role that may publish video, and its room goes live. One that loses its connection
+// keeps its place for a while.
 type Ingest struct {
-	Rooms *room.Registry
-	Store *store.Store
-	Live  *live.Manager // may be nil: rooms do not go live by themselves
-	Media func() []sfu.Address
-	Log   *slog.Logger
+	Rooms  *room.Registry
+	Store  *store.Store
+	Live   *live.Manager // may be nil: rooms do not go live by themselves
+	Media  func() []sfu.Address
+	Worker string        // the media worker's program, see [mediaworker.Path]
+	Window time.Duration // how long an encoder that lost its connection may take to return
+	Log    *slog.Logger
 
-	mu     sync.Mutex
-	closed bool
-	conns  map[net.Conn]bool
-	held   map[string]bool // rooms with an encoder, by id
-	active sync.WaitGroup
+	mu       sync.Mutex
+	closed   bool
+	conns    map[net.Conn]bool
+	sessions map[string]*session // by room id
+	active   sync.WaitGroup      // of connections, and of sessions without one
 
-	accepted, refused, pictures, sounds atomic.Uint64
+	accepted, refused, resumed, pictures, sounds atomic.Uint64
 }
 
 // IngestStats counts since the start, but for Encoders, which are there now.
@@ -64,15 +68,17 @@ type IngestStats struct {
 	Encoders int64
 	Accepted uint64
 	Refused  uint64
+	Resumed  uint64 // connections of encoders that had lost one
 	Pictures uint64
-	Sounds   uint64 // that were not passed on
+	Sounds   uint64
 }
 
 // Stats returns the counters.
 func (g *Ingest) Stats() IngestStats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return IngestStats{Encoders: int64(len(g.held)), Accepted: g.accepted.Load(), Refused: g.refused.Load(), Pictures: g.pictures.Load(), Sounds: g.sounds.Load()}
+	return IngestStats{Encoders: int64(len(g.sessions)), Accepted: g.accepted.Load(), Refused: g.refused.Load(), Resumed: g.resumed.Load(),
+		Pictures: g.pictures.Load(), Sounds: g.sounds.Load()}
 }
 
 // Serve takes connections until the listener is closed, by Close.
@@ -98,7 +104,7 @@ func (g *Ingest) admit(c net.Conn) bool {
 		return false
 	}
 	if g.conns == nil {
-		g.conns, g.held = make(map[net.Conn]bool), make(map[string]bool)
+		g.conns, g.sessions = make(map[net.Conn]bool), make(map[string]*session)
 	}
 	g.conns[c] = true
 	g.active.Go(func() {
@@ -123,6 +129,9 @@ func (g *Ingest) Close() {
 	for c := range g.conns {
 		c.Close()
 	}
+	for _, s := range g.sessions {
+		s.hurry()
+	}
 	g.mu.Unlock()
 	g.active.Wait()
 }
@@ -146,76 +155,38 @@ func (g *Ingest) serve(c net.Conn, log *slog.Logger) error {
 		}
 		return err
 	}
-	log = log.With("room", k.RoomID)
-	r, why, err := g.open(ctx, k)
-	if err != nil {
-		g.refused.Add(1)
-		e.refuse(why)
-		if storeErr := g.Store.IngestRefused(ctx, k.RoomID, why, time.Now()); storeErr != nil {
-			log.Error("refusal could not be recorded", "err", storeErr)
-		}
-		return err
-	}
-	defer r.Release()
-	defer g.leave(k.RoomID)
-	if err := e.accept(); err != nil {
-		return err
-	}
 	values, _ := url.ParseQuery(query)
 	name := strings.TrimSpace(strings.ToValidUTF8(values.Get("name"), ""))
 	if name == "" {
 		name = "RTMP"
 	}
-	g.accepted.Add(1)
-	s := &stage{g: g, conn: c, room: r, name: name, keyID: k.ID, log: log}
-	err = s.play(e)
-	if unfit(err) {
-		e.refuse(err.Error())
+	s, err := g.claim(ctx, k, e, name)
+	if err == nil {
+		if err = e.accept(); err == nil {
+			err = s.play(e)
+		}
+		g.part(s, e, err)
 	}
-	s.leave(err)
+	var no refusal
+	if errors.As(err, &no) {
+		g.refused.Add(1)
+		e.refuse(no.Error())
+		if storeErr := g.Store.IngestRefused(context.WithoutCancel(ctx), k.RoomID, no.why, time.Now()); storeErr != nil {
+			log.Error("refusal could not be recorded", "err", storeErr)
+		}
+	}
 	return err
 }
 
-// open holds the room of a key for one encoder. why is what webhooks say.
-func (g *Ingest) open(ctx context.Context, k store.StreamKey) (r *room.Room, why string, err error) {
-	g.mu.Lock()
-	held := g.held[k.RoomID]
-	g.held[k.RoomID] = true
-	g.mu.Unlock()
-	if held {
-		return nil, refusedConnected, errors.New(refusedConnected)
-	}
-	r, err = g.Rooms.Open(ctx, k.RoomID)
-	if err != nil {
-		g.leave(k.RoomID)
-		if errors.Is(err, room.ErrDisabled) {
-			return nil, refusedDisabled, err
-		}
-		return nil, refusedInternal, err
-	}
-	return r, "", nil
+// refusal is why an encoder is turned away.
+type refusal struct {
+	why string // as webhooks name it
+	err error  // what more there is to say; may be nil
 }
 
-func (g *Ingest) leave(roomID string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.held, roomID)
-}
-
-// roleFor is the role that an encoder has: the most important one that may publish video.
-func roleFor(t *policy.Template) (string, error) {
-	var best *policy.Role
-	for _, r := range t.Roles {
-		may := false
-		for _, p := range r.PublishParams.Allowed {
-			may = may || p == policy.PublishVideo
-		}
-		if may && (best == nil || r.Priority < best.Priority || r.Priority == best.Priority && r.Name < best.Name) {
-			best = r
-		}
+func (r refusal) Error() string {
+	if r.err == nil {
+		return r.why
 	}
-	if best == nil {
-		return "", protocol.Errorf(protocol.CodeForbidden, "no role of the room's template may publish video")
-	}
-	return best.Name, nil
+	return r.why + ": " + r.err.Error()
 }

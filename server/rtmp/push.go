@@ -14,6 +14,7 @@ import (
 	"github.com/abema/go-mp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
+	"amphi/server/egress"
 	"amphi/server/live"
 )
 
@@ -24,6 +25,7 @@ type Push struct {
 	targets []*target
 	running sync.WaitGroup
 	over    func(live.Ended)
+	allow   egress.Rule
 	tls     *tls.Config
 
 	// What follows belongs to the stream's goroutine.
@@ -58,7 +60,7 @@ func newPush(addrs []Address, log *slog.Logger, stats *counters, begun func(), o
 // start connects to the servers.
 func (p *Push) start() {
 	for _, t := range p.targets {
-		t.tls = p.tls
+		t.allow, t.tls = p.allow, p.tls
 		t.stats.targets.Add(1)
 		p.running.Go(func() {
 			defer t.stats.targets.Add(-1)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/handshake"
 	"github.com/bluenviron/gortmplib/pkg/message"
 
+	"amphi/server/egress"
 	"amphi/server/live"
 )
 
@@ -58,6 +60,7 @@ func pushTo(t *testing.T, j *journal, roots *tls.Config, addrs ...string) (p *Pu
 	begun = &atomic.Int32{}
 	over := make(chan live.Ended, 1)
 	p = newPush(list, j.log(), &counters{}, func() { begun.Add(1) }, func(e live.Ended) { over <- e })
+	p.allow = egress.Rule{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	p.tls = roots
 	p.start()
 	return p, begun, func() live.Ended {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"amphi/server/egress"
 	"amphi/server/live"
 	"amphi/server/protocol"
 	"amphi/server/room"
@@ -32,6 +33,9 @@ type Pushes struct {
 	// Record, if set, records a room for a push that is to be recorded too, until stop is called. It
 	// completes the push's record with the files itself (see [store.Store.RecordingDone]).
 	Record func(ctx context.Context, r *room.Room, job store.Job) (stop func(reason string), err error)
+
+	// Allow says which addresses rooms may be pushed to.
+	Allow egress.Rule
 
 	tls    *tls.Config   // nil but for tests
 	within time.Duration // acceptLimit, but for tests
@@ -117,7 +121,7 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 	j.log.Info("push starting", "to", addrs, "by", startedBy)
 	j.tell(protocol.StateInitialised, nil)
 	j.push = newPush(addrs, j.log, &p.counts, j.begun, j.over)
-	j.push.tls = p.tls
+	j.push.allow, j.push.tls = p.Allow, p.tls
 
 	j.mu.Lock()
 	defer j.mu.Unlock()

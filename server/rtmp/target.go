@@ -14,6 +14,8 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/amf0"
 	"github.com/bluenviron/gortmplib/pkg/message"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+
+	"amphi/server/egress"
 )
 
 const (
@@ -49,6 +51,7 @@ type unit struct {
 // that no server costs another one anything.
 type target struct {
 	addr  Address
+	allow egress.Rule
 	tls   *tls.Config // nil but for tests
 	log   *slog.Logger
 	begun func()        // the server has taken the first picture
@@ -149,7 +152,7 @@ func (t *target) session() error {
 		case <-ctx.Done():
 		}
 	}()
-	c, err := dial(ctx, t.addr, t.tls)
+	c, err := dial(ctx, t.addr, t.allow, t.tls)
 	if err != nil {
 		select {
 		case <-t.ended:

@@ -22,6 +22,7 @@ type Ingest struct {
 // Reasons why an ingest ends, as webhooks name them.
 const (
 	IngestClosed   = "stream closed"
+	IngestExpired  = "reconnection window expired"
 	IngestBroken   = "publish error"
 	IngestInternal = "internal error"
 )
@@ -31,10 +32,10 @@ func (s *Store) IngestStarted(ctx context.Context, i Ingest) error {
 	return s.ingestEvent(ctx, i, i.StartedAt, "ingest.start.success", func(ref ingestRef) any { return i.started(ref) })
 }
 
-// IngestEnded tells that it is not any more. Event ingest.end.success.
-func (s *Store) IngestEnded(ctx context.Context, i Ingest, reason string, at time.Time) error {
+// IngestEnded tells that it is not any more; lost is when its last connection ended. Event ingest.end.success.
+func (s *Store) IngestEnded(ctx context.Context, i Ingest, reason string, lost, at time.Time) error {
 	return s.ingestEvent(ctx, i, at, "ingest.end.success", func(ref ingestRef) any {
-		return ingestEnded{ingestStarted: i.started(ref), CompletedAt: at, LastDisconnectedAt: at, Duration: seconds(i.StartedAt, at), Reason: reason}
+		return ingestEnded{ingestStarted: i.started(ref), CompletedAt: at, LastDisconnectedAt: lost, Duration: seconds(i.StartedAt, at), Reason: reason}
 	})
 }
 

@@ -29,7 +29,7 @@ func testIngest(t *testing.T, db *Store, seeded Seeded) {
 	}
 	began := time.Now()
 	i := Ingest{ID: NewID(), RoomID: seeded.Room.ID, StreamID: "stream", StartedAt: began}
-	for _, err := range []error{db.IngestStarted(ctx, i), db.IngestEnded(ctx, i, IngestClosed, began.Add(90*time.Second)), db.IngestRefused(ctx, i.RoomID, "already connected", began)} {
+	for _, err := range []error{db.IngestStarted(ctx, i), db.IngestEnded(ctx, i, IngestClosed, began.Add(90*time.Second), began.Add(90*time.Second)), db.IngestRefused(ctx, i.RoomID, "already connected", began)} {
 		if err != nil {
 			t.Fatal(err)
 		}
