@@ -30,6 +30,7 @@ import (
 	"amphi/server/egress"
 	"amphi/server/hls"
 	"amphi/server/live"
+	"amphi/server/multitrack"
 	"amphi/server/protocol"
 	"amphi/server/records"
 	"amphi/server/room"
@@ -94,6 +95,18 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		KeepChat: cfg.Chat.Keep, MostChat: cfg.Chat.KeepMessages, Log: log.With("part", "analytics")})
 	defer events.Close() // after the rooms
 
+	files, err := openStorage(cfg, publicURL, seeded.Key.Secret, log.With("part", "storage"))
+	if err != nil {
+		return fmt.Errorf("cannot open the storage of recordings: %w", err)
+	}
+	defer files.Local.Close()
+	tapes, err := openRecordings(cfg, db, files, log.With("part", "recording"))
+	if err != nil {
+		return fmt.Errorf("cannot open the directory of recordings: %w", err)
+	}
+	tracks := multitrack.New(tapes, db, log.With("part", "multitrack"))
+	defer tracks.Wait() // after the rooms
+
 	var lives *live.Manager
 	var boards room.Whiteboards
 	switch w := cfg.Whiteboard; {
@@ -110,6 +123,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		Observer: observer{events, db},
 		Streamer: func() room.Streamer { return lives },
 		Recorder: recorder{db, func() *live.Manager { return lives }, pushes}, Whiteboard: boards,
+		Opened: tracks.Open,
 		NewID:  store.NewID,
 		NodeID: "node-" + strings.ToLower(rand.Text()[:8]),
 		Limits: room.Limits{
@@ -123,15 +137,6 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	})
 	defer rooms.Suspend()
 
-	files, err := openStorage(cfg, publicURL, seeded.Key.Secret, log.With("part", "storage"))
-	if err != nil {
-		return fmt.Errorf("cannot open the storage of recordings: %w", err)
-	}
-	defer files.Local.Close()
-	tapes, err := openRecordings(cfg, db, files, log.With("part", "recording"))
-	if err != nil {
-		return fmt.Errorf("cannot open the directory of recordings: %w", err)
-	}
 	origin := &hls.Origin{}
 	lives = live.New(live.Config{
 		Recordings: tapes,
@@ -164,7 +169,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats), newSnapshot("rtmp", pushes.Stats), newSnapshot("ingest", ingest.Stats),
 		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
-		newSnapshot("analytics", events.Stats), roomMetrics{rooms.Rooms})
+		newSnapshot("analytics", events.Stats), newSnapshot("multitrack", tracks.Stats), roomMetrics{rooms.Rooms})
 	if relay != nil {
 		metrics.MustRegister(newSnapshot("turn", relay.Stats))
 	}
