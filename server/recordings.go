@@ -14,6 +14,7 @@ import (
 	"amphi/server/api"
 	"amphi/server/config"
 	"amphi/server/live"
+	"amphi/server/mediaworker"
 	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/recording"
@@ -58,7 +59,7 @@ func openRecordings(cfg config.Config, db *store.Store, files *storage.Storage, 
 		Place: func(ctx context.Context, customerID, roomID string) (storage.Place, error) {
 			return placeOf(ctx, db, customerID, roomID)
 		},
-		Still:   live.Stills(cfg.Compositor.Path),
+		Still:   mediaworker.Stills(cfg.Compositor.Path),
 		Reserve: int64(cfg.Storage.ReserveMB) << 20, WaitForRoom: time.Hour, Keep: cfg.Storage.Keep, Log: log,
 	})
 }

@@ -134,6 +134,9 @@ type presigned struct {
 	Path   string `json:"path"`
 	URL    string `json:"url"`
 	Expiry int    `json:"expiry"` // seconds
+
+	PosterURL     string   `json:"poster_url,omitempty"`     // of a recording that has one
+	ThumbnailURLs []string `json:"thumbnail_urls,omitempty"` // in the order of the asset's thumbnails
 }
 
 func (a *API) presignAsset(r *http.Request, workspaceID string, in presignQuery) (presigned, error) {
@@ -144,6 +147,26 @@ func (a *API) presignAsset(r *http.Request, workspaceID string, in presignQuery)
 	if a.Recorder == nil || s.Status != store.AssetCompleted {
 		return presigned{}, refuse(http.StatusNotFound, "this server does not have the file of the recording asset")
 	}
-	url, err := a.Recorder.AssetURL(r.Context(), s, time.Duration(in.Duration)*time.Second)
-	return presigned{ID: s.ID, Path: s.Path, URL: url, Expiry: in.Duration}, err
+	address := func(path string) (string, error) {
+		file := s
+		file.Path = path
+		return a.Recorder.AssetURL(r.Context(), file, time.Duration(in.Duration)*time.Second)
+	}
+	p := presigned{ID: s.ID, Path: s.Path, Expiry: in.Duration}
+	if p.URL, err = address(s.Path); err != nil {
+		return presigned{}, err
+	}
+	if poster, ok := s.Metadata["poster"].(string); ok {
+		if p.PosterURL, err = address(poster); err != nil {
+			return presigned{}, err
+		}
+	}
+	for _, path := range s.Thumbnails {
+		url, err := address(path)
+		if err != nil {
+			return presigned{}, err
+		}
+		p.ThumbnailURLs = append(p.ThumbnailURLs, url)
+	}
+	return p, nil
 }

@@ -62,7 +62,8 @@ func TestRecorder(t *testing.T) {
 	if _, err := b.Store.JobRecorded(t.Context(), id, store.StoppedByRequest, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	asset := store.Asset{RoomID: room, JobID: id, Type: store.AssetComposite, Status: store.AssetCompleted, Path: "a.mp4"}
+	asset := store.Asset{RoomID: room, JobID: id, Type: store.AssetComposite, Status: store.AssetCompleted, Path: "a.mp4", Thumbnails: []string{"1.png", "2.png"},
+		Metadata: map[string]any{"poster": "p.jpg"}}
 	if err := b.Store.RecordingDone(t.Context(), store.Recorded{ID: id, Job: store.Recording, At: time.Now(), Files: []store.RecordedFile{{Asset: asset}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +72,8 @@ func TestRecorder(t *testing.T) {
 		t.Fatal(assets, err)
 	}
 	presign := "/v2/recording-assets/" + assets[id][0].ID + "/presigned-url?presign_duration=60"
-	if url := b.field("url", "GET", presign, ""); url != "https://files.example/a.mp4" {
-		t.Error(url)
-	}
+	b.want(200, `{"id":"ID","path":"a.mp4","url":"https://files.example/a.mp4","expiry":60,"poster_url":"https://files.example/p.jpg",`+
+		`"thumbnail_urls":["https://files.example/1.png","https://files.example/2.png"]}`, "GET", presign, b.admin, "")
 
 	stream := b.field("id", "POST", "/v2/live-streams/room/"+room+"/start", `{"recording":{"hls_vod":true}}`)
 	b.field("id", "POST", "/v2/live-streams/"+stream+"/pause-recording", "")
@@ -84,7 +84,7 @@ func TestRecorder(t *testing.T) {
 	rec.fail = errors.New("secret")
 	b.want(500, `{"code":500,"message":"internal error"}`, "GET", presign, b.admin, "")
 
-	want := "start 640x480, start 1280x720, pause true, pause false, stop, url 1m0s, pause hls true, pause hls false, url 1m0s, pause hls true, url 1m0s"
+	want := "start 640x480, start 1280x720, pause true, pause false, stop, url 1m0s, url 1m0s, url 1m0s, url 1m0s, pause hls true, pause hls false, url 1m0s, pause hls true, url 1m0s"
 	if got := strings.Join(rec.asked, ", "); got != want {
 		t.Errorf("asked %s\nwant  %s", got, want)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"amphi/compositor/label"
 	"amphi/server/hls"
+	"amphi/server/mediaworker"
 	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/recording"
@@ -124,7 +125,7 @@ func (h *house) openRecordings(worker string, cfg *Config, mux *http.ServeMux, l
 	}
 	mux.Handle(storage.Prefix, local)
 	h.files = &storage.Storage{Local: local, Log: log}
-	cfg.Recordings, err = recording.New(recording.Config{Dir: filepath.Join(dir, "recording"), Storage: h.files, Store: h.store, Still: Stills(worker), Log: log})
+	cfg.Recordings, err = recording.New(recording.Config{Dir: filepath.Join(dir, "recording"), Storage: h.files, Store: h.store, Still: mediaworker.Stills(worker), Log: log})
 	if err != nil {
 		h.t.Fatal(err)
 	}

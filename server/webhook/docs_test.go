@@ -275,8 +275,18 @@ func everything(t *testing.T) []store.Event {
 	file := func(id string, kind store.AssetType) store.RecordedFile {
 		return store.RecordedFile{Asset: store.Asset{RoomID: roomID, JobID: id, Type: kind, Status: store.AssetCompleted}}
 	}
-	must(s.RecordingDone(ctx, store.Recorded{ID: l.ID, At: at, Files: []store.RecordedFile{file(l.ID, store.AssetVOD), file(l.ID, store.AssetComposite)}}))
-	must(s.RecordingDone(ctx, store.Recorded{ID: j.ID, Job: store.Recording, At: at, Files: []store.RecordedFile{file(j.ID, store.AssetComposite)}}))
+	still := store.Still{Path: "s3://b/still", URL: "https://b.example/still"}
+	must(s.RecordingDone(ctx, store.Recorded{ID: l.ID, At: at, Files: []store.RecordedFile{file(l.ID, store.AssetVOD), file(l.ID, store.AssetComposite)},
+		Poster: still, Thumbnails: []store.Still{still}}))
+	must(s.RecordingDone(ctx, store.Recorded{ID: j.ID, Job: store.Recording, At: at, Files: []store.RecordedFile{file(j.ID, store.AssetComposite)},
+		Poster: still, Thumbnails: []store.Still{still}}))
+	track := store.TrackRef{RoomID: roomID, SessionID: "S", PeerID: "p", StreamID: "s", TrackID: "t", Kind: "audio"}
+	must(s.TrackRecording(ctx, track, at))
+	good, bad := file("", store.AssetTrack), file("", store.AssetTrack)
+	good.ID, good.URL = "good", "https://b.example/track"
+	bad.ID, bad.Status, bad.Metadata = "bad", store.AssetFailed, map[string]any{"error": "the disk is full"}
+	must(s.TrackRecorded(ctx, store.RecordedTrack{Track: track, At: at, File: good}))
+	must(s.TrackRecorded(ctx, store.RecordedTrack{Track: track, At: at, File: bad}))
 	must(s.RoomEnded(ctx, "S", store.RoomEnd{At: at, PeerID: "p"}))
 	must(s.CloseSession(ctx, "S", at))
 	events, err := s.NextEvents(ctx, roomID, 1000)

@@ -1,4 +1,4 @@
-package live
+package mediaworker
 
 import (
 	"bytes"
@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-
-	"amphi/server/mediaworker"
 )
 
 const (
@@ -20,21 +18,21 @@ const (
 	maxStill = 16 << 20
 )
 
-// Stills returns what makes the stills of recordings: a process of the media worker's program for each key picture,
-// which decodes that one and ends. Worker is as in [Config].
+// Stills returns what makes the stills of recordings: a process of the program for each key picture,
+// which decodes that one and ends. Worker is as for [Path].
 func Stills(worker string) func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error) {
 	return func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error) {
-		path, err := mediaworker.Path(worker)
+		path, err := Path(worker)
 		if err != nil {
 			return nil, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, stillLimit)
 		defer cancel()
-		cmd := mediaworker.Command(ctx, path, "--still", format, "--size", fmt.Sprintf("%dx%d", width, height))
+		cmd := Command(ctx, path, "--still", format, "--size", fmt.Sprintf("%dx%d", width, height))
 		var out, said bounded
 		out.most, said.most = maxStill, 1<<10
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(picture), &out, &said
-		runtime.LockOSThread() // see mediaworker.Command
+		runtime.LockOSThread() // see Command
 		defer runtime.UnlockOSThread()
 		if err := cmd.Run(); err != nil {
 			return nil, fmt.Errorf("still: %w: %s", err, strings.TrimSpace(said.String()))
