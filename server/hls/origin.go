@@ -106,20 +106,26 @@ func (o *Origin) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !admit(w, r) {
 		return
 	}
-	rest, ok := strings.CutPrefix(r.URL.Path, Prefix)
-	elems := strings.SplitN(rest, "/", 3)
-	if !ok || len(elems) < 3 {
+	s, name, ok := o.find(r.URL.Path)
+	switch {
+	case !ok:
 		refuse(w, http.StatusNotFound, "no such stream")
 		return
-	}
-	o.mu.RLock()
-	s := o.streams[Key{Customer: elems[0], Room: elems[1]}]
-	o.mu.RUnlock()
-	if s == nil {
+	case s == nil:
 		refuse(w, http.StatusNotFound, "hls not running")
 		return
 	}
-	s.serve(w, r, elems[2])
+	s.serve(w, r, name)
+}
+
+// find takes a path apart: its stream, nil if that is not on the air, and the name of a file in it.
+func (o *Origin) find(path string) (s *Stream, name string, ok bool) {
+	customer, rest, _ := strings.Cut(strings.TrimPrefix(path, Prefix), "/")
+	room, name, ok := strings.Cut(rest, "/")
+	if !ok {
+		return nil, "", false
+	}
+	return o.Stream(Key{Customer: customer, Room: room}), name, true
 }
 
 // countingWriter counts a response's bytes and keeps its status.

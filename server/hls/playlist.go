@@ -60,6 +60,12 @@ func newEdition(s *Stream, ended bool) *edition {
 	if w.growing != nil {
 		e.open = *w.growing
 	}
+	e.master.render = e.masterPlaylist
+	state := fmt.Sprintf("%d.%d.%t", e.nextPart, w.told, ended)
+	for r := range s.cfg.Renditions {
+		e.full[r].tag, e.full[r].render = strconv.Quote(state), func() []byte { return e.mediaPlaylist(r, false) }
+		e.delta[r].tag, e.delta[r].render = strconv.Quote(state+".d"), func() []byte { return e.mediaPlaylist(r, true) }
+	}
 	if n := len(w.segments); n > 0 && !w.segments[n-1].gap {
 		e.listed = w.segments
 		if !s.cfg.Event {
@@ -75,7 +81,7 @@ func newEdition(s *Stream, ended bool) *edition {
 
 // has says whether there is what a blocking reload waits for. A part beyond the last one of a
 // complete segment means the first one of the next.
-func (e *edition) has(want reload) bool {
+func (e *edition) has(want directives) bool {
 	parts := uint64(len(e.open.parts))
 	switch {
 	case len(e.listed) == 0:
@@ -278,19 +284,21 @@ var packers = sync.Pool{New: func() any { z, _ := gzip.NewWriterLevel(nil, gzip.
 
 // page is a playlist, rendered and compressed when it is first asked for.
 type page struct {
-	render, pack sync.Once
-	plain, small []byte
+	render         func() []byte
+	tag            string // quoted, of what no other content of this playlist has; none if measured figures change it
+	renders, packs sync.Once
+	plain, small   []byte
 }
 
-func (p *page) text(render func() []byte) []byte {
-	p.render.Do(func() { p.plain = render() })
+func (p *page) text() []byte {
+	p.renders.Do(func() { p.plain = p.render() })
 	return p.plain
 }
 
 // packed is the text in gzip form.
-func (p *page) packed(render func() []byte) []byte {
-	text := p.text(render)
-	p.pack.Do(func() {
+func (p *page) packed() []byte {
+	text := p.text()
+	p.packs.Do(func() {
 		var b bytes.Buffer
 		z := packers.Get().(*gzip.Writer)
 		defer packers.Put(z)
@@ -300,4 +308,16 @@ func (p *page) packed(render func() []byte) []byte {
 		p.small = b.Bytes()
 	})
 	return p.small
+}
+
+// as is the page as a client takes it, and its tag.
+func (p *page) as(gzip bool) (text []byte, tag string) {
+	switch {
+	case !gzip:
+		return p.text(), p.tag
+	case p.tag == "":
+		return p.packed(), ""
+	default:
+		return p.packed(), strings.TrimSuffix(p.tag, `"`) + `.z"`
+	}
 }

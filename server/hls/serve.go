@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -34,6 +33,12 @@ const (
 	cacheNever    = "no-store"
 )
 
+// What pages of other sites may read.
+const (
+	allowedOrigin  = "*"
+	exposedHeaders = "Content-Length, Content-Range, Date"
+)
+
 // ServeHTTP answers requests for the stream's files. The URL's path is the name of a file, as
 // after [http.StripPrefix]. Names are looked up, never joined to a path.
 func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,8 +51,8 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // admit lets any origin read, and answers what is not a request for a file.
 func admit(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date")
+	h.Set("Access-Control-Allow-Origin", allowedOrigin)
+	h.Set("Access-Control-Expose-Headers", exposedHeaders)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return true
@@ -69,10 +74,18 @@ func refuse(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", cacheNever)
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(struct {
+	_, _ = w.Write(refusal(status, message))
+}
+
+func refusal(status int, message string) []byte {
+	text, err := json.Marshal(struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}{status, message})
+	if err != nil {
+		panic(err) // a number and a string always can be marshalled
+	}
+	return append(text, '\n')
 }
 
 func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
@@ -85,7 +98,7 @@ func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	dir, file, _ := strings.Cut(name, "/")
-	rendition := slices.IndexFunc(s.cfg.Renditions, func(r Rendition) bool { return r.Name == dir })
+	rendition := s.rendition(dir)
 	switch {
 	case rendition < 0:
 		refuse(w, http.StatusNotFound, "no such file")
@@ -96,35 +109,39 @@ func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
 	}
 }
 
+// rendition is the number of the one with that name, or -1.
+func (s *Stream) rendition(name string) int {
+	return slices.IndexFunc(s.cfg.Renditions, func(r Rendition) bool { return r.Name == name })
+}
+
 // serveMaster waits for the first segment: the static address may be handed out before.
 func (s *Stream) serveMaster(w http.ResponseWriter, r *http.Request) {
-	var e *edition
-	if !s.await(r.Context(), func(now *edition) bool { e = now; return len(e.listed) > 0 || e.ended }) {
+	e, enough := s.begun(r.Context())
+	switch {
+	case !enough:
 		s.giveUp(w, r.Context())
-		return
-	}
-	if len(e.listed) == 0 {
+	case len(e.listed) == 0:
 		refuse(w, http.StatusGone, "stream has ended")
-		return
+	default:
+		sendPage(w, r, &e.master, cacheMaster)
 	}
-	sendPage(w, r, &e.master, cacheMaster, "", e.masterPlaylist)
+}
+
+// begun waits until there is something to play, or never will be.
+func (s *Stream) begun(ctx context.Context) (e *edition, enough bool) {
+	enough = s.await(ctx, func(now *edition) bool { e = now; return len(e.listed) > 0 || e.ended })
+	return e, enough
 }
 
 // servePlaylist answers with the newest playlist, or with the first one that has the segment and
 // part asked for (RFC 8216bis 6.2.5.2).
 func (s *Stream) servePlaylist(w http.ResponseWriter, r *http.Request, rendition int) {
-	want, ok := parseReload(r.URL.Query())
+	want, ok := parseDirectives(r.URL.RawQuery)
 	if !ok {
 		refuse(w, http.StatusBadRequest, "bad _HLS_msn or _HLS_part")
 		return
 	}
-	var e *edition
-	var ahead bool
-	enough := s.await(r.Context(), func(now *edition) bool {
-		e = now
-		ahead = want.blocking && want.msn > e.next+1
-		return ahead || e.ended || e.has(want)
-	})
+	e, ahead, enough := s.reload(r.Context(), want)
 	switch {
 	case !enough:
 		s.giveUp(w, r.Context())
@@ -136,21 +153,34 @@ func (s *Stream) servePlaylist(w http.ResponseWriter, r *http.Request, rendition
 		refuse(w, http.StatusGone, "stream has ended")
 		return
 	}
-	cache := cachePlain
+	p, cache := e.page(rendition, want)
+	sendPage(w, r, p, cache)
+}
+
+// page is the playlist that is wanted, and how long caches may keep it.
+func (e *edition) page(rendition int, want directives) (p *page, cache string) {
+	p, cache = &e.full[rendition], cachePlain
+	if want.delta {
+		p = &e.delta[rendition]
+	}
 	if want.blocking {
 		cache = cacheBlocking
 	}
-	msn, part := e.last()
-	tag := fmt.Sprintf("%d.%d.%d", msn, part, len(e.ranges))
-	if want.delta {
-		sendPage(w, r, &e.delta[rendition], cache, tag+".d", func() []byte { return e.mediaPlaylist(rendition, true) })
-		return
-	}
-	sendPage(w, r, &e.full[rendition], cache, tag, func() []byte { return e.mediaPlaylist(rendition, false) })
+	return p, cache
 }
 
-// reload are the delivery directives of a playlist request.
-type reload struct {
+// reload waits for the first edition that has what is wanted. ahead says that this is too far in the future.
+func (s *Stream) reload(ctx context.Context, want directives) (e *edition, ahead, enough bool) {
+	enough = s.await(ctx, func(now *edition) bool {
+		e = now
+		ahead = want.blocking && want.msn > e.next+1
+		return ahead || e.ended || e.has(want)
+	})
+	return e, ahead, enough
+}
+
+// directives are those of a playlist request.
+type directives struct {
 	blocking bool
 	msn      uint64
 	part     uint64
@@ -158,7 +188,9 @@ type reload struct {
 	delta    bool
 }
 
-func parseReload(q url.Values) (want reload, ok bool) {
+// parseDirectives takes them from a query. ok is false if they contradict themselves.
+func parseDirectives(query string) (want directives, ok bool) {
+	q, _ := url.ParseQuery(query) // what can be read of it
 	skip := q.Get("_HLS_skip")
 	want.delta = skip == "YES" || skip == "v2"
 	var err error
@@ -185,14 +217,7 @@ func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int
 		refuse(w, http.StatusNotFound, "no such file")
 		return
 	}
-	var body []byte
-	var old *segment
-	var gone bool
-	enough := s.await(r.Context(), func(e *edition) bool {
-		body, old, gone = e.file(f, rendition)
-		hinted := f.kind == aPart && f.number == e.nextPart
-		return body != nil || old != nil || gone || !hinted || e.ended
-	})
+	body, old, gone, enough := s.fetch(r.Context(), f, rendition)
 	switch {
 	case !enough:
 		s.giveUp(w, r.Context())
@@ -217,6 +242,16 @@ func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int
 	default:
 		sendFile(w, r, name, bytes.NewReader(body))
 	}
+}
+
+// fetch waits for a file that is announced.
+func (s *Stream) fetch(ctx context.Context, f file, rendition int) (body []byte, old *segment, gone, enough bool) {
+	enough = s.await(ctx, func(e *edition) bool {
+		body, old, gone = e.file(f, rendition)
+		hinted := f.kind == aPart && f.number == e.nextPart
+		return body != nil || old != nil || gone || !hinted || e.ended
+	})
+	return body, old, gone, enough
 }
 
 // sendFile sends what never changes.
@@ -290,6 +325,12 @@ func (e *edition) file(f file, rendition int) (body []byte, old *segment, gone b
 	return nil, nil, false
 }
 
+// What who waited in vain is told.
+const (
+	notReady   = "stream is not ready"
+	retryAfter = "1" // seconds
+)
+
 // giveUp answers a request that waited in vain.
 func (s *Stream) giveUp(w http.ResponseWriter, ctx context.Context) {
 	switch {
@@ -297,41 +338,38 @@ func (s *Stream) giveUp(w http.ResponseWriter, ctx context.Context) {
 	case s.closed():
 		refuse(w, http.StatusGone, "stream has ended")
 	default:
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, "stream is not ready")
+		w.Header().Set("Retry-After", retryAfter)
+		refuse(w, http.StatusServiceUnavailable, notReady)
 	}
 }
 
 // sendPage sends a playlist, compressed when the client takes that.
-func sendPage(w http.ResponseWriter, r *http.Request, p *page, cache, tag string, render func() []byte) {
+func sendPage(w http.ResponseWriter, r *http.Request, p *page, cache string) {
 	h := w.Header()
 	h.Set("Content-Type", playlistType)
 	h.Set("Cache-Control", cache)
 	h.Set("Vary", "Accept-Encoding")
-	named := tag != "" // the master playlist is not: it changes by measured figures
-	var body []byte
-	if takesGzip(r) {
-		body, tag = p.packed(render), tag+".z"
+	gzip := takesGzip(r.Header.Get("Accept-Encoding"))
+	if gzip {
 		h.Set("Content-Encoding", "gzip")
-	} else {
-		body = p.text(render)
 	}
-	if named {
-		h.Set("ETag", strconv.Quote(tag))
-		if r.Header.Get("If-None-Match") == h.Get("ETag") {
+	text, tag := p.as(gzip)
+	if tag != "" {
+		h.Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(text)))
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a client that is gone
+		_, _ = w.Write(text) // a client that is gone
 	}
 }
 
 // takesGzip says that a client names gzip among what it decodes. None refuses it by a weight of zero.
-func takesGzip(r *http.Request) bool {
-	for _, coding := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+func takesGzip(accepted string) bool {
+	for coding := range strings.SplitSeq(accepted, ",") {
 		if name, _, _ := strings.Cut(coding, ";"); strings.TrimSpace(name) == "gzip" {
 			return true
 		}

@@ -38,6 +38,7 @@ type Stream struct {
 		growing  *segment   // has parts, and more will come; nil between two segments
 		parts    uint64     // made since the stream began
 		ranges   []dateRange
+		told     int    // how many of them there were
 		left     uint64 // discontinuities that left the window
 
 		past past // of an event
@@ -489,6 +490,7 @@ func (s *Stream) AddMetadata(m Metadata) error {
 		s.write.ranges = s.write.ranges[1:] // the segments of an event never leave, and theirs would not either
 	}
 	s.write.ranges = append(s.write.ranges[:len(s.write.ranges):len(s.write.ranges)], dateRange{m.tag(), m.Start})
+	s.write.told++
 	s.publish(false)
 	return nil
 }
