@@ -15,6 +15,8 @@
 //   - names are for ever: media sequence numbers and decoding times follow the wall clock, so that
 //     a stream that is started again in the same room, or by a server that was started again, goes
 //     on with higher ones, and no cache between us and a player can confuse the two;
+//   - players that know no fragmented MP4 find the same segments as MPEG transport streams under
+//     [OldMasterPlaylist], made when somebody asks for them;
 //   - an event keeps all its segments, the older ones in files, so that viewers can go back to its
 //     start, and costs no more memory after hours than after a minute;
 //   - a request never outlives its client, the stream, or [maxWait].

@@ -47,6 +47,9 @@ type edition struct {
 	master page
 	full   []page // by rendition
 	delta  []page
+
+	oldMaster page // of transport streams
+	old       page // the same for all renditions
 }
 
 // newEdition is made by the writer.
@@ -60,12 +63,16 @@ func newEdition(s *Stream, ended bool) *edition {
 	if w.growing != nil {
 		e.open = *w.growing
 	}
-	e.master.render = e.masterPlaylist
+	e.master.render = func() []byte {
+		return e.masterPlaylist("#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n", playlistName)
+	}
+	e.oldMaster.render = func() []byte { return e.masterPlaylist("#EXT-X-VERSION:3\n", oldPlaylistName) }
 	state := fmt.Sprintf("%d.%d.%t", e.nextPart, w.told, ended)
 	for r := range s.cfg.Renditions {
 		e.full[r].tag, e.full[r].render = strconv.Quote(state), func() []byte { return e.mediaPlaylist(r, false) }
 		e.delta[r].tag, e.delta[r].render = strconv.Quote(state+".d"), func() []byte { return e.mediaPlaylist(r, true) }
 	}
+	e.old.tag, e.old.render = strconv.Quote(state+".ts"), e.oldMediaPlaylist
 	if n := len(w.segments); n > 0 && !w.segments[n-1].gap {
 		e.listed = w.segments
 		if !s.cfg.Event {
@@ -132,15 +139,15 @@ func (e *edition) part(number uint64) (p *part, gone bool) {
 	return nil, number >= firstPart(e.cfg.Start)
 }
 
-// masterPlaylist is the multivariant playlist.
-func (e *edition) masterPlaylist() []byte {
+// masterPlaylist is a multivariant playlist that begins with those tags, and names such a playlist of each rendition.
+func (e *edition) masterPlaylist(tags, name string) []byte {
 	var b bytes.Buffer
-	b.WriteString("#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n")
+	b.WriteString("#EXTM3U\n" + tags)
 	params := e.listed[len(e.listed)-1].init.params
 	for r, rendition := range e.cfg.Renditions {
 		peak, average := e.bandwidth(r)
 		fmt.Fprintf(&b, "\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s,mp4a.40.2\",RESOLUTION=%dx%d,FRAME-RATE=%d.000,CLOSED-CAPTIONS=NONE\n%s/%s\n",
-			max(peak, rendition.Bitrate), average, params[r].codec(), params[r].width, params[r].height, e.cfg.FrameRate, rendition.Name, playlistName)
+			max(peak, rendition.Bitrate), average, params[r].codec(), params[r].width, params[r].height, e.cfg.FrameRate, rendition.Name, name)
 	}
 	return b.Bytes()
 }

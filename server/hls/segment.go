@@ -31,9 +31,10 @@ type segment struct {
 	init          *initial // nil for a gap
 	first         uint64   // the number of the first part
 	parts         []part
-	bodies        [][]byte // by rendition: the whole, once it is complete
-	bytes         []int    // by rendition: so far
-	shelved       bool     // it is in files, and not here any more
+	bodies        [][]byte    // by rendition: the whole, once it is complete
+	bytes         []int       // by rendition: so far
+	shelved       bool        // it is in files, and not here any more
+	transports    []transport // by rendition
 }
 
 // part is a piece of a segment in all renditions.
@@ -121,7 +122,7 @@ func (s *segment) join() {
 	for i := range parts {
 		parts[i].bodies = make([][]byte, len(s.bytes))
 	}
-	s.bodies = make([][]byte, len(s.bytes))
+	s.bodies, s.transports = make([][]byte, len(s.bytes)), make([]transport, len(s.bytes))
 	for r, size := range s.bytes {
 		whole := make([]byte, 0, size)
 		for i := range s.parts {

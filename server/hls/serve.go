@@ -93,8 +93,12 @@ func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
 		refuse(w, http.StatusGone, "stream has ended")
 		return
 	}
-	if name == MasterPlaylist {
-		s.serveMaster(w, r)
+	switch name {
+	case MasterPlaylist:
+		s.servePage(w, r, func(e *edition) *page { return &e.master }, cacheMaster)
+		return
+	case OldMasterPlaylist:
+		s.servePage(w, r, func(e *edition) *page { return &e.oldMaster }, cacheMaster)
 		return
 	}
 	dir, file, _ := strings.Cut(name, "/")
@@ -104,6 +108,8 @@ func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
 		refuse(w, http.StatusNotFound, "no such file")
 	case file == playlistName:
 		s.servePlaylist(w, r, rendition)
+	case file == oldPlaylistName:
+		s.servePage(w, r, func(e *edition) *page { return &e.old }, cachePlain)
 	default:
 		s.serveFile(w, r, rendition, file)
 	}
@@ -114,8 +120,8 @@ func (s *Stream) rendition(name string) int {
 	return slices.IndexFunc(s.cfg.Renditions, func(r Rendition) bool { return r.Name == name })
 }
 
-// serveMaster waits for the first segment: the static address may be handed out before.
-func (s *Stream) serveMaster(w http.ResponseWriter, r *http.Request) {
+// servePage waits for the first segment: the static address may be handed out before.
+func (s *Stream) servePage(w http.ResponseWriter, r *http.Request, which func(*edition) *page, cache string) {
 	e, enough := s.begun(r.Context())
 	switch {
 	case !enough:
@@ -123,7 +129,7 @@ func (s *Stream) serveMaster(w http.ResponseWriter, r *http.Request) {
 	case len(e.listed) == 0:
 		refuse(w, http.StatusGone, "stream has ended")
 	default:
-		sendPage(w, r, &e.master, cacheMaster)
+		sendPage(w, r, which(e), cache)
 	}
 }
 
@@ -223,6 +229,8 @@ func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int
 		s.giveUp(w, r.Context())
 	case gone:
 		refuse(w, http.StatusGone, "this part of the stream is over")
+	case f.kind == aTransport && old != nil:
+		s.serveTransport(w, r, old, rendition, name)
 	case old != nil:
 		content, err := os.Open(s.shelf.path(rendition, old))
 		if err != nil {
@@ -230,18 +238,29 @@ func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int
 			return
 		}
 		defer content.Close()
-		sendFile(w, r, name, content)
+		sendFile(w, r, name, mediaType, content)
 	case body == nil:
 		refuse(w, http.StatusNotFound, "no such file")
 	case r.Method == http.MethodGet && len(r.Header["Range"])+len(r.Header["If-Match"])+len(r.Header["If-None-Match"]) == 0:
 		// As players ask: in one piece, without the buffer that http.ServeContent copies through.
-		fileHeader(w, name)
+		fileHeader(w, name, mediaType)
 		w.Header().Set("Accept-Ranges", "bytes")
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		_, _ = w.Write(body)
 	default:
-		sendFile(w, r, name, bytes.NewReader(body))
+		sendFile(w, r, name, mediaType, bytes.NewReader(body))
 	}
+}
+
+// serveTransport answers with a segment as a transport stream.
+func (s *Stream) serveTransport(w http.ResponseWriter, r *http.Request, seg *segment, rendition int, name string) {
+	body, err := s.transportOf(seg, rendition)
+	if err != nil {
+		s.cfg.Log.Warn("a segment cannot be had as a transport stream", "segment", seg.msn, "err", err)
+		refuse(w, http.StatusNotFound, "this part of the stream is lost")
+		return
+	}
+	sendFile(w, r, name, oldMediaType, bytes.NewReader(body))
 }
 
 // fetch waits for a file that is announced.
@@ -255,14 +274,14 @@ func (s *Stream) fetch(ctx context.Context, f file, rendition int) (body []byte,
 }
 
 // sendFile sends what never changes.
-func sendFile(w http.ResponseWriter, r *http.Request, name string, content io.ReadSeeker) {
-	fileHeader(w, name)
+func sendFile(w http.ResponseWriter, r *http.Request, name, contentType string, content io.ReadSeeker) {
+	fileHeader(w, name, contentType)
 	http.ServeContent(w, r, "", time.Time{}, content)
 }
 
-func fileHeader(w http.ResponseWriter, name string) {
+func fileHeader(w http.ResponseWriter, name, contentType string) {
 	h := w.Header()
-	h.Set("Content-Type", mediaType)
+	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", cacheForever)
 	h.Set("ETag", strconv.Quote(name))
 }
@@ -278,11 +297,12 @@ type fileKind int
 const (
 	anInit fileKind = iota
 	aPart
+	aTransport
 	aSegment
 )
 
 // fileNames are the forms of names, before and after the number. The last fits all that end so.
-var fileNames = [...][2]string{anInit: {"init-", ".mp4"}, aPart: {"part-", ".m4s"}, aSegment: {"", ".m4s"}}
+var fileNames = [...][2]string{anInit: {"init-", ".mp4"}, aPart: {"part-", ".m4s"}, aTransport: {"", oldSuffix}, aSegment: {"", ".m4s"}}
 
 // parseFile accepts exactly the names that playlists have.
 func parseFile(name string) (file, bool) {
@@ -296,7 +316,8 @@ func parseFile(name string) (file, bool) {
 	return file{}, false
 }
 
-// file finds a file's bytes, or the segment that has it on its shelf; gone says that there was one.
+// file finds a file's bytes, or the segment that has it on its shelf or is to be made another kind of file; gone says that
+// there was one.
 func (e *edition) file(f file, rendition int) (body []byte, old *segment, gone bool) {
 	switch f.kind {
 	case anInit:
@@ -311,12 +332,12 @@ func (e *edition) file(f file, rendition int) (body []byte, old *segment, gone b
 			return nil, nil, gone
 		}
 		return p.bodies[rendition], nil, false
-	case aSegment:
+	case aSegment, aTransport:
 		seg, gone := e.segment(f.number)
 		switch {
 		case seg == nil:
 			return nil, nil, gone
-		case seg.shelved:
+		case seg.shelved, f.kind == aTransport && seg.bodies != nil:
 			return nil, seg, false
 		case seg.bodies != nil:
 			return seg.bodies[rendition], nil, false

@@ -107,7 +107,7 @@ func (s *Stream) shelve() {
 	written := s.shelf.upTo.Load()
 	for i := n - 1 - graceSegments; i >= 0 && !w.segments[i].shelved; i-- {
 		if old := *w.segments[i]; old.msn < written || n-i > graceSegments+maxToShelve {
-			old.bodies, old.parts, old.shelved = nil, nil, true
+			old.bodies, old.transports, old.parts, old.shelved = nil, nil, nil, true
 			w.segments[i] = &old // of this slice nobody knows yet
 		}
 	}
