@@ -32,6 +32,7 @@ import (
 	"amphi/server/live"
 	"amphi/server/multitrack"
 	"amphi/server/protocol"
+	"amphi/server/pull"
 	"amphi/server/records"
 	"amphi/server/room"
 	"amphi/server/rtmp"
@@ -158,6 +159,8 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	ingest := &rtmp.Ingest{Rooms: rooms, Store: db, Live: lives, Media: media.Addresses, Worker: cfg.Compositor.Path,
 		Window: cfg.RTMP.ReturnWithin, Log: log.With("part", "rtmp")}
+	pulls := &pull.Pulls{Rooms: rooms, Store: db, Media: media.Addresses, Worker: cfg.Compositor.Path,
+		Allow: egress.Rule{Allow: cfg.Pull.AllowNetworks, Setting: "pull.allow_networks"}, Log: log.With("part", "pull")}
 
 	hooks := &webhook.Sender{
 		Store: db, AllowNetworks: cfg.Webhook.AllowNetworks, Timeout: cfg.Webhook.Timeout,
@@ -167,14 +170,14 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats), newSnapshot("rtmp", pushes.Stats), newSnapshot("ingest", ingest.Stats),
+		newSnapshot("sfu", media.Stats), newSnapshot("signal", signals.Stats), newSnapshot("live", lives.Stats), newSnapshot("rtmp", pushes.Stats), newSnapshot("ingest", ingest.Stats), newSnapshot("pull", pulls.Stats),
 		newSnapshot("whip", encoders.Stats), newSnapshot("hls", origin.Stats), newSnapshot("webhook", hooks.Stats),
 		newSnapshot("analytics", events.Stats), newSnapshot("multitrack", tracks.Stats), roomMetrics{rooms.Rooms})
 	if relay != nil {
 		metrics.MustRegister(newSnapshot("turn", relay.Stats))
 	}
 	rest := &api.API{
-		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, RTMPPort: cfg.RTMP.Port, Recorder: recordings{db, rooms, lives, files}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
+		Store: db, Rooms: rooms, Live: streams{rooms, lives}, Pusher: pushes, Puller: pulls, RTMPPort: cfg.RTMP.Port, Recorder: recordings{db, rooms, lives, files}, Reports: events, WHIP: encoders, PublicURL: cfg.PublicURL, ICEServers: ice, Whiteboards: boards != nil,
 		TokenLifetime: cfg.Auth.TokenLifetime, Limits: cfg.Limits, TrustedProxies: cfg.HTTP.TrustedProxies,
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
@@ -228,6 +231,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		err := errors.Join(lives.Close(bound), pushes.Wait(bound))
 		encoders.Close()
 		ingest.Close()
+		pulls.Close()
 		signals.Close()
 		return errors.Join(err, server.Shutdown(bound))
 	})

@@ -1,5 +1,5 @@
-// Package rtmp tests pushes to other services and encoders that send with stream keys, from outside: Debian's
-// nginx-rtmp takes the one, and ffmpeg is the other.
+// Package rtmp tests what goes out to other services and comes in from them, from outside: pushes, encoders that send
+// with stream keys, and streams that are fetched. Debian's nginx-rtmp and ffmpeg are those others.
 package rtmp
 
 import (
@@ -268,6 +268,7 @@ type push struct {
 // TestRTMP: an encoder sends with a stream key and is on stage, its room goes live, and is pushed to nginx; all who
 // take it see it.
 func TestRTMP(t *testing.T) {
+	t.Parallel()
 	target, dir := nginx(t)
 	port := freePort(t)
 	server := testserver.Run(t, "--rtmp-port", strconv.Itoa(port), "--rtmp-allow-networks", "127.0.0.0/8")

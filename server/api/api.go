@@ -76,6 +76,7 @@ type API struct {
 	Live           Live
 	Recorder       Recorder // nil: nothing is recorded
 	Pusher         Pusher   // nil: nothing is pushed to other services
+	Puller         Puller   // nil: nothing is fetched from them
 	Reports        Reports  // of clients; nil: nobody wants them
 	RTMPPort       int      // that encoders send to; 0: none
 	WHIP           *whip.Server
@@ -156,6 +157,7 @@ func (a *API) endpoints() []endpoint {
 		a.recordingEndpoints(),
 		a.assetEndpoints(),
 		a.streamKeyEndpoints(),
+		a.externalSourceEndpoints(),
 		a.pollEndpoints(),
 		a.analyticsEndpoints(),
 		a.webhookEndpoints(),

@@ -109,6 +109,11 @@ GET /v2/active-rooms/{room_id}/stats
 POST /v2/client/report
 POST /v2/client/feedback
 GET /v2/openapi.json
+GET /v2/external-sources
+POST /v2/external-sources/room/{room_id}/start
+POST /v2/external-sources/room/{room_id}/stop
+GET /v2/external-sources/{id}
+POST /v2/external-sources/{id}/stop
 POST /v2/analytics/events/webhooks/replay
 POST /api/v2/rooms
 POST /api/v2/beam
@@ -150,7 +155,7 @@ type row struct {
 }
 
 // walks make the rows; each file of endpoints has its own. They are walked in this order, on one server.
-var walks = []func(b *bench) []row{walkTemplates, walkJobs, walkStreamKeys, walkRooms, walkLive, walkClients, walkPolls, walkWebhooks, walkAnalytics, walkLegacy}
+var walks = []func(b *bench) []row{walkTemplates, walkJobs, walkStreamKeys, walkSources, walkRooms, walkLive, walkClients, walkPolls, walkWebhooks, walkAnalytics, walkLegacy}
 
 // TestWalk visits every endpoint on every database and compares whole answers.
 func TestWalk(t *testing.T) {
