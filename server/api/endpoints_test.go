@@ -391,6 +391,9 @@ func TestLiveStreams(t *testing.T) {
 	}
 	b.live.fail = protocol.Errorf(protocol.CodeUnavailable, "full")
 	b.want(503, `{"code":503,"message":"full"}`, "POST", room+"/start", b.admin, "")
+	if resp, _ := b.call("POST", room+"/start", b.admin, ""); resp.Header.Get("Retry-After") != "10" {
+		t.Errorf("Retry-After %q of a start that has to wait", resp.Header.Get("Retry-After"))
+	}
 	b.live.fail = fmt.Errorf("secret path /etc: %w", store.ErrConflict)
 	b.want(500, `{"code":500,"message":"internal error"}`, "POST", room+"/start", b.admin, "")
 	b.field("id", "POST", "/v2/rooms/"+b.seed.Room.ID, `{"enabled":false}`)

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"amphi/server/auth"
+	"amphi/server/live"
 	"amphi/server/protocol"
 )
 
@@ -74,15 +75,15 @@ var (
 func asError(err error) *Error {
 	var own *Error
 	var token auth.Error
-	var live *protocol.Error
+	var known *protocol.Error
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &token):
 		return &Error{Code: http.StatusUnauthorized, Message: "Token validation error", Details: []string{token.Error()}}
-	case errors.As(err, &live):
-		return refuse(live.Code, "%s", live.Message)
+	case errors.As(err, &known):
+		return refuse(known.Code, "%s", known.Message)
 	case errors.As(err, &tooLarge):
 		return &Error{Code: errTooMuchBody.Code, Message: errTooMuchBody.Message, Details: []string{fmt.Sprintf("at most %d bytes", tooLarge.Limit)}}
 	default:
@@ -222,6 +223,9 @@ func (a *API) answer(w *recorder, r *http.Request, e endpoint, v any, err error)
 		}
 		if refusal.Code == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		if refusal.Code == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", strconv.Itoa(int(live.RetryAfter.Seconds())))
 		}
 		status := cmp.Or(refusal.status, refusal.Code)
 		if e.access == byEncoder {

@@ -1,6 +1,8 @@
 package live
 
 import (
+	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -9,13 +11,17 @@ import (
 	"amphi/server/protocol"
 )
 
-// The model of what a stream takes: cores at 30 pictures a second, by the bench of the compositor. It
-// is for stages of usual size; a stream that is seen to take more counts with that.
+// The model of what a stream takes: cores at 30 pictures a second. It is for stages of usual size; a stream that is
+// seen to take more counts with that.
+//
+// The numbers are those of the bench of the compositor (go tool task bench:compositor) on a quiet machine of two cores:
+// four cameras of 640x360 to one size of 1280x720 take 0.348 cores, nine of them 0.558, so a camera takes 0.042 of the
+// difference; sizes of 854x480 and 640x360 beside that, 0.64 megapixels, take 0.236 more.
 const (
 	coresBase      = 0.04  // sound, the pipe, the process
-	coresTile      = 0.015 // of a camera: decoding the layer that fits its tile, and drawing it
-	coresCanvas    = 0.22  // of a megapixel: drawing and encoding
-	coresRendition = 0.17  // of a megapixel of another size: scaling and encoding
+	coresTile      = 0.042 // of a camera: decoding the layer that fits its tile, and drawing it
+	coresCanvas    = 0.15  // of a megapixel: drawing and encoding
+	coresRendition = 0.37  // of a megapixel of another size: scaling and encoding
 	usualTiles     = 4
 
 	// spare is the part of the processors that streams leave for the rooms.
@@ -57,10 +63,29 @@ func (l *load) measure(last, now *wire.Stats, fps int) {
 	l.measured.Store(int64(before + (seen-before)*min(1, float64(between)/float64(over))))
 }
 
+// RetryAfter is when a room that was turned away should ask again.
+const RetryAfter = 10 * time.Second
+
+// A room that was turned away has a place in the line for as long as it asks again: nobody who comes later is composed
+// in the place that it waits for.
+const (
+	keepPlace = 3 * RetryAfter
+	maxLine   = 1000 // rooms
+)
+
+// waiting is a room in the line.
+type waiting struct {
+	roomID string
+	need   float64 // cores
+	asked  time.Time
+}
+
 // admit books what a stream takes from now on, or says that the machine has no room for it. One stream
 // alone is always composed: where that is too much the picture changes less often. A number of streams
 // that somebody has configured decides alone. The caller holds m.mu.
 func (m *Manager) admit(s *stream, need float64) error {
+	now := time.Now()
+	m.line = slices.DeleteFunc(m.line, func(w waiting) bool { return now.Sub(w.asked) > keepPlace })
 	others, taken := 0, 0.0
 	for _, o := range m.streams {
 		if o != s {
@@ -68,13 +93,51 @@ func (m *Manager) admit(s *stream, need float64) error {
 			taken += o.load.cores()
 		}
 	}
-	if m.cfg.MaxStreams == 0 && others > 0 && need > s.load.planned && taken+need > m.cfg.Cores {
-		m.counters.turnedAway.Add(1)
-		return protocol.Errorf(protocol.CodeUnavailable,
-			"the processors are taken: composing this room needs about %.2f cores, and other rooms take %.2f of the %.2f that are for this", need, taken, m.cfg.Cores)
+	place := slices.IndexFunc(m.line, func(w waiting) bool { return w.roomID == s.info.RoomID })
+	before := m.line
+	if place >= 0 {
+		before = m.line[:place]
 	}
-	s.load.planned = max(s.load.planned, need)
-	return nil
+	booked := 0.0
+	for _, w := range before {
+		booked += w.need
+	}
+	var why string
+	switch limit := m.cfg.MaxStreams; {
+	case limit > 0 && m.streams[s.info.RoomID] == nil && others+len(before) >= limit:
+		why = fmt.Sprintf("this server composes %d rooms at a time, its limit", limit)
+	case limit == 0 && others+len(before) > 0 && need > s.load.planned && taken+booked+need > m.cfg.Cores:
+		why = fmt.Sprintf("the processors are taken: composing this room needs about %.2f cores, and other rooms take %.2f of the %.2f that are for this",
+			need, taken, m.cfg.Cores)
+	}
+	if why == "" {
+		if place >= 0 {
+			m.line = slices.Delete(m.line, place, place+1)
+		}
+		s.load.planned = max(s.load.planned, need)
+		return nil
+	}
+	m.counters.turnedAway.Add(1)
+	switch {
+	case place >= 0:
+		m.line[place].need, m.line[place].asked = need, now
+	case len(m.line) < maxLine:
+		place = len(m.line)
+		m.line = append(m.line, waiting{s.info.RoomID, need, now})
+	default:
+		return protocol.Errorf(protocol.CodeUnavailable, "%s; too many rooms wait", why)
+	}
+	return protocol.Errorf(protocol.CodeUnavailable, "%s; it is number %d of those that wait: ask again in %d s", why, place+1, int(RetryAfter.Seconds()))
+}
+
+// waiting is how many rooms stand in the line. The caller holds m.mu.
+func (m *Manager) waiting(now time.Time) (n int) {
+	for _, w := range m.line {
+		if now.Sub(w.asked) <= keepPlace {
+			n++
+		}
+	}
+	return n
 }
 
 // cores is what all streams take. The caller holds m.mu.

@@ -66,6 +66,7 @@ type Manager struct {
 	mu         sync.Mutex
 	streams    map[string]*stream    // by room id
 	composites map[string]*composite // recordings of composed rooms, by room id
+	line       []waiting             // rooms that were turned away, the first first
 	closed     bool
 	running    sync.WaitGroup
 
@@ -99,7 +100,8 @@ type Stats struct {
 	VideoOut      uint64        // pictures from workers
 	AudioOut      uint64        // audio units from workers
 	Refused       uint64        // of the pictures, those that could not be packaged
-	TurnedAway    uint64        // starts refused because the processors were taken
+	TurnedAway    uint64        // starts refused because the processors, or all places, were taken
+	Waiting       int           // rooms that were turned away and ask again
 	Cores         float64       // that streams may take together
 	CoresTaken    float64       // what they take, or will when their stages fill
 	WorkerCPU     time.Duration // used by workers
@@ -213,8 +215,6 @@ func (m *Manager) tryClaim(r *room.Room, onHLS bool, need float64) (s *stream, e
 	switch {
 	case m.closed:
 		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "the server is shutting down")
-	case s == nil && m.cfg.MaxStreams > 0 && len(m.streams) >= m.cfg.MaxStreams:
-		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "this server composes %d rooms already, its limit", m.cfg.MaxStreams)
 	case s != nil && (onHLS && s.onHLS || s.room != r):
 		return nil, nil, errRunning
 	case s != nil && s.closing:
@@ -358,6 +358,7 @@ func (m *Manager) Stats() Stats {
 	defer m.mu.Unlock()
 	st.Streams = len(m.streams)
 	st.Cores, st.CoresTaken = m.cfg.Cores, m.cores()
+	st.Waiting = m.waiting(time.Now())
 	for _, s := range m.streams {
 		if w := s.worker.Load(); w != nil {
 			w.addTo(&st)
