@@ -73,9 +73,11 @@ func (p *picture) at(tick int64, now time.Time) error {
 		return err
 	}
 	p.takeUploads()
+	p.w.meter.lap(wire.StageDecode)
 	if p.canvas.Draw(time.Duration(tick) * time.Second / time.Duration(p.w.start.FPS)) {
 		p.still = 0
 	}
+	p.w.meter.lap(wire.StageDraw)
 	return p.send(tick, p.still >= finer, crowded)
 }
 
@@ -91,14 +93,21 @@ func (p *picture) send(tick int64, repeat, crowded bool) error {
 		p.still = 0
 	}
 	p.still++
-	err := each(p.outputs, crowded, func(o *rendition) error {
+	var due []*rendition
+	for _, o := range p.outputs {
 		if repeat && !force {
 			if o.unit, o.key = o.encoder.Repeat(), false; o.unit != nil {
-				return nil
+				continue
 			}
 		}
-		return o.encode(p.canvas.Image(), tick*1000/fps, force)
-	})
+		if err := o.scale(p.canvas.Image()); err != nil {
+			return err
+		}
+		due = append(due, o)
+	}
+	p.w.meter.lap(wire.StageScale)
+	err := each(due, crowded, func(o *rendition) error { return o.encode(tick*1000/fps, force) })
+	p.w.meter.lap(wire.StageEncode)
 	if err != nil {
 		return err
 	}
@@ -141,13 +150,16 @@ func (p *picture) takeInputs(now time.Time, crowded bool) error {
 	return nil
 }
 
-func (o *rendition) encode(m *canvas.Image, ms int64, force bool) (err error) {
-	if o.scaler != nil {
-		if err := o.scaler.Draw(o.image, image.Point{}, m); err != nil {
-			return err
-		}
-		m = o.image
+// scale makes the rendition's picture of the canvas.
+func (o *rendition) scale(m *canvas.Image) error {
+	if o.scaler == nil {
+		return nil
 	}
+	return o.scaler.Draw(o.image, image.Point{}, m)
+}
+
+func (o *rendition) encode(ms int64, force bool) (err error) {
+	m := o.image
 	o.unit, o.key, err = o.encoder.Encode(m.Y, m.U, m.V, m.YStride, m.CStride, ms, force)
 	if err != nil {
 		return fmt.Errorf("%dx%d: %w", m.W, m.H, err)

@@ -6,8 +6,9 @@ import (
 	"bytes"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"amphi/compositor/wire"
 )
@@ -19,6 +20,7 @@ func (w *worker) collect(tick int64) *wire.Stats {
 		TicksRepeated: w.repeated,
 		Limited:       w.mixer.Limited(),
 		CPU:           cpuTime(),
+		Stages:        w.meter.spent,
 		Memory:        residentBytes(),
 	}
 	for id, in := range w.inputs {
@@ -37,12 +39,26 @@ func (w *worker) collect(tick int64) *wire.Stats {
 	return s
 }
 
+// meter divides the processor time of the process among the stages of its ticks.
+type meter struct {
+	at    time.Duration // as of the last lap
+	spent [wire.Stages]time.Duration
+}
+
+// lap gives a stage what was used since the last lap.
+func (m *meter) lap(s wire.Stage) {
+	now := cpuTime()
+	m.spent[s] += now - m.at
+	m.at = now
+}
+
+// cpuTime is what the process has used.
 func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
 		return 0
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(ts.Nano())
 }
 
 func residentBytes() uint64 {

@@ -47,6 +47,7 @@ type worker struct {
 
 	busy     time.Duration // processor and waiting time of a tick, mean of about a second
 	repeated uint64        // ticks whose picture was repeated because the worker was behind
+	meter    meter
 }
 
 // input is one sender's stream. Exactly one of video and audio is set.
@@ -94,6 +95,7 @@ func (w *worker) run() error {
 		}
 	}()
 
+	w.meter.at = cpuTime()
 	begin := time.Now()
 	started := &wire.Started{Epoch: begin.UnixNano() - int64(start.Offset), AudioConfig: w.sound.config}
 	if err := w.send(started); err != nil {
@@ -126,12 +128,14 @@ func (w *worker) ticks(begin time.Time) error {
 		}
 		// Whatever is sent goes out below, so that the server is woken once.
 		err := w.takeMessages(now)
+		w.meter.lap(wire.StageInput)
 		if err == nil {
 			err = w.picture.at(tick, now)
 		}
 		if err == nil {
 			err = w.sound.until(begin, due.Add(length), now)
 		}
+		w.meter.lap(wire.StageSound)
 		if err == nil && !now.Before(nextStats) {
 			nextStats = now.Add(heartbeat)
 			err = w.send(w.collect(tick))
@@ -139,6 +143,7 @@ func (w *worker) ticks(begin time.Time) error {
 		if flushed := w.out.Flush(); err == nil {
 			err = flushed
 		}
+		w.meter.lap(wire.StageOutput)
 		if err != nil {
 			return err
 		}

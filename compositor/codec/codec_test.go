@@ -201,6 +201,34 @@ func TestH264Encoder(t *testing.T) {
 	}
 }
 
+// TestBitrate encodes what a bad camera sends in the dark, and must keep to the bit rate.
+func TestBitrate(t *testing.T) {
+	const w, h, bitrate, seconds = 320, 180, 300_000, 4
+	e, err := NewH264Encoder(H264Config{Width: w, Height: h, FPS: 30, Bitrate: bitrate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	random := rand.New(rand.NewPCG(3, 4))
+	y, c := make([]byte, w*h), bytes.Repeat([]byte{128}, w*h/4)
+	size := 0
+	for i := range int64(30 * (seconds + 1)) {
+		for k := range y {
+			y[k] = byte(60 + k%w/4 + random.IntN(100))
+		}
+		unit, _, err := e.Encode(y, c, c, w, w/2, i*33, i%30 == 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i >= 30 { // the first second it does not know the picture yet
+			size += len(unit)
+		}
+	}
+	if got := size * 8 / seconds; got < bitrate*85/100 || got > bitrate*115/100 {
+		t.Errorf("%d bit/s, asked for %d", got, bitrate)
+	}
+}
+
 // TestRepeat puts repeated pictures into a stream. The decoder must show each as what was before
 // it, and what the encoder makes after it exactly as without.
 func TestRepeat(t *testing.T) {

@@ -35,6 +35,9 @@ amphi_h264 *amphi_h264_new(int width, int height, float fps, int bitrate) {
 	p.iMaxBitrate = bitrate + bitrate / 5;
 	p.iRCMode = RC_BITRATE_MODE;
 	p.bEnableFrameSkip = false; // every tick has a picture
+	// Without bounds of ours QP ends at 42, and noisy pictures take half as much again as they may.
+	p.iMinQp = 12;
+	p.iMaxQp = 51;
 	p.iComplexityMode = LOW_COMPLEXITY;
 	p.iEntropyCodingModeFlag = 1; // CABAC
 	p.uiIntraPeriod = 0;          // key frames are forced by tick, on all renditions at once

@@ -397,6 +397,9 @@ func (m *Stats) append(b []byte) []byte {
 	b = be.AppendUint64(b, m.Ticks)
 	b = be.AppendUint64(b, m.TicksRepeated)
 	b = be.AppendUint64(b, uint64(m.CPU))
+	for _, d := range m.Stages {
+		b = be.AppendUint64(b, uint64(d))
+	}
 	b = be.AppendUint64(b, m.Memory)
 	b = be.AppendUint64(b, m.Limited)
 	b = be.AppendUint16(b, uint16(len(m.Inputs)))
@@ -414,7 +417,11 @@ func (m *Stats) append(b []byte) []byte {
 }
 func (m *Stats) parse(c *cursor) {
 	m.Ticks, m.TicksRepeated = c.u64(), c.u64()
-	m.CPU, m.Memory, m.Limited = time.Duration(c.u64()), c.u64(), c.u64()
+	m.CPU = time.Duration(c.u64())
+	for i := range m.Stages {
+		m.Stages[i] = time.Duration(c.u64())
+	}
+	m.Memory, m.Limited = c.u64(), c.u64()
 	for range c.count(MaxInputs) {
 		m.Inputs = append(m.Inputs, InputStats{
 			ID: c.u32(), Frames: c.u64(), Dropped: c.u64(), Errors: c.u64(), Concealed: c.u64(),

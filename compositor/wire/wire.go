@@ -27,7 +27,7 @@ import (
 )
 
 // Version is raised by every change of a message.
-const Version = 5
+const Version = 6
 
 // Environment is what whoever starts a worker should put into its environment: its one busy
 // goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
@@ -284,13 +284,33 @@ type Sound struct {
 // NeedKey asks for a key frame of a video input: its decoder cannot go on without one.
 type NeedKey struct{ Input uint32 }
 
+// Stage is a part of a worker's tick.
+type Stage uint8
+
+// The stages.
+const (
+	StageInput  Stage = iota // waking up and taking in messages
+	StageDecode              // pictures
+	StageDraw                // the canvas
+	StageScale               // it, for the smaller renditions
+	StageEncode              // pictures
+	StageSound               // decoding, mixing and encoding it
+	StageOutput              // writing what came of all that
+	Stages                   // how many there are
+)
+
+func (s Stage) String() string {
+	return [Stages]string{"input", "decode", "draw", "scale", "encode", "sound", "output"}[s]
+}
+
 // Stats is sent at least every 500 ms, and so is the worker's heartbeat. Counts are totals.
 type Stats struct {
 	Ticks         uint64 // video ticks since the start
 	TicksRepeated uint64 // ticks that showed the last picture again because the worker was behind
 	CPU           time.Duration
-	Memory        uint64 // resident bytes
-	Limited       uint64 // audio blocks that the limiter turned down
+	Stages        [Stages]time.Duration // what of CPU went into which part of the ticks
+	Memory        uint64                // resident bytes
+	Limited       uint64                // audio blocks that the limiter turned down
 	Inputs        []InputStats
 }
 

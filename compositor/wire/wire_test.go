@@ -43,9 +43,9 @@ var every = []struct {
 	{&Video{Rendition: 1, PTS: 3000, Key: true, Data: []byte{0, 0, 0, 1}}, "0c 01 0000000000000bb8 01 00000001"},
 	{&Audio{PTS: 1024, Data: []byte{5}}, "0d 0000000000000400 05"},
 	{&NeedKey{Input: 7}, "0e 00000007"},
-	{&Stats{Ticks: 1, TicksRepeated: 2, CPU: 4, Memory: 5, Limited: 6, Inputs: []InputStats{
+	{&Stats{Ticks: 1, TicksRepeated: 2, CPU: 4, Stages: [Stages]time.Duration{1, 2, 3, 4, 5, 6, 7}, Memory: 5, Limited: 6, Inputs: []InputStats{
 		{ID: 7, Frames: 8, Dropped: 9, Errors: 10, Concealed: 11, Width: 12, Height: 13, Level: 14},
-	}}, "0f 0000000000000001 0000000000000002 0000000000000004 0000000000000005 0000000000000006 0001" +
+	}}, "0f 0000000000000001 0000000000000002 0000000000000004 0000000000000001 0000000000000002 0000000000000003 0000000000000004 0000000000000005 0000000000000006 0000000000000007 0000000000000005 0000000000000006 0001" +
 		" 00000007 0000000000000008 0000000000000009 000000000000000a 000000000000000b 000c 000d 0e"},
 	{&Picture{ID: 9, W: 4, H: 2, Fit: Contain, Data: []byte{1, 2}}, "10 00000009 0004 0002 01 0102"},
 	{&Float{ID: 9, Rect: image.Rect(2, 4, 6, 8), Rise: 300, Time: 3 * time.Second}, "11 00000009 0002 0004 0006 0008 012c 0bb8"},
