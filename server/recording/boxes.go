@@ -77,6 +77,7 @@ type initialisation struct {
 	rate          int64  // of the audio, samples a second
 	width, height int    // pixels
 	codec         string // of the video, as RFC 6381 has it
+	sets          []byte // its parameter sets, each after its length in four bytes
 }
 
 const (
@@ -108,6 +109,7 @@ func parseInit(section []byte) (in initialisation, err error) {
 		return in, fmt.Errorf("%w: no audio", errNoInit)
 	}
 	in.rate = int64(scale)
+	in.video = squarePixels(in.video)
 	video := find(in.video, "avc1", 0)
 	if len(video) < videoEntryHead {
 		return in, fmt.Errorf("%w: no H.264", errNoInit)
@@ -117,6 +119,18 @@ func parseInit(section []byte) (in initialisation, err error) {
 	if len(avcC) < 4 {
 		return in, fmt.Errorf("%w: no H.264 parameters", errNoInit)
 	}
+	if in.sets = parameterUnits(avcC); in.sets == nil {
+		return in, fmt.Errorf("%w: no H.264 parameter sets", errNoInit)
+	}
 	in.codec = fmt.Sprintf("avc1.%02x%02x%02x", avcC[1], avcC[2], avcC[3])
 	return in, nil
+}
+
+// squarePixels says in a video sample entry that pixels are square (12.1.4): where a file has entries of several shapes,
+// players would think otherwise of all that are not of the shape of the track.
+func squarePixels(entry []byte) []byte {
+	if len(entry) < 8+videoEntryHead || find(entry[8+videoEntryHead:], "pasp", 0) != nil {
+		return entry
+	}
+	return box(string(entry[4:8]), entry[8:], box("pasp", u32(1, 1)))
 }

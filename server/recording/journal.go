@@ -134,7 +134,7 @@ type reel struct {
 	segments []segment
 	ending   *Ending
 	files    []*os.File
-	poster   []byte // a JPEG that goes with the VOD; nil: none
+	poster   string // a file, JPEG, that goes with the VOD; empty: none
 }
 
 // maxLine bounds a line of a journal: initialisation sections are less than 1 kB each.

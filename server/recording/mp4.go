@@ -25,6 +25,7 @@ const (
 type movie struct {
 	video, audio *track
 	audioOnly    bool
+	sets         parameterSets
 	now          int64 // ticks of videoScale: where the next segment begins, without what was left out
 	size         int64 // bytes of the media
 }
@@ -73,17 +74,21 @@ func (r *reel) writeMP4(layer int, target string) error {
 			}
 		}
 		var wrote int64
+		var sets parameterSets
+		begin := func(in initialisation, _ fmp4.Parts) error { sets.use(in); return nil }
 		for i := range r.segments {
-			err := r.eachPart(i, layer, nil, func(id int, p *fmp4.PartTrack) error {
+			err := r.eachPart(i, layer, begin, func(id int, p *fmp4.PartTrack) error {
 				if id == videoID && m.audioOnly {
 					return nil
 				}
 				for _, s := range p.Samples {
-					n, err := w.Write(s.Payload)
-					if err != nil {
-						return err
+					for _, b := range [][]byte{sets.before(id, s), s.Payload} {
+						n, err := w.Write(b)
+						if err != nil {
+							return err
+						}
+						wrote += int64(n)
 					}
-					wrote += int64(n)
 				}
 				return nil
 			})
@@ -108,14 +113,12 @@ func (r *reel) eachPart(i, layer int, begin func(initialisation, fmp4.Parts) err
 	if err := parts.Unmarshal(body); err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
-	if begin != nil {
-		in, err := parseInit(r.inits[r.segments[i].init][layer])
-		if err == nil {
-			err = begin(in, parts)
-		}
-		if err != nil {
-			return err
-		}
+	in, err := parseInit(r.inits[r.segments[i].init][layer])
+	if err == nil {
+		err = begin(in, parts)
+	}
+	if err != nil {
+		return err
 	}
 	for _, p := range parts {
 		for _, t := range p.Tracks {
@@ -136,6 +139,7 @@ var errNoPictures = errors.New("recording: segment without pictures")
 // that was left out.
 func (m *movie) begin(in initialisation, parts fmp4.Parts) error {
 	m.audio.scale = in.rate
+	m.sets.use(in)
 	m.video.use(in.video)
 	m.audio.use(in.audio)
 	if len(parts) == 0 || len(parts[0].Tracks) == 0 || parts[0].Tracks[0].ID != videoID {
@@ -165,7 +169,7 @@ func (m *movie) add(id int, p *fmp4.PartTrack) error {
 		}
 		t = m.video
 	}
-	size, err := t.add(p, m.size)
+	size, err := t.add(p, m.size, &m.sets)
 	m.size += size
 	return err
 }
@@ -189,7 +193,7 @@ func (t *track) use(entry []byte) {
 func (t *track) place(at, from int64) { t.shift = at - from }
 
 // add appends the samples of a part, which are at that place of the media, and returns how many bytes they are.
-func (t *track) add(p *fmp4.PartTrack, at int64) (size int64, err error) {
+func (t *track) add(p *fmp4.PartTrack, at int64, sets *parameterSets) (size int64, err error) {
 	if len(p.Samples) == 0 {
 		return 0, nil
 	}
@@ -199,13 +203,14 @@ func (t *track) add(p *fmp4.PartTrack, at int64) (size int64, err error) {
 		if len(t.sizes) == math.MaxInt32 || s.PTSOffset != 0 || s.Duration == 0 {
 			return 0, errDamaged
 		}
-		t.sizes = append(t.sizes, uint32(len(s.Payload)))
+		n := len(sets.before(p.ID, s)) + len(s.Payload)
+		t.sizes = append(t.sizes, uint32(n))
 		if t.id == videoID && !s.IsNonSyncSample {
 			t.keys = append(t.keys, uint32(len(t.sizes)))
 		}
 		t.lasts(s.Duration)
 		c.samples++
-		size += int64(len(s.Payload))
+		size += int64(n)
 	}
 	t.chunks = append(t.chunks, c)
 	return size, nil

@@ -79,9 +79,10 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 		return result, nil
 	}
 	to, prefix := m.place(ctx, r.spec, log)
-	stills := m.stills(ctx, r, to, prefix, log)
-	r.poster = stills.jpeg
-	result.Poster, result.Thumbnails = stills.poster, stills.thumbnails
+	stills := m.makeStills(ctx, r, log)
+	if len(stills) > 0 && stills[0].poster {
+		r.poster = stills[0].file
+	}
 	for i, p := range append(r.products(), m.chat(ctx, r, log)...) {
 		p.key = path.Join(prefix, p.key)
 		file, err := m.deliverFile(ctx, p, to, filepath.Join(r.dir, "out-"+strconv.Itoa(i)+filepath.Ext(p.key)), r.spec, log)
@@ -91,12 +92,12 @@ func (m *Manager) produce(ctx context.Context, r *reel, log *slog.Logger) (store
 		if err != nil {
 			result.Failure = err.Error()
 		}
-		if i == 0 { // the one that shows most
-			stills.describe(&file.Asset)
-		}
 		result.Files = append(result.Files, file)
 	}
-	return result, nil
+	if len(result.Files) > 0 {
+		m.storeStills(ctx, r, stills, to, prefix, &result, log)
+	}
+	return result, ctx.Err()
 }
 
 // place is where the files of a recording belong, and what their keys begin with.

@@ -247,11 +247,18 @@ func TestNewSize(t *testing.T) {
 	tape, e := s.begin(spec)
 	s.must(e.encode(2))
 	e.End()
-	other, err := newEncoder(s.clips[1:], time.Now().Add(time.Hour), tape)
+	upright, err := newClip("180x320")
+	s.must(err)
+	other, err := newEncoder([]clip{upright}, time.Now().Add(time.Hour), tape)
 	s.must(err)
 	defer other.Close()
-	s.must(other.encode(3))
+	s.must(other.encode(2))
 	other.End()
+	again, err := newEncoder(s.clips[:1], time.Now().Add(2*time.Hour), tape)
+	s.must(err)
+	defer again.Close()
+	s.must(again.encode(1))
+	again.End()
 	tape.End()
 	s.run(1)
 	assets := s.assets()
@@ -259,11 +266,18 @@ func TestNewSize(t *testing.T) {
 	if n := pictures(t, name, "v:0"); n != 150 {
 		t.Errorf("%d pictures", n)
 	}
+	if shape := tool(t, "ffprobe", "-select_streams", "v:0", "-show_entries", "stream=sample_aspect_ratio", "-of", "csv=p=0", name); shape != "1:1" {
+		t.Errorf("pixels are %s", shape)
+	}
 	if end, hole := skew(t, name); math.Abs(end) > .03 || hole > .03 {
 		t.Errorf("sound ends %.3f s after the pictures, and %.3f s are missing at a place", end, hole)
 	}
-	list := get(t, strings.Replace(recordingtest.Unzip(t, s.fetch(assets[".zip"])), "master", "stream_0/playlist", 1))
-	if strings.Count(list, "#EXT-X-MAP") != 2 || strings.Count(list, "#EXT-X-DISCONTINUITY\n") != 1 {
+	vod := recordingtest.Unzip(t, s.fetch(assets[".zip"]))
+	if n := pictures(t, vod, "v:0"); n != 150 {
+		t.Errorf("%d pictures of the VOD", n)
+	}
+	list := get(t, strings.Replace(vod, "master", "stream_0/playlist", 1))
+	if strings.Count(list, "#EXT-X-MAP") != 3 || strings.Count(list, "#EXT-X-DISCONTINUITY\n") != 2 {
 		t.Errorf("%s", list)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -29,12 +31,13 @@ const (
 	stillWidth, stillHeight = 1280, 720 // that they fit into, if nobody says
 )
 
-// stills are the pictures of a recording that can be looked at without playing it. They are made of key pictures, of
-// which each segment has one at its beginning: no other has to be decoded.
-type stills struct {
-	poster     store.Still // without a path: there is none
-	jpeg       []byte      // the poster's
-	thumbnails []store.Still
+// still is a picture of a recording that can be looked at without playing it. It is made of a key picture, of which each
+// segment has one at its beginning: no other has to be decoded.
+type still struct {
+	store.Still
+	poster bool
+	name   string // the end of its key
+	file   string
 }
 
 // thumbnailOffsets are the times of the thumbnails that a template wants, in seconds from the beginning.
@@ -45,70 +48,76 @@ func thumbnailOffsets(t *policy.Thumbnails) []int {
 	case len(t.Offsets) == 0:
 		return []int{2}
 	default:
-		return t.Offsets
+		return slices.Compact(slices.Sorted(slices.Values(t.Offsets)))
 	}
 }
 
-// stills makes and stores the poster, and the thumbnails that the spec asks for. A recording is worth having without: what
-// cannot be made is left out.
-func (m *Manager) stills(ctx context.Context, r *reel, to storage.Place, prefix string, log *slog.Logger) (s stills) {
+// makeStills makes the poster, and the thumbnails that the spec asks for. A recording is worth having without: what cannot
+// be made is left out.
+func (m *Manager) makeStills(ctx context.Context, r *reel, log *slog.Logger) (made []still) {
 	if m.cfg.Still == nil || r.spec.AudioOnly {
-		return s
+		return nil
 	}
 	width, height := stillWidth, stillHeight
 	if t := r.spec.Thumbnails; t != nil && t.Width > 0 && t.Height > 0 {
 		width, height = t.Width, t.Height
 	}
-	name := path.Join(prefix, r.spec.folder(), r.spec.name())
-	still := func(at time.Duration, format, key string) (st store.Still, picture []byte, err error) {
-		defer func() {
-			if err != nil && ctx.Err() == nil {
-				log.Warn("still of a recording could not be made", "key", key, "err", err)
+	add := func(s still, at time.Duration, format string) {
+		s.file = filepath.Join(r.dir, "still"+s.name)
+		s.Offset = int(at / time.Second)
+		err := func() error {
+			unit, err := r.keyPicture(at)
+			if err != nil || unit == nil {
+				return err
 			}
+			m.making.Lock()
+			picture, err := m.cfg.Still(ctx, unit, format, width, height)
+			m.making.Unlock()
+			if err != nil {
+				return err
+			}
+			shown, _, err := image.DecodeConfig(bytes.NewReader(picture))
+			if err != nil {
+				return fmt.Errorf("recording: %w", err)
+			}
+			s.Width, s.Height = shown.Width, shown.Height
+			if err := os.WriteFile(s.file, picture, 0o600); err != nil {
+				return diskError(err)
+			}
+			made = append(made, s)
+			return nil
 		}()
-		unit, err := r.keyPicture(at)
-		if err != nil || unit == nil {
-			return st, nil, err
+		if err != nil && ctx.Err() == nil {
+			log.Warn("still of a recording could not be made", "at", at, "err", err)
 		}
-		m.making.Lock()
-		picture, err = m.cfg.Still(ctx, unit, format, width, height)
-		m.making.Unlock()
-		if err != nil {
-			return st, nil, err
-		}
-		shown, _, err := image.DecodeConfig(bytes.NewReader(picture))
-		if err != nil {
-			return st, nil, fmt.Errorf("recording: %w", err)
-		}
-		file := path.Join(r.dir, "still")
-		defer os.Remove(file)
-		if err := os.WriteFile(file, picture, 0o600); err != nil {
-			return st, nil, diskError(err)
-		}
-		st = store.Still{Width: shown.Width, Height: shown.Height, Offset: int(at / time.Second)}
-		if st.Path, err = m.cfg.Storage.Put(ctx, to, key, file); err != nil {
-			return store.Still{}, nil, diskError(err)
-		}
-		st.URL, err = m.cfg.Storage.URL(ctx, st.Path, urlsFor(r.spec), to)
-		return st, picture, err
 	}
-	s.poster, s.jpeg, _ = still(min(posterAt, r.duration()/2), "jpeg", name+".jpg")
+	add(still{name: ".jpg", poster: true}, min(posterAt, r.duration()/2), "jpeg")
 	for _, offset := range thumbnailOffsets(r.spec.Thumbnails) {
-		st, picture, err := still(time.Duration(offset)*time.Second, "png", fmt.Sprintf("%s-%d.png", name, offset))
-		if err == nil && picture != nil {
-			s.thumbnails = append(s.thumbnails, st)
-		}
+		add(still{name: fmt.Sprintf("-%d.png", offset)}, time.Duration(offset)*time.Second, "png")
 	}
-	return s
+	return made
 }
 
-// describe puts the stills into the record of a file that they are of.
-func (s stills) describe(a *store.Asset) {
-	if s.poster.Path != "" {
-		a.Metadata["poster"] = s.poster.Path
+// storeStills brings stills to their place, and puts them into the record of the recording and of the file that they are
+// of.
+func (m *Manager) storeStills(ctx context.Context, r *reel, made []still, to storage.Place, prefix string, result *store.Recorded, log *slog.Logger) {
+	of := &result.Files[0].Asset
+	if m.cfg.Storage.IsLocal(of.Path) { // not to wait again for a place that does not take anything
+		to = m.cfg.Storage.Local
 	}
-	for _, t := range s.thumbnails {
-		a.Thumbnails = append(a.Thumbnails, t.Path)
+	for _, s := range made {
+		var err error
+		if s.Path, err = m.cfg.Storage.Put(ctx, to, path.Join(prefix, r.spec.folder(), r.spec.name()+s.name), s.file); err == nil {
+			s.URL, err = m.cfg.Storage.URL(ctx, s.Path, urlsFor(r.spec), to)
+		}
+		switch {
+		case err != nil:
+			log.Warn("still of a recording could not be stored", "still", s.name, "err", err)
+		case s.poster:
+			result.Poster, of.Metadata["poster"] = s.Still, s.Path
+		default:
+			result.Thumbnails, of.Thumbnails = append(result.Thumbnails, s.Still), append(of.Thumbnails, s.Path)
+		}
 	}
 }
 

@@ -25,8 +25,12 @@ func (r *reel) writeVOD(target string) error {
 			layers = append(layers, v)
 		}
 		z.write("master.m3u8", masterPlaylist(layers, r.spec.FrameRate))
-		if r.poster != nil {
-			z.write("poster.jpg", r.poster)
+		if r.poster != "" {
+			poster, err := os.ReadFile(r.poster)
+			if err != nil {
+				return fmt.Errorf("recording: %w", err)
+			}
+			z.write("poster.jpg", poster)
 		}
 		return errors.Join(z.err, z.zip.Close(), buffered.Flush())
 	})
@@ -71,6 +75,7 @@ func (r *reel) writeLayer(z *archive, layer int) (variant, error) {
 	var longest time.Duration
 	var bytesInAll int64
 	init := -1
+	var sets parameterSets
 	for i, s := range r.segments {
 		body, err := r.body(i, layer)
 		if err != nil {
@@ -78,6 +83,15 @@ func (r *reel) writeLayer(z *archive, layer int) (variant, error) {
 		}
 		if z.err != nil {
 			return v, z.err
+		}
+		if s.init != init {
+			if in, err = parseInit(r.inits[s.init][layer]); err != nil {
+				return v, err
+			}
+			sets.use(in)
+		}
+		if body, err = sets.into(body); err != nil {
+			return v, err
 		}
 		if s.Cut && i > 0 {
 			list.WriteString("#EXT-X-DISCONTINUITY\n")
