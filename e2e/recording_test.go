@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -18,123 +20,223 @@ import (
 
 // recorded is what a webhook says of a recording.
 type recorded struct {
-	BeamID string `json:"beam_id"`
-	ZIP    string `json:"hls_vod_recording_presigned_url"`
-	Files  []struct {
+	BeamID     string `json:"beam_id"`
+	ZIP        string `json:"hls_vod_recording_presigned_url"`
+	Chat       string `json:"chat_recording_presigned_url"`
+	Poster     string `json:"recording_poster_presigned_url"`
+	Thumbnails []struct{ URL string }
+	Files      []struct {
 		URL string `json:"recording_presigned_url"`
 	} `json:"recording_single_files"`
 }
 
-// TestRecording records two live streams: the server of the first is killed, and the next one finishes its recording;
-// the second ends by itself. Their webhooks bring a ZIP, which plays from a server of files, and an MP4, which plays in
-// the browser.
+// hook receives webhooks.
+type hook struct {
+	*httptest.Server
+	started  chan string // addresses of live streams
+	recorded chan recorded
+}
+
+func newHook(t *testing.T) *hook {
+	h := &hook{started: make(chan string, 10), recorded: make(chan recorded, 10)}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e struct {
+			Type string
+			Data struct {
+				recorded
+				URL string
+			}
+		}
+		if json.NewDecoder(r.Body).Decode(&e) != nil {
+			return
+		}
+		switch e.Type {
+		case "hls.started.success":
+			h.started <- e.Data.URL
+		case "hls.recording.success":
+			h.recorded <- e.Data.recorded
+		}
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+// TestRecording records two live streams of a room, as its template says. The server of the first is killed, and the next
+// one finishes its recording. The second is the story of a customised stream: it goes live by a click, is watched, gets
+// another layout and another shape on the air, and is ended by a click; a webhook had its address. The webhooks of the
+// recordings bring a ZIP, which plays from a server of files, and an MP4, which plays in the browser.
 func TestRecording(t *testing.T) {
 	if testing.Short() {
 		t.Skip("tests the whole system, left out by -short")
 	}
-	told := make(chan recorded, 10)
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var e struct {
-			Type string
-			Data recorded
-		}
-		if json.NewDecoder(r.Body).Decode(&e) == nil && e.Type == "hls.recording.success" {
-			told <- e.Data
-		}
-	}))
-	defer hook.Close()
-	cfg := testserver.Config{DataDir: t.TempDir(), Args: []string{"--webhook-url", hook.URL, "--webhook-allow-networks", "127.0.0.0/8"}}
-	var server *testserver.Server
+	told := newHook(t)
+	cfg := testserver.Config{DataDir: t.TempDir(), Args: []string{"--webhook-url", told.URL, "--webhook-allow-networks", "127.0.0.0/8"}}
+	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer browser.Close()
+	l := &lab{t: t, browser: browser}
 	start := func() {
 		t.Helper()
-		var err error
-		if server, err = testserver.Start(context.Background(), cfg); err != nil {
+		if l.server, err = testserver.Start(context.Background(), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
 	start()
-	room, err := server.NewRoom(t.Context(), "recording", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	record := func() {
-		t.Helper()
-		in := map[string]any{"recording": map[string]any{"hls_vod": true, "single_file_per_layer": true}}
-		if err := server.API(t.Context(), http.MethodPost, "/v2/live-streams/room/"+room.ID+"/start", in, nil); err != nil {
-			t.Fatal(err)
-		}
-		var list struct{ Data []struct{ Status string } }
-		for end := time.Now().Add(20 * time.Second); len(list.Data) == 0; time.Sleep(100 * time.Millisecond) {
-			if err := server.API(t.Context(), http.MethodGet, "/v2/live-streams?status=running&room_id="+room.ID, nil, &list); err != nil || time.Now().After(end) {
-				t.Fatalf("no live stream: %v", err)
-			}
-		}
-		time.Sleep(5 * time.Second)
-	}
+	room := l.room()
 	hear := func() recorded {
 		t.Helper()
 		select {
-		case r := <-told:
+		case r := <-told.recorded:
 			return r
 		case <-time.After(30 * time.Second):
-			t.Fatalf("no webhook of the recording\n%s", server.Log())
+			t.Fatalf("no webhook of the recording\n%s", l.server.Log())
 			return recorded{}
 		}
 	}
 
-	record()
-	if err := server.Kill(); err != nil {
+	l.customise(room, nil)
+	goLive(t, l.server, room)
+	time.Sleep(5 * time.Second)
+	if err := l.server.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	start()
-	defer func() { testserver.End(t, server) }()
+	defer func() { testserver.End(t, l.server) }()
 	first := hear()
 	// The first picture comes some 300 ms after the start; the last whole second may be a second ago.
 	if n := decoded(t, recordingtest.Fetch(t, first.Files[0].URL)); n < 90 {
 		t.Errorf("%d pictures of five seconds before the server was killed", n)
 	}
 
-	record()
-	if err := server.API(t.Context(), http.MethodPost, "/v2/live-streams/room/"+room.ID+"/stop", nil, nil); err != nil {
-		t.Fatal(err)
+	for len(told.started) > 0 { // of the first
+		<-told.started
 	}
+	l.customisedStory(room, told.started)
 	second := hear()
-	if second.BeamID == first.BeamID {
-		t.Error("the same recording again")
+	if second.BeamID == first.BeamID || second.Poster == "" {
+		t.Errorf("%+v", second)
 	}
 	vod := recordingtest.Unzip(t, recordingtest.Fetch(t, second.ZIP))
-	if n := decoded(t, vod); n < 120 {
+	if n := decoded(t, vod); n < 180 {
 		t.Errorf("%d pictures of the VOD", n)
 	}
-
-	browser, err := testbrowser.Start(t.Context(), testbrowser.Config{})
-	if err != nil {
-		t.Fatal(err)
+	if chat, err := os.ReadFile(recordingtest.Fetch(t, second.Chat)); err != nil || !strings.Contains(string(chat), ",chat,hello from Hal\n") {
+		t.Errorf("%s %v", chat, err)
 	}
-	defer browser.Close()
-	player := servePlayer(t)
-	for name, script := range map[string]string{
+	l.playsRecorded(map[string]string{
 		"mp4": "video.src = " + strconv.Quote(second.Files[0].URL),
 		"vod": "play(" + strconv.Quote(vod) + ")",
-	} {
-		page, err := browser.Open(testbrowser.PageConfig{})
-		if err != nil {
-			t.Fatal(err)
+	})
+}
+
+// customise says how the streams of a room look, and that they are recorded, in the room's template.
+func (l *lab) customise(room *testserver.Room, layout map[string]any) {
+	l.t.Helper()
+	var r struct {
+		TemplateID string `json:"template_id"`
+	}
+	if err := l.server.API(l.t.Context(), http.MethodGet, "/v2/rooms/"+room.ID, nil, &r); err != nil {
+		l.t.Fatal(err)
+	}
+	destination := map[string]any{
+		"name": "main", "layers": []any{map[string]any{"width": 1280, "height": 720, "videoBitrate": 1500, "audioBitrate": 64}},
+		"recording": map[string]any{"hlsVod": true, "singleFilePerLayer": true}, "layout": layout,
+	}
+	in := map[string]any{"hlsDestinations": map[string]any{"main": destination}}
+	if err := l.server.API(l.t.Context(), http.MethodPost, "/v2/templates/"+r.TemplateID+"/destinations", in, nil); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// customisedStory is one stream of two people, from the click that starts it to the one that ends it.
+func (l *lab) customisedStory(room *testserver.Room, started <-chan string) {
+	t := l.t
+	t.Helper()
+	const annCamera, bobCamera = 41, 42
+	ann := l.join(room, broadcaster, "Ann", annCamera)
+	bob := l.join(room, broadcaster, "Bob", bobCamera)
+	hal := l.join(room, hlsViewer, "Hal", 0)
+	ann.view("stage")
+	bob.view("stage")
+	hal.view("gallery")
+	ann.click("go-live")
+	select {
+	case url := <-started:
+		if res, err := http.Get(url); err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("%s of the webhook: %v %v", url, res, err)
+		} else {
+			res.Body.Close()
 		}
-		testserver.KeepPage(t, name, page)
+	case <-time.After(30 * time.Second):
+		t.Fatal("no webhook of the start")
+	}
+	hal.playsHLS(20 * time.Second)
+	hal.finds(hlsVideo, time.Second, annCamera, bobCamera)
+	hal.says("hello from Hal")
+	even := hal.panels(annCamera, bobCamera)
+	if ratio := even[annCamera] / even[bobCamera]; ratio < 0.9 || ratio > 1.1 {
+		t.Errorf("in a grid the cameras have %v of the width", even)
+	}
+
+	l.customise(room, map[string]any{"mode": "active-speaker"})
+	hal.until("the picture follows who speaks", 20*time.Second, func() bool {
+		shares := hal.panels(annCamera, bobCamera)
+		ratio := shares[annCamera] / shares[bobCamera]
+		return ratio > 1.5 || ratio < 1/1.5
+	})
+	l.customise(room, map[string]any{"mode": "grid", "aspectRatio": "9:16"})
+	if err := hal.Wait(fmt.Sprintf("E2E.all(%s).some((video) => video.videoWidth === 720 && video.videoHeight === 1280)", quote(hlsVideo)), 20*time.Second); err != nil {
+		hal.fatal(err, "sees the stream upright")
+	}
+	hal.finds(hlsVideo, time.Second, annCamera, bobCamera)
+	ann.click("end-stream")
+	ann.click("confirm-ok")
+	hal.sees(`[data-testid="stream-state"][data-state="ended"]`, 20*time.Second)
+}
+
+// panels measures which part of the stream's width each camera's panel has.
+func (p *person) panels(cameras ...int) map[int]float64 {
+	p.t.Helper()
+	p.finds(hlsVideo, time.Second, cameras...)
+	shares := make(map[int]float64)
+	if err := p.Eval("Object.fromEntries(E2E.reader.samples.map(({ id, share }) => [id, share]))", &shares); err != nil {
+		p.fatal(err, "measures the cameras")
+	}
+	return shares
+}
+
+// until looks again and again.
+func (p *person) until(what string, atMost time.Duration, ok func() bool) {
+	p.t.Helper()
+	for end := time.Now().Add(atMost); !ok(); {
+		if time.Now().After(end) {
+			p.t.Fatalf("%s does not see that %s", p.name, what)
+		}
+	}
+}
+
+// playsRecorded plays recordings, by scripts that load them, from their beginnings, and over what changed to their ends.
+func (l *lab) playsRecorded(scripts map[string]string) {
+	t := l.t
+	t.Helper()
+	player := servePlayer(t)
+	for name, script := range scripts { // one after the other: a page that is not in front does not play
+		page := l.open(name, testbrowser.PageConfig{})
 		if err := page.Goto(player); err != nil {
 			t.Fatal(err)
 		}
 		if err := page.Eval(script+"; true", nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := page.Wait("video.videoWidth > 0 && video.duration > 4 && video.duration < 60 && video.currentTime > 1", 20*time.Second); err != nil {
+		if err := page.Wait("video.videoWidth === 1280 && video.duration > 6 && video.duration < 60 && video.currentTime > 1", 20*time.Second); err != nil {
 			t.Errorf("%s does not play: %v", name, err)
 		}
-		if err := page.Eval("video.currentTime = video.duration - 1; true", nil); err != nil {
+		if err := page.Eval("video.currentTime = video.duration - 1.5; true", nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := page.Wait("video.ended", 20*time.Second); err != nil {
+		if err := page.Wait("video.ended && video.videoWidth === 720 && video.videoHeight === 1280", 20*time.Second); err != nil {
 			t.Errorf("%s does not play to its end: %v", name, err)
 		}
 		var problems string

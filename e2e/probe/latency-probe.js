@@ -333,7 +333,7 @@
 
     /** Drops what was measured so far; where the panels are stays known. */
     reset() {
-      this.samples = []; // {id, delay, at}, milliseconds
+      this.samples = []; // {id, delay, at}, milliseconds; share: of the picture's width that the panel has
       this.gaps = [];    // between two pictures, milliseconds
       this.frames = 0;
       this.unreadable = 0;
@@ -371,7 +371,7 @@
 
       const read = this.#readPanels();
       if (!read.length) this.unreadable++;
-      for (const { id, time, grabbed } of read) {
+      for (const { id, time, grabbed, share } of read) {
         if (this.#lastTime.get(id) === time) {
           this.duplicates++;
           continue;
@@ -381,7 +381,7 @@
         // not count, and neither does the time of the call: the probe never flatters.
         const shown = Math.round(due > grabbed && due < grabbed + 200 ? due : grabbed);
         const delay = ((shown % CLOCK_MODULUS) >>> 0) - time | 0; // signed, past the wrap
-        this.samples.push({ id, delay, at: called });
+        this.samples.push({ id, delay, at: called, share });
         if (this.samples.length > MAX_SAMPLES) this.samples.shift();
       }
     }
@@ -416,7 +416,7 @@
       const width = 320; // about 20 pixels a cell
       const height = Math.max(16, Math.round((width * h * videoHeight) / (w * videoWidth)));
       const panel = readPanel(this.#pixels(x * videoWidth, y * videoHeight, w * videoWidth, h * videoHeight, width, height));
-      return panel && { ...panel, grabbed: this.#grabbed };
+      return panel && { ...panel, share: w, grabbed: this.#grabbed };
     }
 
     #search() {
