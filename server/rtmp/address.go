@@ -4,8 +4,11 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
+
+	"amphi/server/egress"
 )
 
 // Address is where a stream is pushed to: rtmp://host/app/KEY or rtmps://host/app/KEY. Everything in it
@@ -48,6 +51,20 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, errAddress
 	}
 	return a, nil
+}
+
+// permitted says whether the address may be pushed to, as far as that is known: the address of a name is asked for, and
+// looked at, with each connection.
+func (a Address) permitted(rule egress.Rule) error {
+	host, _, err := net.SplitHostPort(a.host)
+	if err != nil {
+		return errAddress
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil
+	}
+	return rule.Permits(ip)
 }
 
 // String is the address without what may be secret.

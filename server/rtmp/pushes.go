@@ -98,6 +98,9 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 		if err != nil {
 			return store.Job{}, protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls: %v", err)
 		}
+		if err := a.permitted(p.Allow); err != nil {
+			return store.Job{}, protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls: %v", err)
+		}
 		addrs = append(addrs, a)
 	}
 	// Asking the room makes sure that its session is recorded, which the job belongs to.

@@ -246,6 +246,7 @@ func (s *session) expire() {
 func (s *session) end(err error) {
 	defer s.g.forget(s)
 	defer s.room.Release()
+	removed := s.gone.Load()
 	if s.stage != nil {
 		s.stage.Leave()
 	}
@@ -265,7 +266,7 @@ func (s *session) end(err error) {
 	switch {
 	case ingest.Unfit(err):
 		reason = store.IngestBroken
-	case errors.Is(err, errExpired) && !s.gone.Load():
+	case errors.Is(err, errExpired) && !removed:
 		reason = store.IngestExpired
 	}
 	lost := s.lost
