@@ -12,7 +12,7 @@ var floors = [][]string{
 	{"server"},
 	{"server/signal", "server/api", "server/web", "server/client"},
 	{"server/rtmp", "server/pull"},
-	{"server/live", "server/ingest", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
+	{"server/live", "server/multitrack", "server/ingest", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
 	{"server/recording"},
 	{"server/room", "server/store"},
 	{"server/poll"},
