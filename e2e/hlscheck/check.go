@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"path"
-	"strings"
 	"time"
 )
 
@@ -16,6 +15,8 @@ type history struct {
 	last  *playlist
 	known map[int]segment // by number: as first listed, with the parts that were listed last
 	hint  string
+	// ranges are the lines of timed metadata, by their id.
+	ranges map[string]string
 }
 
 // check holds a playlist against the rules, and against the one before. all are the names of all renditions' playlists.
@@ -24,7 +25,7 @@ func (h *history) check(p *playlist, own string, all []string) (wrong []string) 
 	if !p.blocking || p.partTarget <= 0 || p.target <= 0 || p.partTarget > p.target {
 		bad("target %v, parts of %v, blocking reload %v", p.target, p.partTarget, p.blocking)
 	}
-	if p.holdBack < 2*p.partTarget-tolerance || p.skipUntil < 6*p.target {
+	if p.holdBack < 3*p.partTarget-tolerance || p.skipUntil < 6*p.target {
 		bad("PART-HOLD-BACK %v, CAN-SKIP-UNTIL %v", p.holdBack, p.skipUntil)
 	}
 	h.compare(p, bad)
@@ -39,12 +40,19 @@ func (h *history) check(p *playlist, own string, all []string) (wrong []string) 
 			bad("segment %d of %v is longer than the target", msn, s.duration)
 		}
 		if s.gap {
+			if len(s.parts) > 0 {
+				bad("segment %d is a gap, its parts are not", msn)
+			}
 			continue
 		}
-		if s.date.IsZero() || s.init == "" {
+		if s.date.IsZero() || s.init == "" && p.skipped == 0 {
 			bad("segment %d has no date or no EXT-X-MAP", msn)
 		}
-		if next := p.segment(msn + 1); next != nil && !next.discontinuity {
+		next := p.segment(msn + 1)
+		if next == nil && len(p.open) > 0 {
+			next = &p.openIs
+		}
+		if next != nil && !next.discontinuity {
 			if off := next.date.Sub(s.date).Seconds() - s.duration; math.Abs(off) > 0.002 {
 				bad("segment %d begins %v s after the end of the one before", msn+1, off)
 			}
@@ -52,26 +60,32 @@ func (h *history) check(p *playlist, own string, all []string) (wrong []string) 
 		var sum float64
 		for i, t := range s.parts {
 			sum += t.duration
-			h.checkPart(p, t, i, i == len(s.parts)-1, bad)
+			checkPart(p, t, i, i == len(s.parts)-1, bad)
 		}
 		if len(s.parts) > 0 && math.Abs(sum-s.duration) > 10*tolerance {
 			bad("the parts of segment %d last %v, it %v", msn, sum, s.duration)
 		}
-		if listed := fromEnd < 3*p.target; listed && len(s.parts) == 0 {
+		switch {
+		case fromEnd < 3*p.target && len(s.parts) == 0:
 			bad("segment %d is listed without its parts %v s before the end", msn, fromEnd)
+		case fromEnd-s.duration > 3*p.target+tolerance && len(s.parts) > 0:
+			bad("segment %d is listed with its parts %v s before the end", msn, fromEnd)
 		}
 	}
 	for i, t := range p.open {
-		h.checkPart(p, t, i, false, bad)
+		checkPart(p, t, i, false, bad)
 	}
-	if p.skipped == 0 && fromEnd < 3*p.target {
+	if fromEnd < 3*p.target && !p.ended {
 		bad("only %v s are listed", fromEnd)
+	}
+	if p.skipped > 0 && fromEnd < p.skipUntil-tolerance {
+		bad("segments are skipped %v s before the end", fromEnd)
 	}
 	if p.ended {
 		return wrong
 	}
-	if p.hint == "" {
-		bad("no preload hint")
+	if p.hint == "" || p.names(p.hint) {
+		bad("the preload hint is %q", p.hint)
 	}
 	for _, name := range all {
 		if address := path.Join("..", name); name != own && p.reports[address] != p.end() {
@@ -89,8 +103,14 @@ func (p *playlist) end() [2]int {
 	return [2]int{p.next() - 1, len(p.segments[len(p.segments)-1].parts) - 1}
 }
 
+// has says that a playlist has a part, which may go by the name of one after the last of its segment.
+func (p *playlist) has(msn, part int) bool {
+	end := p.end()
+	return p.ended || end[0] > msn || end[0] == msn && end[1] >= part
+}
+
 // checkPart checks one part. The last of a segment may be shorter.
-func (h *history) checkPart(p *playlist, t part, i int, last bool, bad func(string, ...any)) {
+func checkPart(p *playlist, t part, i int, last bool, bad func(string, ...any)) {
 	if t.duration > p.partTarget+tolerance || t.duration < 0.85*p.partTarget && !last {
 		bad("%s lasts %v, the target is %v", t.uri, t.duration, p.partTarget)
 	}
@@ -102,11 +122,17 @@ func (h *history) checkPart(p *playlist, t part, i int, last bool, bad func(stri
 // compare finds what changed that must not.
 func (h *history) compare(p *playlist, bad func(string, ...any)) {
 	if h.known == nil {
-		h.known = map[int]segment{}
+		h.known, h.ranges = map[int]segment{}, map[string]string{}
 	}
 	if q := h.last; q != nil {
-		if p.target != q.target || p.partTarget != q.partTarget {
-			bad("targets change from %v and %v to %v and %v", q.target, q.partTarget, p.target, p.partTarget)
+		if p.target != q.target || p.partTarget != q.partTarget || p.event != q.event || p.version != q.version || p.holdBack != q.holdBack {
+			bad("targets, type or version change: %v, %v, %v, %d to %v, %v, %v, %d", q.target, q.partTarget, q.event, q.version, p.target, p.partTarget, p.event, p.version)
+		}
+		if q.ended && (!p.ended || p.end() != q.end()) {
+			bad("it goes on after the end")
+		}
+		if p.event && p.first != q.first {
+			bad("an event loses segments up to %d", p.first)
 		}
 		if p.first < q.first || p.next() < q.next() {
 			bad("media sequence goes back from %d–%d to %d–%d", q.first, q.next(), p.first, p.next())
@@ -139,6 +165,12 @@ func (h *history) compare(p *playlist, bad func(string, ...any)) {
 		if msn < p.first {
 			delete(h.known, msn)
 		}
+	}
+	for _, r := range p.ranges {
+		if known, ok := h.ranges[r.id]; ok && known != r.line {
+			bad("date range %s was %s", r.line, known)
+		}
+		h.ranges[r.id] = r.line
 	}
 	h.last, h.hint = p, p.hint
 }
@@ -176,37 +208,6 @@ func (p *playlist) sameAs(full *playlist) string {
 		}
 	}
 	return ""
-}
-
-// mainTags are looked for in the multivariant playlist.
-var mainTags = []string{"BANDWIDTH", "AVERAGE-BANDWIDTH", "CODECS", "RESOLUTION", "FRAME-RATE"}
-
-// parseMain reads a multivariant playlist: the names of the renditions' playlists.
-func parseMain(text string) (names []string, err error) {
-	if !strings.HasPrefix(text, "#EXTM3U\n") {
-		return nil, fmt.Errorf("no playlist: %.40q", text)
-	}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		list, ok := strings.CutPrefix(line, "#EXT-X-STREAM-INF:")
-		if !ok {
-			continue
-		}
-		a, err := attributes(list)
-		if err != nil {
-			return nil, err
-		}
-		for _, tag := range mainTags {
-			if a[tag] == "" {
-				return nil, fmt.Errorf("%s lacks %s", line, tag)
-			}
-		}
-		names = append(names, lines[i+1])
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("no renditions in %q", text)
-	}
-	return names, nil
 }
 
 // age is how old the end of a playlist is.

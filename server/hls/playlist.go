@@ -146,7 +146,7 @@ func (e *edition) masterPlaylist(tags, name string) []byte {
 	params := e.listed[len(e.listed)-1].init.params
 	for r, rendition := range e.cfg.Renditions {
 		peak, average := e.bandwidth(r)
-		fmt.Fprintf(&b, "\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s,mp4a.40.2\",RESOLUTION=%dx%d,FRAME-RATE=%d.000,CLOSED-CAPTIONS=NONE\n%s/%s\n",
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s,mp4a.40.2\",RESOLUTION=%dx%d,FRAME-RATE=%d.000,CLOSED-CAPTIONS=NONE\n%s/%s\n",
 			max(peak, rendition.Bitrate), average, params[r].codec(), params[r].width, params[r].height, e.cfg.FrameRate, rendition.Name, name)
 	}
 	return b.Bytes()
