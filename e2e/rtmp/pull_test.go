@@ -157,6 +157,16 @@ func TestPull(t *testing.T) {
 		return now
 	}
 
+	// Pictures that are shown in another order than they come in cannot be taken, which is no use trying again.
+	dir := t.TempDir()
+	if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=rate=30:size=320x180", "-t", "8", "-c:v", "libx264", "-preset", "veryfast", "-bf", "2",
+		"-g", "30", "-pix_fmt", "yuv420p", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0", filepath.Join(dir, "film.m3u8")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	library := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer library.Close()
+	_, film := see("Film", library.URL+"/film.m3u8")
+
 	door, url := newCamera(t)
 	ffmpegRTSP := exec.Command("ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=rate=30:size=640x360", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac", "-rtsp_transport", "tcp", "-f", "rtsp", url)
@@ -184,6 +194,9 @@ func TestPull(t *testing.T) {
 		if now := state(who.s); now.Status != "running" || strings.Contains(now.URL, "token") || strings.Contains(now.URL, "live.m3u8") {
 			t.Errorf("%+v", now)
 		}
+	}
+	if now := state(film); now.Status != "failed" || !strings.Contains(now.Problem, "B-frames") {
+		t.Errorf("a film with B-frames: %+v", now)
 	}
 	door.drop()
 	eventually(t, "the camera is missed", func() bool { return strings.Contains(server.Log(), "source lost") })

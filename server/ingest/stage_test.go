@@ -204,6 +204,7 @@ func onset(t *testing.T, packets []sfu.Frame) (at time.Time, hz float64) {
 // A source's pictures and sound are on stage, in time with each other, also when its worker dies and when it begins
 // anew; then it is gone.
 func TestStage(t *testing.T) {
+	t.Parallel()
 	log := &journal{}
 	m, err := sfu.New(sfu.Config{Loopback: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -281,7 +282,9 @@ func TestStage(t *testing.T) {
 	}
 
 	// The worker is killed, and the source begins anew: all goes on, later than before.
-	kill(t, log)
+	if err := signalWorker(log, os.Kill); err != nil {
+		t.Fatal(err)
+	}
 	s.Restart()
 	c.play(t, s, 0)
 	until(t, "the clip again", func() bool { return len(picture.list()) >= 180 })
@@ -316,21 +319,19 @@ func TestStage(t *testing.T) {
 	reading.Wait()
 }
 
-// kill kills the worker that the log names.
-func kill(t *testing.T, log *journal) {
-	t.Helper()
-	_, rest, ok := strings.Cut(log.String(), "sound worker started")
+// signalWorker sends a signal to the worker that the log names first.
+func signalWorker(log *journal, signal os.Signal) error {
+	_, rest, _ := strings.Cut(log.String(), "sound worker started")
+	_, rest, _ = strings.Cut(rest, "pid=")
 	var pid int
-	if _, err := fmt.Sscanf(rest[strings.Index(rest, "pid=")+4:], "%d", &pid); err != nil || !ok {
-		t.Fatalf("no pid in the log: %s", log.String())
+	if _, err := fmt.Sscanf(rest, "%d", &pid); err != nil {
+		return fmt.Errorf("no pid in the log: %w", err)
 	}
 	p, err := os.FindProcess(pid)
-	if err == nil {
-		err = p.Kill()
-	}
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
+	return p.Signal(signal)
 }
 
 // journal is a log that can be read.
