@@ -25,7 +25,7 @@ import (
 )
 
 // streamLength is how long TestStream watches before it kills the worker.
-var streamLength = flag.Duration("stream", time.Minute, "how long TestStream watches")
+var streamLength = flag.Duration("stream", 40*time.Second, "how long TestStream watches")
 
 // playerPage is a page that knows hls.js and nothing of Amphi.
 const playerPage = `<!doctype html>
@@ -37,8 +37,10 @@ const playerPage = `<!doctype html>
   const video = document.getElementById('video');
   const errors = []; // fatal ones; a player mends the others itself
   const mended = [];
-  function play(url) {
-    const hls = new Hls();
+  function play(url, height) {
+    const hls = globalThis.hls = new Hls();
+    // so that what is measured does not depend on what the player makes of a busy machine
+    if (height) hls.once(Hls.Events.MANIFEST_PARSED, () => { hls.currentLevel = hls.levels.findIndex((level) => level.height === height); });
     hls.on(Hls.Events.ERROR, (_, { fatal, type, details, reason }) => (fatal ? errors : mended).push([type, details, reason].join(' ')));
     hls.loadSource(url);
     hls.attachMedia(video);
@@ -93,12 +95,32 @@ func goLive(t *testing.T, server *testserver.Server, room *testserver.Room) (url
 	}
 }
 
-// TestStream holds one live stream of two people against players that know nothing of Amphi: ffprobe, ffmpeg over a
-// minute, hls.js; and kills the worker under the last of them.
+// ladder has a room's streams in two sizes.
+func (l *lab) ladder(room *testserver.Room) {
+	l.t.Helper()
+	var r struct {
+		TemplateID string `json:"template_id"`
+	}
+	if err := l.server.API(l.t.Context(), http.MethodGet, "/v2/rooms/"+room.ID, nil, &r); err != nil {
+		l.t.Fatal(err)
+	}
+	layers := []any{
+		map[string]any{"width": 1280, "height": 720, "videoBitrate": 1200, "audioBitrate": 128},
+		map[string]any{"width": 640, "height": 360, "videoBitrate": 400, "audioBitrate": 128},
+	}
+	in := map[string]any{"hlsDestinations": map[string]any{"main": map[string]any{"name": "main", "layers": layers}}}
+	if err := l.server.API(l.t.Context(), http.MethodPost, "/v2/templates/"+r.TemplateID+"/destinations", in, nil); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// TestStream holds one live stream of two people, in two sizes, against players that know nothing of Amphi: ffprobe, ffmpeg
+// over a minute, hls.js, which goes from size to size; and kills the worker under the last of them.
 func TestStream(t *testing.T) {
 	l := newLab(t)
 	playerAddress := servePlayer(t)
 	room := l.room()
+	l.ladder(room)
 	const annCamera, bobCamera = 31, 32
 	ann := l.join(room, broadcaster, "Ann", annCamera)
 	bob := l.join(room, broadcaster, "Bob", bobCamera)
@@ -107,13 +129,17 @@ func TestStream(t *testing.T) {
 	ann.watches("Bob", bobCamera)
 	url := goLive(t, l.server, room)
 
-	t.Run("ffprobe", func(t *testing.T) { probeStream(t, url) })
+	t.Run("ffprobe", func(t *testing.T) {
+		for _, name := range []string{url, oldStream(url)} {
+			probeStream(t, name)
+		}
+	})
 
 	player := &person{Page: l.open("player", testbrowser.PageConfig{}), t: t, name: "the player"}
 	if err := player.Goto(playerAddress); err != nil {
 		t.Fatal(err)
 	}
-	if err := player.Eval(fmt.Sprintf("play(%q)", url), nil); err != nil {
+	if err := player.Eval(fmt.Sprintf("play(%q, 720)", url), nil); err != nil {
 		t.Fatal(err)
 	}
 	player.finds("#video", 3*time.Second, annCamera, bobCamera)
@@ -146,6 +172,26 @@ func TestStream(t *testing.T) {
 			}
 		}
 		player.noErrors(t)
+	})
+
+	t.Run("from size to size", func(t *testing.T) {
+		player.shows(t, "hls.currentLevel = hls.levels.findIndex(({ height }) => height === 360)", 360)
+		player.shows(t, "hls.currentLevel = hls.levels.findIndex(({ height }) => height === 720)", 720)
+		// by itself, as far as it may
+		player.shows(t, "hls.autoLevelCapping = hls.levels.findIndex(({ height }) => height === 360), hls.nextLevel = -1", 360)
+		player.shows(t, "hls.autoLevelCapping = -1", 720)
+		player.noErrors(t)
+	})
+
+	t.Run("transport streams", func(t *testing.T) {
+		old := &person{Page: l.open("old player", testbrowser.PageConfig{}), t: t, name: "the old player"}
+		defer old.Close()
+		if err := old.Goto(playerAddress); err != nil {
+			t.Fatal(err)
+		}
+		old.shows(t, fmt.Sprintf("play(%q, 360)", oldStream(url)), 360)
+		old.shows(t, "hls.nextLevel = hls.levels.findIndex(({ height }) => height === 720)", 720)
+		old.noErrors(t)
 	})
 
 	t.Run("the worker is killed", func(t *testing.T) {
@@ -185,6 +231,26 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// oldStream is the address of a stream for players that know no fragmented MP4.
+func oldStream(url string) string { return strings.Replace(url, "master.m3u8", "master-ts.m3u8", 1) }
+
+// shows waits until the player, told to do something, plays pictures of that height.
+func (p *person) shows(t *testing.T, what string, height int) {
+	t.Helper()
+	began := time.Now()
+	err := p.Eval("void ("+what+")", nil)
+	if err == nil {
+		err = p.Wait(fmt.Sprintf("video.videoHeight === %d && (globalThis.shown ??= video.currentTime) + 1 < video.currentTime", height), 30*time.Second)
+	}
+	if err != nil {
+		var state string
+		_ = p.Eval(`JSON.stringify({ at: video.currentTime, height: video.videoHeight, level: hls.currentLevel, auto: hls.autoLevelEnabled, estimate: hls.bandwidthEstimate, errors, mended })`, &state)
+		t.Fatalf("%s: %v; %s", what, err, state)
+	}
+	_ = p.Eval("void (globalThis.shown = undefined)", nil)
+	t.Logf("%s: %d lines after %v", what, height, time.Since(began).Round(time.Millisecond))
+}
+
 // noErrors fails if the player gave up at any time.
 func (p *person) noErrors(t *testing.T) {
 	t.Helper()
@@ -218,6 +284,7 @@ func checkStream(t *testing.T, url string, d time.Duration) {
 	if n := len(report.Edge); n > 0 {
 		t.Logf("%d playlists, %d parts; a part is listed %v after its last picture was composed (p99 %v)", report.Playlists, report.Parts,
 			report.Edge[n/2].Round(time.Millisecond), report.Edge[n*99/100].Round(time.Millisecond))
+		t.Logf("the slowest reload took %v", report.Slowest.Round(time.Millisecond))
 	}
 	if report.Playlists < int(d/time.Second) {
 		t.Errorf("only %d playlists in %v", report.Playlists, d)
@@ -244,12 +311,15 @@ func probeStream(t *testing.T, url string) {
 	if err := json.Unmarshal(out, &found); err != nil {
 		t.Fatal(err)
 	}
-	codecs := map[string]string{}
+	codecs, sizes := map[string]string{}, map[string]bool{}
 	for _, stream := range found.Streams {
 		codecs[stream.Type] = stream.Codec
-		if stream.Type == "video" && (stream.Width != 1280 || stream.Height != 720) {
-			t.Errorf("the picture has %dx%d", stream.Width, stream.Height)
+		if stream.Type == "video" {
+			sizes[fmt.Sprintf("%dx%d", stream.Width, stream.Height)] = true
 		}
+	}
+	if len(sizes) != 2 || !sizes["1280x720"] || !sizes["640x360"] {
+		t.Errorf("the pictures have %v", sizes)
 	}
 	if codecs["video"] != "h264" || codecs["audio"] != "aac" {
 		t.Errorf("the stream holds %v, want h264 and aac", codecs)
