@@ -201,7 +201,19 @@ func TestCompositeRecording(t *testing.T) {
 		}
 		return j
 	}
-	h.until("running", func() bool { return job().Status == store.StatusRunning && state() == protocol.StateStarted })
+	// A pause before the first picture holds when that comes, and what is refused meanwhile changes nothing.
+	if err := h.PauseRecording(r.ID(), true); err != nil {
+		t.Error(err)
+	}
+	h.until("running", func() bool { return job().Status == store.StatusRunning && state() == protocol.StatePaused })
+	_, err = h.RecordPush(t.Context(), r, store.Job{ID: store.NewID(), Kind: store.ExternalStream})
+	wantCode(t, err, 409)
+	if got := state(); got != protocol.StatePaused {
+		t.Errorf("recording %s", got)
+	}
+	if err := h.PauseRecording(r.ID(), false); err != nil || state() != protocol.StateResumed {
+		t.Errorf("recording %s %v", state(), err)
+	}
 	if h.origin.Stream(h.key()) != nil {
 		t.Error("the room is on the air")
 	}

@@ -35,23 +35,23 @@ func Stills(worker string) func(ctx context.Context, picture []byte, format stri
 		runtime.LockOSThread() // see Command
 		defer runtime.UnlockOSThread()
 		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("still: %w: %s", err, strings.TrimSpace(said.String()))
+			return nil, fmt.Errorf("still: %w: %s", err, strings.TrimSpace(said.buf.String()))
 		}
-		return out.Bytes(), nil
+		return out.buf.Bytes(), nil
 	}
 }
 
 // bounded is a buffer that refuses what is too much.
 type bounded struct {
-	bytes.Buffer
+	buf  bytes.Buffer // not embedded: what reads all at once would get around Write
 	most int
 }
 
 var errTooMuch = errors.New("the process says too much")
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.most {
+	if b.buf.Len()+len(p) > b.most {
 		return 0, errTooMuch
 	}
-	return b.Buffer.Write(p)
+	return b.buf.Write(p)
 }
