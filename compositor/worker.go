@@ -196,6 +196,10 @@ func (w *worker) takeMessages(now time.Time) error {
 			if err := w.mixer.Play(m.Data); err != nil {
 				w.log.Warn("music refused", "err", err)
 			}
+		case *wire.Tune:
+			if err := w.tune(m); err != nil {
+				w.log.Warn("tune refused", "err", err)
+			}
 		case *wire.ForceKey:
 			w.picture.force = true
 		case *wire.Stop:
@@ -204,6 +208,16 @@ func (w *worker) takeMessages(now time.Time) error {
 			return fmt.Errorf("unexpected %T from the server", m)
 		}
 	}
+	return nil
+}
+
+// tune begins, changes or ends the tune that is played.
+func (w *worker) tune(m *wire.Tune) error {
+	volume := float32(m.Volume) / 100
+	if len(m.Data) > 0 || volume == 0 {
+		return w.mixer.PlayTune(m.Data, volume, m.Paused)
+	}
+	w.mixer.SetTune(volume, m.Paused)
 	return nil
 }
 

@@ -313,7 +313,8 @@ func (in *Input) measure(capture, now time.Time) {
 // Mixer sums inputs.
 type Mixer struct {
 	inputs  []*Input
-	music   []*music // the last is played, those before fade away
+	music   player // again and again
+	tunes   player // once each
 	limiter limiter
 }
 
@@ -333,7 +334,8 @@ func (m *Mixer) Mix(out []float32, now time.Time) {
 	for _, in := range m.inputs {
 		in.addTo(out, now)
 	}
-	m.addMusic(out)
+	m.music.addTo(out)
+	m.tunes.addTo(out)
 	m.limiter.limit(out)
 }
 

@@ -25,9 +25,10 @@ const (
 
 var errNoMusic = errors.New("mix: no sound in the music")
 
-// music is an MP3 that is played in a loop.
+// music is an MP3 that is played in a loop, or once.
 type music struct {
 	data    []byte
+	once    bool
 	decoder *mp3.Decoder
 	buffer  [4096]byte // decoded: 16-bit stereo
 	left    []byte     // of buffer
@@ -37,15 +38,36 @@ type music struct {
 	at     float64              // between the second and the third of them
 	step   float64              // their distance in samples of ours
 	gain   float32
+	volume float32 // to which the gain goes
+	paused bool
 	ending bool
 }
 
 // Play plays an MP3 under the inputs, again and again, in place of what was played before. Both
 // fade. Without data there is no music any more.
 func (m *Mixer) Play(data []byte) error {
-	var next *music
-	if len(data) > 0 {
-		next = &music{data: data}
+	return m.music.play(&music{data: data, volume: musicDip})
+}
+
+// PlayTune plays an MP3 over the inputs once, in place of the one before. The volume is a part of the file's.
+func (m *Mixer) PlayTune(data []byte, volume float32, paused bool) error {
+	return m.tunes.play(&music{data: data, once: true, volume: volume, paused: paused})
+}
+
+// SetTune changes how the tune is heard that is played.
+func (m *Mixer) SetTune(volume float32, paused bool) {
+	if len(m.tunes) > 0 {
+		t := m.tunes[len(m.tunes)-1]
+		t.volume, t.paused = volume, paused
+	}
+}
+
+// player is pieces of which the last is played, those before fade away.
+type player []*music
+
+// play goes over to another piece; one without data is silence.
+func (p *player) play(next *music) error {
+	if len(next.data) > 0 {
 		if err := next.begin(); err != nil {
 			return err
 		}
@@ -53,26 +75,26 @@ func (m *Mixer) Play(data []byte) error {
 			return err
 		}
 	}
-	for _, mu := range m.music {
+	for _, mu := range *p {
 		mu.ending = true
 	}
-	if next != nil {
-		m.music = append(m.music, next)
+	if len(next.data) > 0 {
+		*p = append(*p, next)
 	}
-	m.music = m.music[max(0, len(m.music)-maxFading):]
+	*p = (*p)[max(0, len(*p)-maxFading):]
 	return nil
 }
 
-// addMusic plays on top of what out holds. What has ended, or breaks off, is taken away.
-func (m *Mixer) addMusic(out []float32) {
-	kept := m.music[:0]
-	for _, mu := range m.music {
+// addTo plays on top of what out holds. What has ended, or breaks off, is taken away.
+func (p *player) addTo(out []float32) {
+	kept := (*p)[:0]
+	for _, mu := range *p {
 		if mu.addTo(out) {
 			kept = append(kept, mu)
 		}
 	}
-	clear(m.music[len(kept):])
-	m.music = kept
+	clear((*p)[len(kept):])
+	*p = kept
 }
 
 // begin starts the decoder at the beginning.
@@ -108,7 +130,7 @@ func (mu *music) read() (err error) {
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("mix: music: %w", err)
 		}
-		if mu.pass < leastPass {
+		if mu.once || mu.pass < leastPass {
 			break
 		}
 		if err := mu.begin(); err != nil {
@@ -136,13 +158,17 @@ func (mu *music) advance() error {
 // addTo plays so many samples and reports whether there are more.
 func (mu *music) addTo(out []float32) bool {
 	for i := 0; i+1 < len(out); i += channels {
-		switch {
-		case !mu.ending:
-			mu.gain = min(musicDip, mu.gain+fade*musicDip)
-		case mu.gain > 0:
-			mu.gain -= fade * musicDip
-		default:
-			return false
+		volume := mu.volume
+		if mu.paused || mu.ending {
+			volume = 0
+		}
+		if mu.gain < volume {
+			mu.gain = min(volume, mu.gain+fade)
+		} else {
+			mu.gain = max(volume, mu.gain-fade)
+		}
+		if mu.gain == 0 && (mu.paused || mu.ending) {
+			return !mu.ending
 		}
 		for ; mu.at >= 1; mu.at-- {
 			if mu.advance() != nil {

@@ -87,6 +87,40 @@ func TestMusic(t *testing.T) {
 	}
 }
 
+// A tune is played once, also while music is, and can be paused and turned down.
+func TestTune(t *testing.T) {
+	file, err := clip.MP3("sine=f=440,volume=4", 44100, 3*time.Second)
+	if err != nil {
+		t.Skip("no music: ", err)
+	}
+	var m Mixer
+	if err := m.PlayTune(file, 1, false); err != nil {
+		t.Fatal(err)
+	}
+	play(&m, 1.2)
+	hz, loud := tone(play(&m, 0.1))
+	m.SetTune(0.5, false)
+	play(&m, 0.6)
+	_, quiet := tone(play(&m, 0.1))
+	if math.Abs(hz-440) > 10 || loud < 0.2 || quiet < loud*0.4 || quiet > loud*0.6 {
+		t.Errorf("a tone of %.0f Hz, peak %.2f, turned down %.2f", hz, loud, quiet)
+	}
+	m.SetTune(0.5, true)
+	play(&m, 5) // more than is left
+	if _, peak := tone(play(&m, 0.1)); peak != 0 || len(m.tunes) != 1 {
+		t.Errorf("a pause has a peak of %.2f, %d tunes are there", peak, len(m.tunes))
+	}
+	m.SetTune(0.5, false)
+	play(&m, 0.4)
+	if _, peak := tone(play(&m, 0.1)); peak < 0.1 {
+		t.Errorf("after the pause a peak of %.2f", peak)
+	}
+	play(&m, 2)
+	if _, peak := tone(play(&m, 0.1)); peak != 0 || len(m.tunes) != 0 {
+		t.Errorf("after the end a peak of %.2f, %d tunes are there", peak, len(m.tunes))
+	}
+}
+
 // What is no MP3 is refused, and a damaged one is played as far as it goes. Neither stops the rest.
 func TestMusicThatIsNone(t *testing.T) {
 	var m Mixer

@@ -241,6 +241,18 @@ func (m *Music) check() error {
 	return nil
 }
 
+func (*Tune) kind() kind { return kindTune }
+func (m *Tune) append(b []byte) []byte {
+	return append(appendBool(append(b, m.Volume), m.Paused), m.Data...)
+}
+func (m *Tune) parse(c *cursor) { m.Volume, m.Paused, m.Data = c.u8(), c.bool(), c.rest() }
+func (m *Tune) check() error {
+	if len(m.Data) > MaxTune || m.Volume > 100 {
+		return fmt.Errorf("%w: tune of %d bytes at %d %%", ErrMalformed, len(m.Data), m.Volume)
+	}
+	return nil
+}
+
 func (*DropBitmap) kind() kind               { return kindDropBitmap }
 func (m *DropBitmap) append(b []byte) []byte { return be.AppendUint32(b, m.ID) }
 func (m *DropBitmap) parse(c *cursor)        { m.ID = c.u32() }

@@ -13,7 +13,7 @@
 // rectangles, known codecs and bitmaps whose pixels match their size.
 //
 // The server sends Start, AddInput, RemoveInput, Frame, Bitmap, Picture, DropBitmap, Scene, Float,
-// Music, ForceKey and Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
+// Music, Tune, ForceKey and Stop. The worker sends Hello, Started, Video, Audio, NeedKey and Stats.
 //
 // To a worker that was started with TranscodeFlag the server sends Transcode, Frame and Stop; it sends
 // Hello, Sound and Stats.
@@ -27,7 +27,7 @@ import (
 )
 
 // Version is raised by every change of a message.
-const Version = 6
+const Version = 7
 
 // Environment is what whoever starts a worker should put into its environment: its one busy
 // goroutine sleeps between ticks, and Go's scheduler would interrupt that by signals.
@@ -48,6 +48,7 @@ const (
 	MaxAudioConfig = 64      // bytes of an AudioSpecificConfig
 	MaxPicture     = 1 << 20 // bytes of an uploaded picture
 	MaxMusic       = 2 << 20 // bytes of an MP3
+	MaxTune        = 6 << 20 // likewise, of one that is played once
 	MaxFloat       = 30 * time.Second
 )
 
@@ -238,6 +239,14 @@ type Float struct {
 // before. It comes and goes softly. Without data there is none any more.
 type Music struct{ Data []byte } // MP3
 
+// Tune is played over the inputs once, in place of the one before. Without data it changes how the one that is played is
+// heard, and with a volume of 0 then ends it.
+type Tune struct {
+	Volume uint8 // percent
+	Paused bool
+	Data   []byte // MP3
+}
+
 // ForceKey asks for a key frame of all renditions at the next tick.
 type ForceKey struct{}
 
@@ -348,6 +357,7 @@ const (
 	kindMusic
 	kindTranscode
 	kindSound
+	kindTune
 )
 
 func newMessage(k kind) Message {
@@ -388,6 +398,8 @@ func newMessage(k kind) Message {
 		return new(Float)
 	case kindMusic:
 		return new(Music)
+	case kindTune:
+		return new(Tune)
 	case kindTranscode:
 		return new(Transcode)
 	case kindSound:

@@ -52,6 +52,7 @@ var every = []struct {
 	{&Music{Data: []byte("ID3")}, "12 494433"},
 	{&Transcode{Config: []byte{0x11, 0x90}, Bitrate: 96000}, "13 00017700 1190"},
 	{&Sound{PTS: 960, Level: 20, Data: []byte{5}}, "14 00000000000003c0 14 05"},
+	{&Tune{Volume: 80, Paused: true, Data: []byte("ID3")}, "15 50 01 494433"},
 }
 
 func TestEncoding(t *testing.T) {
