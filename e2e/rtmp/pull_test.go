@@ -99,7 +99,10 @@ func (c *camera) drop() {
 }
 
 // source is an external source, as far as the test reads it.
-type source struct{ ID, Status, Problem, URL string }
+type source struct {
+	ID, Status, Problem, URL string
+	RoomID                   string `json:"room_id"`
+}
 
 // television is a server of HLS, made by ffmpeg: live, of segments of a second, without B-frames.
 func television(t *testing.T) string {
@@ -205,13 +208,18 @@ func TestPull(t *testing.T) {
 	if p := porter.peer("Door"); p == nil || p.ID != id {
 		t.Errorf("%q came back as %+v", id, p)
 	}
-	for _, s := range []source{watched, viewed} {
-		if err := call("POST", "/v2/external-sources/"+s.ID+"/stop", nil, nil); err != nil {
-			t.Error(err)
-		}
+	// One is stopped, the other is taken off the stage like everybody, and does not come back.
+	if err := call("POST", "/v2/external-sources/"+watched.ID+"/stop", nil, nil); err != nil {
+		t.Error(err)
+	}
+	if err := call("POST", "/v2/active-rooms/"+viewed.RoomID+"/remove-peers", map[string]any{"peer_id": watcher.peer("TV").ID}, nil); err != nil {
+		t.Error(err)
 	}
 	eventually(t, "they leave", func() bool { return porter.peer("Door") == nil && watcher.peer("TV") == nil })
-	if now := state(watched); now.Status != "stopped" {
+	eventually(t, "it is known why", func() bool {
+		return state(viewed).Status == "stopped" && strings.Contains(state(viewed).Problem, "taken off")
+	})
+	if now := state(watched); now.Status != "stopped" || now.Problem != "" {
 		t.Errorf("%+v", now)
 	}
 	for _, who := range []struct {

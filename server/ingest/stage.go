@@ -37,7 +37,8 @@ type Config struct {
 	Worker string // the media worker's program, see [mediaworker.Path]
 	Log    *slog.Logger
 
-	// Closed is called once when the peer is not in the room any more, for whatever reason. It must not wait.
+	// Closed is called once when the peer is not in the room any more, for whatever reason, unless Enter fails. It must
+	// not wait.
 	Closed func()
 }
 
@@ -90,6 +91,7 @@ func Enter(ctx context.Context, c Config) (*Stage, error) {
 	}
 	defer func() {
 		if err != nil {
+			s.once.Do(func() {}) // the caller hears it from here
 			s.Leave()
 		}
 	}()

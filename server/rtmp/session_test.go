@@ -217,6 +217,36 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// Somebody who is taken off the stage loses the connection too, and the window.
+func TestRemoved(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, time.Hour, nil)
+	remove := func() {
+		t.Helper()
+		if err := s.Rooms.Lookup(s.seed.Room.ID).Remove(t.Context(), "", policy.RoleBroadcaster, "enough"); err != nil {
+			t.Fatal(err)
+		}
+		s.wantEvents("ingest.end.success stream closed")
+		until(t, "there is a place", func() bool { return s.Stats().Encoders == 0 })
+	}
+	c, err := s.publish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantEvents("ingest.start.success")
+	remove()
+	if err := c.listen(s.addr); err == nil {
+		t.Error("the connection lives")
+	}
+	if c, err = s.publish(); err != nil {
+		t.Fatal(err)
+	}
+	s.wantEvents("ingest.start.success")
+	c.conn.Close()
+	until(t, "it is missed", func() bool { return strings.Contains(s.log.String(), "it may return") })
+	remove()
+}
+
 // A room that cannot go live refuses encoders, with the reason that webhooks name.
 func TestRoomsThatDoNotGoLive(t *testing.T) {
 	t.Parallel()
