@@ -99,7 +99,7 @@ func TestPush(t *testing.T) {
 	lasted := time.Since(began)
 	n.start()
 	until(t, "both begin again", func() bool { return begun.Load() == 4 })
-	time.Sleep(time.Second)
+	time.Sleep(1500 * time.Millisecond) // half more than is asked for below
 	stop()
 	if e := end(); e.Reason != "done" {
 		t.Errorf("%+v", e)
