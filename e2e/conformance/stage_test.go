@@ -35,7 +35,7 @@ func newStage(t *testing.T, server *testserver.Server) *stage {
 func startBrowser(t *testing.T) *testbrowser.Browser {
 	t.Helper()
 	// not the test's context, which ends before the pages are closed
-	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{Width: 1280, Height: 1600})
+	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{Width: 1280, Height: 1600, Scale: 0.25})
 	if err != nil {
 		t.Fatal(err)
 	}

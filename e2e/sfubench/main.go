@@ -45,6 +45,11 @@
 // A viewer's key frame is 50 packets; 200 of them are 10,000, which take 60 ms of one processor. That is what the 99th
 // percentile of video shows.
 //
+// The greater part of a viewer's 0.42 MiB is its publish connection, which carries nothing: it still is one of pion's, with
+// twenty goroutines and a buffer for each of the server's addresses. A join costs 7 to 8 ms: the DTLS handshakes of two
+// connections 1.4, records of the session in SQL 1.2, signalling and its JSON 1.2, pion's publish connection 1.5, the garbage
+// collector and the scheduler the rest.
+//
 // A thousand viewers on one processor all stay in the room, and get 113,000 packets/s of the 280,000 there are.
 package main
 
