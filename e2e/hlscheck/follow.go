@@ -255,7 +255,7 @@ func (r *rendition) checkDelta(ctx context.Context, full *playlist) error {
 	if err != nil {
 		return fmt.Errorf("delta update: %w", err)
 	}
-	if p.end() != full.end() || p.ended != full.ended {
+	if p.hint != full.hint {
 		return nil
 	}
 	for _, breach := range new(history).check(p, r.name, r.all) {
