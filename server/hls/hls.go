@@ -96,6 +96,8 @@ var origin = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // firstSequence is the media sequence number that a stream begins with. It grows twice as fast as
 // streams use numbers up, so that one with short segments in it stays below the next one of its room.
+// Discontinuities are counted from zero, as hls.js looks at all numbers below the first; each stream
+// begins with one, so that a player which has seen the one before continues nothing of it.
 func firstSequence(start time.Time) uint64 { return uint64(max(0, 2*start.Sub(origin)/time.Second)) }
 
 // firstPart is the number that a stream's parts begin with. It grows as [firstSequence], but fast enough for parts.

@@ -253,9 +253,9 @@ func (l *lane) add(name, value string) {
 func (l *lane) send(body []byte) bool {
 	l.add("Content-Length", strconv.Itoa(len(body)))
 	l.head = append(l.head, "\r\n"...)
+	l.origin.requests.Add(1)
 	pieces := net.Buffers{l.head, body}
 	n, _ := pieces.WriteTo(l.TCPConn)
-	l.origin.requests.Add(1)
 	l.origin.bytes.Add(uint64(max(0, n-int64(len(l.head)))))
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,19 @@ func TestPlayers(t *testing.T) {
 	}
 	if st := o.Stats(); st.Streams != 1 || st.Requests < 30 || st.Bytes < 50_000 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// ffmpeg decodes pictures of another size by what its first initialisation section said, unless they say it themselves.
+func TestPlayerAndNewParameters(t *testing.T) {
+	s := newTestStream(t)
+	_, url := onAir(t, s)
+	small.write(t, s, 0, 3*time.Second)
+	large.write(t, s, 3*time.Second, 6*time.Second)
+	s.End()
+	got := ffmpeg(t, nil, "ffprobe", "-live_start_index", strconv.Itoa(gapSegments), "-select_streams", "v", "-show_entries", "frame=width", "-of", "csv=p=0", url)
+	if small, large := strings.Count(got, "320"), strings.Count(got, "640"); small < 60 || large != 90 {
+		t.Errorf("%d pictures of the first size, %d of the other", small, large)
 	}
 }
 

@@ -178,10 +178,7 @@ func (e *edition) mediaPlaylist(rendition int, skip bool) []byte {
 	hold := e.cfg.seconds(holdBackParts * e.cfg.partTicks())
 	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:%d\n", targetDuration/time.Second)
 	fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%s,CAN-SKIP-UNTIL=%d\n", hold, skipAfter/time.Second)
-	fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%s\n#EXT-X-MEDIA-SEQUENCE:%d\n", part, e.listed[0].msn)
-	if e.left > 0 {
-		fmt.Fprintf(&b, "#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", e.left)
-	}
+	fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%s\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", part, e.listed[0].msn, e.left)
 	if e.cfg.Event {
 		b.WriteString("#EXT-X-PLAYLIST-TYPE:EVENT\n")
 	}

@@ -2,6 +2,7 @@ package hls
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"time"
@@ -64,6 +65,11 @@ func (p parameters) codec() string {
 
 func (p parameters) equal(q parameters) bool {
 	return bytes.Equal(p.sps, q.sps) && bytes.Equal(p.pps, q.pps)
+}
+
+// before puts the parameter sets in front of a [payload], for players that keep to the first initialisation section.
+func (p parameters) before(data []byte) []byte {
+	return append(appendUnit(appendUnit(nil, p.sps), p.pps), data...)
 }
 
 // adopt takes the parameter sets of a key picture; those that it lacks stay.
@@ -170,11 +176,15 @@ func payload(nalus [][]byte) []byte {
 	b := make([]byte, 0, size)
 	for _, n := range nalus {
 		if wanted(n) {
-			b = append(b, byte(len(n)>>24), byte(len(n)>>16), byte(len(n)>>8), byte(len(n)))
-			b = append(b, n...)
+			b = appendUnit(b, n)
 		}
 	}
 	return b
+}
+
+// appendUnit appends a unit behind its length.
+func appendUnit(b, unit []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(unit))), unit...)
 }
 
 // clock converts counts of pictures and of audio units to decoding times. Presentation time zero is

@@ -133,6 +133,17 @@ func TestEnd(t *testing.T) {
 		t.Errorf("write after the end: %v", err)
 	}
 
+	// The end is news to who has all that comes before it.
+	full := newTestStream(t)
+	small.write(t, full, 0, 3*time.Second)
+	r := httptest.NewRequest(http.MethodGet, list, nil)
+	r.Header.Set("If-None-Match", get(full, list).Header().Get("ETag"))
+	full.End()
+	w := httptest.NewRecorder()
+	if full.ServeHTTP(w, r); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "#EXT-X-ENDLIST") {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+
 	empty := newTestStream(t)
 	empty.End()
 	if w := get(empty, "/master.m3u8"); w.Code != http.StatusGone {

@@ -67,7 +67,7 @@ func NewStream(c Config) (*Stream, error) {
 		return nil, err
 	}
 	s := &Stream{cfg: c, clock: newClock(c), ready: make(chan struct{}), done: make(chan struct{})}
-	s.write.msn = firstSequence(c.Start) + gapSegments
+	s.write.msn = s.firstMSN()
 	s.write.sound.silent = silence[c.Channels]
 	if c.Event {
 		var err error
@@ -214,6 +214,11 @@ func (s *Stream) writeKey(n int64, pictures []picture) error {
 			return err
 		}
 	}
+	if w.stats.Renewed > 0 {
+		for r := range pictures {
+			pictures[r].data = init.params[r].before(pictures[r].data)
+		}
+	}
 	w.init, w.needKey, w.keys = init, false, pictures
 	s.beginSegment(renewed)
 	return nil
@@ -267,8 +272,11 @@ func (s *Stream) nextSequence() uint64 {
 	if n := len(s.write.segments); n > 0 {
 		return s.write.segments[n-1].msn + 1
 	}
-	return firstSequence(s.cfg.Start) + gapSegments
+	return s.firstMSN()
 }
+
+// firstMSN is the media sequence number of the first segment that is no gap.
+func (s *Stream) firstMSN() uint64 { return firstSequence(s.cfg.Start) + gapSegments }
 
 // nextPart is the number of the part that comes next.
 func (s *Stream) nextPart() uint64 { return firstPart(s.cfg.Start) + s.write.parts }
@@ -278,7 +286,7 @@ func (s *Stream) beginSegment(discontinuity bool) {
 	w := &s.write
 	w.open = &segment{
 		msn: w.msn, start: w.next, date: s.cfg.Start.Add(s.clock.at(w.next)),
-		discontinuity: discontinuity && w.stats.Renewed > 0, init: w.init, bytes: make([]int, len(s.cfg.Renditions)),
+		discontinuity: discontinuity, init: w.init, bytes: make([]int, len(s.cfg.Renditions)),
 	}
 	w.msn++
 }
@@ -413,7 +421,7 @@ func (s *Stream) complete() {
 		s.shelve()
 	}
 	if s.cfg.Keep != nil {
-		s.cfg.Keep(Segment{Start: done.date, Duration: s.clock.at(done.ticks), Discontinuity: done.discontinuity, Init: done.init.bodies, Bodies: done.bodies})
+		s.cfg.Keep(Segment{Start: done.date, Duration: s.clock.at(done.ticks), Discontinuity: done.discontinuity && done.msn > s.firstMSN(), Init: done.init.bodies, Bodies: done.bodies})
 	}
 }
 

@@ -178,7 +178,7 @@ func TestNewParameters(t *testing.T) {
 		t.Errorf("variant %+v", master.Variants[0])
 	}
 	text := string(body(t, s, "/"+master.Variants[0].URI))
-	parts := strings.Split(text, "#EXT-X-DISCONTINUITY\n")
+	parts := strings.Split(text, "#EXT-X-DISCONTINUITY\n")[1:] // the first is of the stream's beginning
 	if len(parts) != 2 || !strings.Contains(parts[0], "#EXTINF:0.1,") || !strings.HasPrefix(parts[1], "#EXT-X-MAP:URI=") {
 		t.Fatalf("not one discontinuity in\n%s", text)
 	}
@@ -202,8 +202,46 @@ func TestNewParameters(t *testing.T) {
 	// It is counted when it leaves the window.
 	large.write(t, s, 7*time.Second, 20*time.Second)
 	text = string(body(t, s, "/"+master.Variants[0].URI))
-	if strings.Contains(text, "#EXT-X-DISCONTINUITY\n") || !strings.Contains(text, "#EXT-X-DISCONTINUITY-SEQUENCE:1\n") {
+	if strings.Contains(text, "#EXT-X-DISCONTINUITY\n") || !strings.Contains(text, "#EXT-X-DISCONTINUITY-SEQUENCE:2\n") {
 		t.Error(text)
+	}
+}
+
+// What a room's next stream lists comes after all that the one before did, and continues nothing of it.
+func TestNextStream(t *testing.T) {
+	number := func(text, tag string) (n uint64) {
+		_, rest, _ := strings.Cut(text, tag+":")
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			t.Fatalf("%s in\n%s: %v", tag, text, err)
+		}
+		return n
+	}
+	s := newTestStream(t)
+	small.write(t, s, 0, 3*time.Second)
+	large.write(t, s, 3*time.Second, 20*time.Second)
+	before := string(body(t, s, "/180p/stream.m3u8"))
+	c := s.cfg
+	c.Start = c.Start.Add(20 * time.Second)
+	var kept []Segment
+	c.Keep = func(seg Segment) { kept = append(kept, seg) }
+	next, err := NewStream(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	small.write(t, next, 0, 3*time.Second)
+	after := string(body(t, next, "/180p/stream.m3u8"))
+	if from := number(before, "#EXT-X-MEDIA-SEQUENCE") + windowSegments; number(after, "#EXT-X-MEDIA-SEQUENCE") <= from {
+		t.Errorf("the one before has segments up to %d:\n%s", from, after)
+	}
+	if strings.Count(after, "#EXT-X-DISCONTINUITY\n#EXT-X-MAP") != 1 {
+		t.Errorf("no discontinuity in\n%s", after)
+	}
+	if first := next.edition.Load().segments[gapSegments].first; first <= s.edition.Load().nextPart {
+		t.Errorf("the first part is %d, the one before has up to %d", first, s.edition.Load().nextPart)
+	}
+	if len(kept) == 0 || kept[0].Discontinuity {
+		t.Error("who keeps the segments is told that the first does not continue the one before")
 	}
 }
 

@@ -223,10 +223,8 @@ func (e *edition) oldMediaPlaylist() []byte {
 	for len(listed) > 0 && listed[0].gap {
 		listed = listed[1:]
 	}
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", targetDuration/time.Second, listed[0].msn)
-	if e.left > 0 {
-		fmt.Fprintf(&b, "#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", e.left)
-	}
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d\n",
+		targetDuration/time.Second, listed[0].msn, e.left)
 	if e.cfg.Event {
 		b.WriteString("#EXT-X-PLAYLIST-TYPE:EVENT\n")
 	}

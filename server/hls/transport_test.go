@@ -72,7 +72,7 @@ func TestTransportStreams(t *testing.T) {
 			t.Errorf("%s in\n%s", never, list)
 		}
 	}
-	if len(names) != 4 || !strings.Contains(list, "#EXT-X-PROGRAM-DATE-TIME:2026-01-02T03:04:05.000Z\n#EXTINF:1,\n"+names[0]+"\n") {
+	if len(names) != 4 || !strings.Contains(list, "#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2026-01-02T03:04:05.000Z\n#EXTINF:1,\n"+names[0]+"\n") {
 		t.Errorf("%d segments:\n%s", len(names), list)
 	}
 	assertCounted(t, stream)
@@ -96,11 +96,11 @@ func TestTransportStreams(t *testing.T) {
 		}
 	}
 
-	// Other pictures come after a discontinuity.
+	// Other pictures come after a discontinuity, as do the first.
 	twice(4*time.Second, 6*time.Second, large)
 	s.End()
 	list, names, stream = old(t, s, "180p")
-	if strings.Count(list, "#EXT-X-DISCONTINUITY\n") != 1 || !strings.HasSuffix(list, "#EXT-X-ENDLIST\n") || len(names) != 6 {
+	if strings.Count(list, "#EXT-X-DISCONTINUITY\n") != 2 || !strings.HasSuffix(list, "#EXT-X-ENDLIST\n") || len(names) != 6 {
 		t.Errorf("%d segments:\n%s", len(names), list)
 	}
 	assertCounted(t, stream)
