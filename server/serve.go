@@ -143,6 +143,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		Recordings: tapes,
 		Rooms:      rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
 		MaxStreams: cfg.Limits.LiveStreams,
+		Sounds:     egress.Rule{Allow: cfg.Pull.AllowNetworks, Setting: "pull.allow_networks"},
 		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})
 	pushes.Rooms, pushes.Live, pushes.Record = rooms, lives, lives.RecordPush

@@ -38,6 +38,11 @@ type Live interface {
 	StopStream(ctx context.Context, roomID string) error
 	// SendMetadata gives players of the room's stream a payload. Code 404 when none is on the air.
 	SendMetadata(ctx context.Context, roomID string, m protocol.TimedMetadata) error
+	// StartPlaylist plays sounds over a room's stream. Code 404 when none is on the air, 400 when the first cannot be had.
+	StartPlaylist(ctx context.Context, roomID string, p PlaylistSetup) (Playlist, error)
+	// Playlist and ControlPlaylist answer with code 404 when there was none.
+	Playlist(roomID string) (Playlist, error)
+	ControlPlaylist(roomID, action string, volume int) (Playlist, error)
 	// Knows says whether that peer is in the room, or is expected back after its connection was lost.
 	Knows(ctx context.Context, roomID, peerID string) bool
 }
@@ -153,6 +158,7 @@ func (a *API) endpoints() []endpoint {
 		a.activeRoomEndpoints(),
 		a.sessionEndpoints(),
 		a.liveStreamEndpoints(),
+		a.playlistEndpoints(),
 		a.externalStreamEndpoints(),
 		a.recordingEndpoints(),
 		a.assetEndpoints(),

@@ -41,6 +41,7 @@ type fakeLive struct {
 	fail  error
 
 	metadata []string // "room payload"
+	playlist *Playlist
 }
 
 func (f *fakeLive) StartStream(ctx context.Context, roomID string, o StreamOptions) (store.LiveStream, error) {
@@ -77,6 +78,32 @@ func (f *fakeLive) SendMetadata(_ context.Context, roomID string, m protocol.Tim
 	defer f.mu.Unlock()
 	f.metadata = append(f.metadata, roomID+" "+m.Payload)
 	return f.fail
+}
+
+func (f *fakeLive) StartPlaylist(_ context.Context, _ string, p PlaylistSetup) (Playlist, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.playlist = &Playlist{PlaylistSetup: p, State: "playing", Duration: 60}
+	return *f.playlist, nil
+}
+
+func (f *fakeLive) Playlist(string) (Playlist, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.playlist == nil {
+		return Playlist{}, protocol.Errorf(protocol.CodeNotFound, "no playlist is played")
+	}
+	return *f.playlist, nil
+}
+
+func (f *fakeLive) ControlPlaylist(_, action string, volume int) (Playlist, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.playlist.State = action
+	if volume > 0 {
+		f.playlist.Volume = volume
+	}
+	return *f.playlist, nil
 }
 
 func (f *fakeLive) Knows(_ context.Context, roomID, peerID string) bool {

@@ -119,6 +119,9 @@ func walkLive(b *bench) []row {
 	both := stay("ann", "broadcaster", "") + "," + stay("bob", "hls-viewer", "")
 	sessionID := func() string { return b.Rooms.Lookup(b.seed.Room.ID).Info().SessionID }
 	var annHears *inRoom
+	playlist := func(state, volume string) string {
+		return `{"items":[{"name":"Intro","url":"https://a.example/1.mp3"}],"loop":false,"volume":` + volume + `,"state":"` + state + `","index":0,"position":0,"duration":60,"error":""}`
+	}
 	stream := func(status, startedAt, assets string) string {
 		return `{"id":"ID","room_id":"ROOM","session_id":"ID","status":"` + status + `","destination":"main","meeting_url":"https://m.example/x","playback":{"url":"https://live.example/master.m3u8"},` +
 			`"recording":{"hls_vod":true,"single_file_per_layer":false},"created_at":TIME,"started_at":` + startedAt + `,"updated_at":TIME,"stopped_at":null,"started_by":"","stopped_by":"","recording_assets":` + assets + `}`
@@ -202,6 +205,17 @@ func walkLive(b *bench) []row {
 			good: []visit{{late: current.path("/v2/live-streams/%s/timed-metadata"), body: `{"payload":"poll:p1","duration":5}`, want: stream("running", "TIME", "null")}},
 			bad: []visit{unauthorized, {late: current.path("/v2/live-streams/%s/timed-metadata"), body: `{"duration":5}`, status: 400, want: badBody("payload is missing")},
 				{late: current.path("/v2/live-streams/%s/timed-metadata"), body: `{"payload":"` + strings.Repeat("é", 101) + `","duration":5}`, status: 400, want: badBody("payload longer than 100 characters")}}},
+		{endpoint: "POST /v2/live-streams/{stream_id}/playlist",
+			good: []visit{{late: current.path("/v2/live-streams/%s/playlist"), body: `{"items":[{"name":"Intro","url":"https://a.example/1.mp3"}]}`, want: playlist("playing", "50")}},
+			bad: []visit{unauthorized, {late: current.path("/v2/live-streams/%s/playlist"), body: `{"items":[]}`, status: 400, want: badBody("items must be 1 to 100")},
+				{late: current.path("/v2/live-streams/%s/playlist"), body: `{"items":[{"url":"file:///etc/passwd"}]}`, status: 400, want: badBody("items[0].url must be an http or https URL of at most 2048 bytes")},
+				{late: current.path("/v2/live-streams/%s/playlist"), body: `{"items":[{"url":"http://a/b"}],"volume":101}`, status: 400, want: badBody("volume must be 1 to 100")}}},
+		{endpoint: "GET /v2/live-streams/{stream_id}/playlist",
+			good: []visit{{late: current.path("/v2/live-streams/%s/playlist"), want: playlist("playing", "50")}},
+			bad:  []visit{unauthorized, {path: "/v2/live-streams/" + unknown[1:] + "/playlist", status: 404, want: `{"code":404,"message":"live stream not found"}`}}},
+		{endpoint: "POST /v2/live-streams/{stream_id}/playlist/control",
+			good: []visit{{late: current.path("/v2/live-streams/%s/playlist/control"), body: `{"action":"pause","volume":20}`, want: playlist("pause", "20")}},
+			bad:  []visit{unauthorized, {late: current.path("/v2/live-streams/%s/playlist/control"), body: `{}`, status: 400, want: badBody("action must be one of [pause resume skip stop], or volume given")}}},
 		{endpoint: "POST /v2/live-streams/{stream_id}/pause-recording",
 			bad: []visit{unauthorized, {late: current.path("/v2/live-streams/%s/pause-recording"), status: 400, want: `{"code":400,"message":"the live stream is not being recorded"}`}}},
 		{endpoint: "POST /v2/live-streams/{stream_id}/resume-recording",

@@ -58,6 +58,9 @@ POST /v2/live-streams/{stream_id}/stop
 POST /v2/live-streams/{stream_id}/timed-metadata
 POST /v2/live-streams/{stream_id}/pause-recording
 POST /v2/live-streams/{stream_id}/resume-recording
+POST /v2/live-streams/{stream_id}/playlist
+GET /v2/live-streams/{stream_id}/playlist
+POST /v2/live-streams/{stream_id}/playlist/control
 POST /v2/external-streams/room/{room_id}/start
 POST /v2/external-streams/room/{room_id}/stop
 GET /v2/external-streams

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"amphi/compositor/label"
+	"amphi/server/egress"
 	"amphi/server/hls"
 	"amphi/server/policy"
 	"amphi/server/protocol"
@@ -47,6 +48,7 @@ type Config struct {
 	Recordings *recording.Manager // nil: nothing is recorded
 
 	Labels *label.Renderer // draws names
+	Sounds egress.Rule     // where playlists may have files fetched from
 
 	// Cores are the processors that streams may take together; more streams are refused. The default
 	// leaves a fifth of the machine's to the rooms.

@@ -83,6 +83,9 @@ func (s *stream) show(start *wire.Start, gone ...uint32) {
 // now, and lets the picture follow who speaks.
 func (s *stream) takeStats(m *wire.Stats) {
 	s.load.measure(s.current.stats.Swap(m), m, s.fps)
+	if j := s.jukebox.Load(); j != nil {
+		j.serve(s.current)
+	}
 	changed := false
 	for _, in := range m.Inputs {
 		if in.Width > 0 && !s.pictured[in.ID] {

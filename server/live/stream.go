@@ -59,6 +59,7 @@ type stream struct {
 	stage   atomic.Pointer[room.Stage] // the newest; owner: the room
 	changed chan struct{}              // one slot: stage is new
 	worker  atomic.Pointer[worker]     // takes frames; nil between two workers
+	jukebox atomic.Pointer[jukebox]    // nil before there is a playlist
 	orders  orders
 	done    chan struct{} // closed when all is over
 
@@ -313,6 +314,9 @@ func (s *stream) finish() {
 		return
 	}
 	s.finished = true
+	if j := s.jukebox.Load(); j != nil {
+		j.cancel()
+	}
 	s.presenter.stop()
 	for id, f := range s.feeds {
 		f.stop()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -55,6 +56,22 @@ func (s Sound) problem() string {
 // MP3Length is how long an MP3 plays; false if the data is none. It knows MPEG 1 layer III (ISO/IEC 11172-3, 2.4.1.3),
 // behind an ID3v2 tag, before others.
 func MP3Length(data []byte) (time.Duration, bool) {
+	length, _, ok := seekMP3(data, math.MaxInt64)
+	return length, ok
+}
+
+// MP3From is an MP3 from a time on; nil if it is over then.
+func MP3From(data []byte, at time.Duration) []byte {
+	if at <= 0 {
+		return data
+	}
+	_, rest, _ := seekMP3(data, at)
+	return rest
+}
+
+// seekMP3 goes through the frames of an MP3 up to the one that plays at a time, and returns how long those before it play
+// and the rest. That is nil when there are none so far; ok says then whether the data was an MP3.
+func seekMP3(data []byte, at time.Duration) (length time.Duration, rest []byte, ok bool) {
 	rates := [...]int{44100, 48000, 32000}
 	kbits := [...]int{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0}
 	const tagHead = 10
@@ -68,23 +85,25 @@ func MP3Length(data []byte) (time.Duration, bool) {
 		}
 		data = data[min(size, len(data)):]
 	}
-	var length time.Duration
 	for len(data) >= 4 && data[0] == 0xff && data[1]&0xfe == 0xfa {
 		bitrate, rate := 1000*kbits[data[2]>>4], data[2]>>2&3
 		if bitrate == 0 || int(rate) == len(rates) {
-			return 0, false
+			return 0, nil, false
 		}
 		size := 144*bitrate/rates[rate] + int(data[2]>>1&1)
 		if size > len(data) { // cut off
-			return length, length > 0
+			return length, nil, length > 0
+		}
+		if length >= at {
+			return length, data, true
 		}
 		length += 1152 * time.Second / time.Duration(rates[rate])
 		data = data[size:]
 	}
 	for _, tag := range []string{"TAG", "APETAGEX", "LYRICSBEGIN", "ID3"} {
 		if bytes.HasPrefix(data, []byte(tag)) {
-			return length, length > 0
+			return length, nil, length > 0
 		}
 	}
-	return length, length > 0 && len(bytes.Trim(data, "\x00")) < 4
+	return length, nil, length > 0 && len(bytes.Trim(data, "\x00")) < 4
 }
