@@ -1,7 +1,7 @@
 // Bench measures the media worker: the real process, in real time, fed as the server feeds it.
 // It prints one line "name value unit" for each figure.
 //
-//	go run ./compositor/bench [-for 15s] [-worker bin/amphi-compositor]
+//	go run ./compositor/bench [-for 15s] [-worker bin/amphi-compositor] [-browser]
 //
 // Processor time is quoted, not wall time. It still varies by half with what else the machine, or
 // its host, does: compare the ratio to ffmpeg, which right afterwards composes the same pictures
@@ -43,9 +43,10 @@ import (
 func main() {
 	length := flag.Duration("for", 15*time.Second, "how long each run is measured")
 	worker := flag.String("worker", "", "the worker's program; built when empty")
+	browser := flag.Bool("browser", false, "compare with a browser on a virtual screen, too: needs Chromium and Xvfb")
 	only := flag.String("only", "", "only runs whose name contains this")
 	flag.Parse()
-	if err := bench(*length, *worker, *only); err != nil {
+	if err := bench(*length, *worker, *only, *browser); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -97,7 +98,7 @@ func (l layer) clips(n int) (list []*clip.Clip, err error) {
 	return list, nil
 }
 
-func bench(length time.Duration, worker, only string) error {
+func bench(length time.Duration, worker, only string, browser bool) error {
 	if err := clip.Missing(); err != nil {
 		return err
 	}
@@ -140,12 +141,20 @@ func bench(length time.Duration, worker, only string) error {
 		if cores[r.name], err = r.measure(worker, length, videos, sounds[:r.people]); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
+		if browser && r.anchor() {
+			if err := r.browser(cores[r.name], length, videos); err != nil {
+				return fmt.Errorf("browser: %w", err)
+			}
+		}
 	}
 	if best := cores["compositor.4x720.1"]; best > 0 && cores["compositor.4x360.1"] > 0 {
 		fmt.Printf("compositor.layer_that_fits %.2f ratio\n", cores["compositor.4x360.1"]/best)
 	}
 	return nil
 }
+
+// anchor says that a run is the one that others are compared in.
+func (r run) anchor() bool { return r.people == 4 && len(r.renditions) == 1 && r.layer == half }
 
 // reference prints the processor time by which ffmpeg composes four of the clips.
 func (r run) reference(ours float64, length time.Duration, videos []*clip.Clip) error {
@@ -235,7 +244,7 @@ func (r run) measure(worker string, length time.Duration, videos, sounds []*clip
 			fmt.Fprintf(os.Stderr, "bench: %s: %.0f %% of the pictures were repeated as the machine was too busy: the figures are too low\n", r.name, 100*share)
 		}
 		fmt.Printf("%s.bitrate %.0f kbit/s\n", r.name, got.kbits)
-		if r.people == 4 && len(r.renditions) == 1 && r.layer == half {
+		if r.anchor() {
 			return got.cores, r.reference(got.cores, length, videos)
 		}
 		return got.cores, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -58,5 +59,27 @@ func TestPeakMemory(t *testing.T) {
 	}
 	if _, err := peakMemory(1 << 30); err == nil {
 		t.Error("a process that does not exist has a peak")
+	}
+}
+
+func TestFamily(t *testing.T) {
+	child := exec.Command("sh", "-c", "while :; do :; done")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Wait()
+	defer child.Process.Kill()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		ours, err := family([]int{os.Getpid()})
+		theirs, err2 := family([]int{child.Process.Pid})
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		if theirs >= 50*time.Millisecond && ours >= theirs {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v of ours, %v of the child's", ours, theirs)
+		}
 	}
 }
