@@ -67,7 +67,7 @@ func (r run) browser(ours float64, length time.Duration, videos []*clip.Clip) (e
 	defer end(screen)
 	display, err := bufio.NewReader(number).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("Xvfb: %w", err)
+		return fmt.Errorf("virtual screen: %w", err)
 	}
 	display = ":" + strings.TrimSpace(display)
 	browser := exec.Command("chromium", "--no-sandbox", "--no-first-run", "--user-data-dir="+filepath.Join(dir, "profile"),

@@ -220,6 +220,10 @@ func TestGoldenPictures(t *testing.T) {
 		{"branded", branded, people(4), ""},
 		{"slate", policy.Layout{}, people(0), ""},
 		{"branded-slate", branded, people(0), ""},
+		{"sidebar", policy.Layout{Mode: "sidebar"}, people(4), ""},
+		{"sidebar-spacious", policy.Layout{Mode: "sidebar", Density: "spacious"}, people(3), ""},
+		{"spotlight-screen", policy.Layout{Mode: "spotlight"}, shared, ""},
+		{"pages", policy.Layout{TilesPerPage: 6, PageSeconds: 10}, people(11), ""},
 	}
 	for _, aspect := range policy.AspectRatios {
 		t.Run(aspect, func(t *testing.T) {
