@@ -21,6 +21,7 @@ type sound struct {
 	config  []byte
 	pcm     []float32
 	next    int64 // first sample that is not mixed
+	made    int64 // first sample that is not encoded
 	offset  int64 // timestamp of sample 0
 }
 
@@ -55,13 +56,16 @@ func (s *sound) until(begin, end, now time.Time) error {
 		return fmt.Errorf("sound is %v late", late.Round(time.Millisecond))
 	}
 	// What was mixed last is still in the encoder.
-	for at(s.next - codec.AACSamples).Before(end) {
+	for at(s.made).Before(end) {
 		s.w.mixer.Mix(s.pcm, at(s.next))
 		unit, pts, err := s.encoder.Encode(s.pcm, s.next)
 		if err != nil {
 			return err
 		}
 		s.next += codec.AACSamples
+		if unit != nil {
+			s.made = pts + codec.AACSamples
+		}
 		// The first unit decodes to what was before the start: the encoder's priming.
 		if unit == nil || pts < 0 {
 			continue
