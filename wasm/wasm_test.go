@@ -23,7 +23,9 @@ func TestUnderNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	wasm := filepath.Join(t.TempDir(), "client.wasm")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", wasm, ".")
+	// The flags of static/build.mjs: then the packages are compiled already.
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-gcflags", "all=-l", "-gcflags", "runtime=",
+		"-gcflags", "internal/runtime/maps=", "-o", wasm, ".")
 	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
