@@ -25,7 +25,7 @@ import (
 )
 
 // streamLength is how long TestStream watches before it kills the worker.
-var streamLength = flag.Duration("stream", 40*time.Second, "how long TestStream watches")
+var streamLength = flag.Duration("stream", time.Minute, "how long TestStream watches")
 
 // playerPage is a page that knows hls.js and nothing of Amphi.
 const playerPage = `<!doctype html>
