@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -13,8 +12,7 @@ func TestFigures(t *testing.T) {
 	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", false)
-	lose := func(h *rtp.Header) bool { return h.SequenceNumber%10 == 0 }
-	a.loseOut.Store(&lose)
+	a.loseOut.Store(oneOf(10))
 	a.publish(webrtc.MimeTypeOpus, "stream", "audio")
 	a.publish(webrtc.MimeTypeVP8, "stream", "video")
 	b.subscribe(a.peer.Track("audio"), a.peer.Track("video"))

@@ -293,3 +293,11 @@ func (l *lossy) BindRemoteStream(_ *interceptor.StreamInfo, r interceptor.RTPRea
 		}
 	})
 }
+
+// oneOf loses one of so many packets, as they come. Not by their numbers: Pion numbers what it sends again as it numbered the
+// packets, so that of those that were lost for their number all repetitions might get lost as well.
+func oneOf(n uint64) *func(*rtp.Header) bool {
+	var seen atomic.Uint64
+	f := func(*rtp.Header) bool { return seen.Add(1)%n == 0 }
+	return &f
+}

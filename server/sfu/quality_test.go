@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -14,12 +13,8 @@ func TestQuality(t *testing.T) {
 	t.Parallel()
 	s := testSFU(t)
 	a, b := joined(t, s, "a", false), joined(t, s, "b", false)
-	lose := func(every uint16) *func(*rtp.Header) bool {
-		f := func(h *rtp.Header) bool { return h.SequenceNumber%every == 0 }
-		return &f
-	}
-	a.loseOut.Store(lose(4))
-	b.loseIn.Store(lose(10))
+	a.loseOut.Store(oneOf(4))
+	b.loseIn.Store(oneOf(10))
 	a.publish(webrtc.MimeTypeOpus, "stream", "audio")
 	a.publish(webrtc.MimeTypeVP8, "stream", "video")
 	b.subscribe(a.peer.Track("audio"), a.peer.Track("video"))
