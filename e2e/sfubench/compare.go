@@ -73,7 +73,7 @@ func startAmphi(ctx context.Context, binary string, viewers int) (*contender, er
 		return nil, err
 	}
 	stop := func() error { return errors.Join(server.Stop(), os.RemoveAll(dir)) }
-	room, err := newRoom(ctx, server, viewers+10)
+	room, err := newRoom(ctx, server, "compared", viewers+10)
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}

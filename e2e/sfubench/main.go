@@ -165,7 +165,7 @@ func (b *bench) run(o options) error {
 		return nil
 	}
 	var err error
-	if b.room, err = newRoom(ctx, b.server, max(counts[len(counts)-1], o.hold)+joins+10); err != nil {
+	if b.room, err = newRoom(ctx, b.server, "fan-out", max(counts[len(counts)-1], o.hold)+joins+10); err != nil {
 		return err
 	}
 	if b.publisher, err = b.join(ctx, visit{role: "broadcaster", name: "publisher", room: b.room, all: true}); err != nil {
@@ -220,11 +220,11 @@ func (b *bench) run(o options) error {
 
 // newRoom makes a room where viewers are not told of each other, as hosts of so many have it. Else a thousand who join are
 // half a million messages, which this process would decode in the place of taking packets.
-func newRoom(ctx context.Context, server *testserver.Server, size int) (id string, err error) {
+func newRoom(ctx context.Context, server *testserver.Server, name string, size int) (id string, err error) {
 	var room struct {
 		ID string `json:"id"`
 	}
-	err = server.API(ctx, "POST", "/v2/rooms", map[string]any{"name": "fan-out", "size": size, "large_room": true}, &room)
+	err = server.API(ctx, "POST", "/v2/rooms", map[string]any{"name": name, "size": size, "large_room": true}, &room)
 	return room.ID, err
 }
 

@@ -17,7 +17,7 @@ var layersOf720p = []layer{{"q", 150_000}, {"h", 500_000}, {"f", 1_500_000}}
 // meeting measures n people who all send in three layers, and receive all: one large, three of middle size, the others
 // small. They send by WHIP, as the Go client makes one layer only, and receive by the Go client, who says which layer.
 func (b *bench) meeting(ctx context.Context, n int) error {
-	room, err := newRoom(ctx, b.server, 2*n+10)
+	room, err := newRoom(ctx, b.server, "meeting", 2*n+10)
 	if err != nil {
 		return err
 	}
