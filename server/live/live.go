@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"amphi/compositor/label"
+	"amphi/compositor/wire"
 	"amphi/server/egress"
 	"amphi/server/hls"
 	"amphi/server/policy"
@@ -88,6 +89,7 @@ type counters struct {
 	turnedAway      atomic.Uint64
 	workerCPU       atomic.Int64 // nanoseconds; this and what follows of the workers that have ended
 	ticksRepeated   atomic.Uint64
+	stages          [wire.Stages]atomic.Int64 // nanoseconds
 }
 
 // Stats is a snapshot of a manager's counters.
@@ -109,6 +111,16 @@ type Stats struct {
 	WorkerCPU     time.Duration // used by workers
 	WorkerMemory  uint64        // resident bytes of the workers alive
 	TicksRepeated uint64        // pictures that workers showed again because they were behind
+
+	// Parts of WorkerCPU, see [wire.Stage].
+	StageInput, StageDecode, StageDraw, StageScale, StageEncode, StageSound, StageOutput time.Duration
+}
+
+func (st *Stats) stages() [wire.Stages]*time.Duration {
+	return [...]*time.Duration{
+		wire.StageInput: &st.StageInput, wire.StageDecode: &st.StageDecode, wire.StageDraw: &st.StageDraw, wire.StageScale: &st.StageScale,
+		wire.StageEncode: &st.StageEncode, wire.StageSound: &st.StageSound, wire.StageOutput: &st.StageOutput,
+	}
 }
 
 // New returns a manager without streams.
@@ -355,6 +367,9 @@ func (m *Manager) Stats() Stats {
 		WorkerCPU:     time.Duration(c.workerCPU.Load()),
 		TicksRepeated: c.ticksRepeated.Load(),
 		TurnedAway:    c.turnedAway.Load(),
+	}
+	for i, stage := range st.stages() {
+		*stage = time.Duration(c.stages[i].Load())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"amphi/compositor/wire"
 	"amphi/server/mediaworker"
 	"amphi/server/policy"
 )
@@ -100,6 +101,11 @@ func TestFromStageToPlayer(t *testing.T) {
 	st := h.Stats()
 	if st.Restarts < 1 || st.FramesIn < 500 {
 		t.Errorf("%+v", st)
+	}
+	for i, stage := range st.stages() {
+		if stage := *stage; stage == 0 && wire.Stage(i) != wire.StageScale {
+			t.Errorf("nothing is known to have gone into %v", wire.Stage(i))
+		}
 	}
 	t.Logf("%+v\n%+v", st, h.stream(r.ID()).broadcast.out.Stats())
 }

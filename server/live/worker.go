@@ -37,6 +37,9 @@ func (w *worker) addTo(st *Stats) {
 		st.WorkerCPU += m.CPU
 		st.WorkerMemory += m.Memory
 		st.TicksRepeated += m.TicksRepeated
+		for i, stage := range st.stages() {
+			*stage += m.Stages[i]
+		}
 	}
 }
 
@@ -48,4 +51,7 @@ func (w *worker) settle(c *counters) {
 	c.framesDropped.Add(st.FramesDropped)
 	c.workerCPU.Add(int64(st.WorkerCPU))
 	c.ticksRepeated.Add(st.TicksRepeated)
+	for i, stage := range st.stages() {
+		c.stages[i].Add(int64(*stage))
+	}
 }
