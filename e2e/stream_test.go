@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -159,8 +160,10 @@ func TestStream(t *testing.T) {
 			defer close(checked)
 			checkStream(t, url, *streamLength-5*time.Second)
 		}()
+		flat := watchMemory(t, map[string]int{"the server": l.server.PID(), "the worker": workerOf(t, l.server.PID())})
 		decodeStream(t, url, *streamLength)
 		<-checked
+		flat()
 		watch := <-watched
 		if watch.err != nil {
 			t.Error(watch.err)
@@ -266,6 +269,43 @@ func (p *person) noErrors(t *testing.T) {
 	}
 }
 
+// longWatch is from when on something can be said of drift and of memory.
+const longWatch = 10 * time.Minute
+
+// watchMemory looks at processes until the function that it returns is called, which says whether they grow.
+func watchMemory(t *testing.T, pids map[string]int) (flat func()) {
+	const every = 5 * time.Second
+	seen := map[string][]int64{} // bytes
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			for name, pid := range pids {
+				seen[name] = append(seen[name], testserver.Memory(pid))
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(every):
+			}
+		}
+	})
+	return func() {
+		close(stop)
+		watching.Wait()
+		for name, all := range seen {
+			const mib = 1 << 20
+			n := len(all)
+			median := func(some []int64) int64 { return slices.Sorted(slices.Values(some))[len(some)/2] }
+			third, last := median(all[n/2:max(n/2+1, n*3/4)]), median(all[n*3/4:])
+			t.Logf("memory of %s: %.1f MiB in the third quarter, %.1f in the last", name, float64(third)/mib, float64(last)/mib)
+			if time.Duration(n)*every >= longWatch && last > third+third/10+4*mib {
+				t.Errorf("%s grows", name)
+			}
+		}
+	}
+}
+
 // checkStream holds all playlists and files of a stream against the rules for a while.
 func checkStream(t *testing.T, url string, d time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -279,6 +319,14 @@ func checkStream(t *testing.T, url string, d time.Duration) {
 	}
 	for _, breach := range report.Wrong {
 		t.Error(breach)
+	}
+	if n := len(report.Edge) / 10; d >= longWatch && n > 0 {
+		median := func(some []time.Duration) time.Duration { return slices.Sorted(slices.Values(some))[len(some)/2] }
+		first, last := median(report.Edge[:n]), median(report.Edge[len(report.Edge)-n:])
+		t.Logf("a part is listed %v after its last picture in the first tenth, %v in the last", first.Round(time.Millisecond), last.Round(time.Millisecond))
+		if drift := (last - first).Abs(); drift > 100*time.Millisecond {
+			t.Errorf("the stream's clock drifts: %v in %v", drift, d)
+		}
 	}
 	slices.Sort(report.Edge)
 	if n := len(report.Edge); n > 0 {
