@@ -1,6 +1,7 @@
 package room
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -130,7 +131,7 @@ func TestEndingTheRoomSucceeds(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, Limits{})
 			for i := range 300 {
-				p, _ := h.join("ann", policy.RoleBroadcaster)
+				p, _ := h.join(fmt.Sprint("ann-", i), policy.RoleBroadcaster)
 				var err error
 				if i%2 == 0 {
 					err = h.Lookup("r1").End(t.Context(), protocol.EndRoom{})

@@ -29,13 +29,7 @@ func (p *Peer) RequestLeave(ctx context.Context, req protocol.PeerLeaveRequest) 
 func (r *Room) expel(p *Peer, event protocol.PeerLeaveEvent, why string) {
 	event.Reason = cut(event.Reason, r.limits.DataBytes)
 	p.notify(protocol.OnPeerLeaveRequest, event)
-	now := time.Now()
-	for id, at := range r.removed {
-		if now.Sub(at) > r.limits.ForgetAfter {
-			delete(r.removed, id)
-		}
-	}
-	r.removed[p.ID] = now
+	r.registry.removed.add(r.rec.RoomID, p.ID, event, r.limits.ForgetAfter)
 	r.remove(p, Departure{Reason: why, Message: event.Reason})
 }
 

@@ -105,8 +105,8 @@ type track struct {
 func (r *Room) Connect(ctx context.Context, id Identity, sink Sink) (*Peer, error) {
 	var p *Peer
 	err := r.do(ctx, func() error {
-		if _, gone := r.removed[id.PeerID]; gone {
-			sink.Send(protocol.Notification(protocol.OnPeerLeaveRequest, protocol.PeerLeaveEvent{Reason: "removed from the room"}))
+		if event, removed := r.registry.removed.of(r.rec.RoomID, id.PeerID, r.limits.ForgetAfter); removed {
+			sink.Send(protocol.Notification(protocol.OnPeerLeaveRequest, event)) // it may have missed it
 			return errLeft
 		}
 		stranger := Stay{PeerID: id.PeerID, UserID: id.UserID, Role: id.Role}

@@ -95,6 +95,8 @@ type Registry struct {
 	rooms  map[string]*Room // by room id
 	closed bool
 	wg     sync.WaitGroup // rooms' goroutines
+
+	removed removals
 }
 
 // NewRegistry returns an empty registry.

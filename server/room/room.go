@@ -40,7 +40,6 @@ type Room struct {
 	store       sessionStore
 	polls       polls
 	past        past
-	removed     map[string]time.Time
 	roleTokens  map[string]roleOffer
 	hls         protocol.HLSState
 	rtmp        protocol.RunState
@@ -85,7 +84,6 @@ func newRoom(g *Registry, rec Record, session Session) *Room {
 		calls:      make(chan func()),
 		done:       make(chan struct{}),
 		peers:      map[string]*Peer{},
-		removed:    map[string]time.Time{},
 		roleTokens: map[string]roleOffer{},
 		watchers:   map[int]func(*Stage){},
 		listeners:  map[int]func(Saying){},

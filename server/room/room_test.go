@@ -308,6 +308,47 @@ func TestLeaveRemoveAndEnd(t *testing.T) {
 	})
 }
 
+// Who is away while its session is ended hears of that when it comes back, though another session runs by then.
+func TestAwayWhileTheRoomEnds(t *testing.T) {
+	h := newHouse(t, Limits{})
+	ann, _ := h.join("ann", policy.RoleBroadcaster)
+	bob, box := h.join("bob", policy.RoleHLSViewer)
+	bob.Disconnected(box, false)
+	wantCode(t, ann.EndRoom(t.Context(), protocol.EndRoom{Reason: "over"}), 0)
+	if err := ann.Leave(t.Context()); err != nil && !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the session", func() bool { return slices.Contains(h.noted(), "closed s1") })
+	h.join("joe", policy.RoleBroadcaster)
+	_, box, err := h.connect("bob", policy.RoleHLSViewer)
+	wantCode(t, err, protocol.CodeGone)
+	if got := one[protocol.PeerLeaveEvent](t, box, protocol.OnPeerLeaveRequest); !got.RoomEnd || got.Reason != "over" {
+		t.Errorf("bob was told %+v", got)
+	}
+	if _, _, err := h.connect("another bob", policy.RoleHLSViewer); err != nil {
+		t.Errorf("somebody else may not come: %v", err)
+	}
+}
+
+func TestRemovals(t *testing.T) {
+	var l removals
+	const keep = 20 * time.Millisecond
+	l.add("r1", "ann", protocol.PeerLeaveEvent{Reason: "spam"}, keep)
+	if event, removed := l.of("r1", "ann", keep); !removed || event.Reason != "spam" {
+		t.Errorf("%v %+v", removed, event)
+	}
+	if _, removed := l.of("r2", "ann", keep); removed {
+		t.Error("removed from another room, too")
+	}
+	time.Sleep(2 * keep)
+	if _, removed := l.of("r1", "ann", keep); removed {
+		t.Error("removed for ever")
+	}
+	if l.add("r1", "bob", protocol.PeerLeaveEvent{}, keep); len(l.list) != 1 {
+		t.Errorf("%d are remembered", len(l.list))
+	}
+}
+
 func TestReconnect(t *testing.T) {
 	h := newHouse(t, Limits{})
 	ann, annBox := h.join("ann", policy.RoleBroadcaster)
