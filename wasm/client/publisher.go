@@ -86,8 +86,16 @@ func (p *publisher) open(ctx context.Context) (protocol.Description, error) {
 			return protocol.Description{}, newError(codeOfferFailed, "JOIN", "%w", err)
 		}
 		p.mu.Lock()
-		p.conn, p.stopped = conn, watch.stop
+		ended := p.s.ctx.Err() // before close, which would not have seen the connection
+		if ended == nil {
+			p.conn, p.stopped = conn, watch.stop
+		}
 		p.mu.Unlock()
+		if ended != nil {
+			watch.stop()
+			conn.Close()
+			return protocol.Description{}, ended
+		}
 	}
 	p.mu.Lock()
 	p.answered = false

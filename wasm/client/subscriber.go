@@ -73,6 +73,9 @@ func (u *subscriber) start() error {
 	if u.conn != nil {
 		return nil
 	}
+	if err := u.s.ctx.Err(); err != nil {
+		return err // close, which comes after it, has been
+	}
 	watch := newWatchdog(u.s, nil)
 	conn, err := u.s.c.cfg.Engine.NewConn(u.s.rtcConfig, rtc.Handlers{
 		Candidate: u.candidate,
