@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+	"time"
 
 	"amphi/e2e/probe"
 	"amphi/e2e/testbrowser"
@@ -78,6 +79,14 @@ func TestProbe(t *testing.T) {
 			}
 		}
 	})
+
+	// The first call of a browser that has just started says more of its start than of the probe.
+	if err := page.Eval(`void (globalThis.warm = measure({ ids: [42], codec: 'video/VP8', lateMs: 0 }).then(() => { globalThis.warmed = true; }))`, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := page.Wait("globalThis.warmed", 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
 
 	var plain float64 // p50 of the first case
 	for _, test := range []struct {
