@@ -27,6 +27,23 @@ func TestSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	buf := make([]byte, 1500)
+	// The kernel turns its clock on when the first socket of the machine asks for it, and has that done in a while by
+	// another thread. Until then it stamps what is read, not what comes.
+	for waited := time.Now(); ; {
+		send([]byte("is the clock on?"))
+		time.Sleep(time.Millisecond)
+		looked := time.Now()
+		if _, _, err := s.ReadFromAddrPort(buf); err != nil {
+			t.Fatal(err)
+		}
+		if s.at.Before(looked) {
+			break
+		}
+		if time.Since(waited) > 20*time.Second {
+			t.Fatalf("what came before %v is stamped %v", looked, s.at)
+		}
+	}
 	begin := time.Now()
 	sent.put(100, begin, true)
 	send(packet(1, 1, 100, false))
@@ -35,7 +52,6 @@ func TestSocket(t *testing.T) {
 	time.Sleep(50 * time.Millisecond) // nobody reads yet
 	looked := time.Now()
 	_ = s.SetReadDeadline(looked.Add(20 * time.Second))
-	buf := make([]byte, 1500)
 	n, from, err := s.ReadFromAddrPort(buf)
 	if err != nil || !bytes.Equal(buf[:n], []byte("other")) || from.Port() != uint16(far.LocalAddr().(*net.UDPAddr).Port) {
 		t.Fatalf("read %q from %v, %v: what is no RTP goes on, RTP does not", buf[:n], from, err)
