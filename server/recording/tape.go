@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"amphi/server/hls"
@@ -27,15 +26,10 @@ var errDiskFull = errors.New("the disk is full")
 type Tape struct {
 	m    *Manager
 	spec Spec
+	spool[hls.Segment]
 
-	queue chan hls.Segment
-	ended chan struct{} // closed when all is written
-
-	mu     sync.Mutex
-	closed bool
 	paused bool
 	cut    bool // what comes next does not continue what came last
-	lost   int  // segments, because the disk was too slow
 
 	journal *journal
 
@@ -48,7 +42,7 @@ type Tape struct {
 
 // newTape makes the files of a recording and begins to write.
 func newTape(m *Manager, spec Spec) (*Tape, error) {
-	t := &Tape{m: m, spec: spec, queue: make(chan hls.Segment, maxQueue), ended: make(chan struct{})}
+	t := &Tape{m: m, spec: spec, spool: newSpool[hls.Segment](maxQueue)}
 	var err error
 	if t.journal, err = m.newJournal(spec); err != nil {
 		return nil, err
@@ -83,15 +77,7 @@ func (t *Tape) Segment(s hls.Segment) {
 		return
 	}
 	s.Discontinuity = s.Discontinuity || t.cut
-	select {
-	case t.queue <- s:
-		t.cut = false
-	default:
-		t.cut = true
-		if t.lost++; t.lost == 1 {
-			t.journal.log.Error("recording has a hole: the disk is too slow", "waiting", maxQueue)
-		}
-	}
+	t.cut = !t.put(s, t.journal.log)
 }
 
 // Pause leaves out what follows, or no longer does, from the next segment on.
@@ -99,17 +85,6 @@ func (t *Tape) Pause(paused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.paused = paused
-}
-
-// End ends the recording; its files are made then, and told of. It waits until what there is is on the disk.
-func (t *Tape) End() {
-	t.mu.Lock()
-	if !t.closed {
-		t.closed = true
-		close(t.queue)
-	}
-	t.mu.Unlock()
-	<-t.ended
 }
 
 // write is the life of the tape.

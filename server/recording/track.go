@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"amphi/server/store"
@@ -72,12 +71,7 @@ type TrackTape struct {
 	journal *journal
 	frames  *os.File
 
-	queue chan frame
-	ended chan struct{} // closed when all is written
-
-	mu     sync.Mutex
-	closed bool
-	lost   int // frames, because the disk was too slow
+	spool[frame]
 }
 
 // BeginTrack begins the recording of a track.
@@ -94,7 +88,7 @@ func (m *Manager) BeginTrack(spec Spec) (*TrackTape, error) {
 	if tracks >= maxTracks {
 		return nil, fmt.Errorf("recording: %d tracks are recorded already", maxTracks)
 	}
-	t := &TrackTape{m: m, spec: spec, queue: make(chan frame, maxFrames), ended: make(chan struct{})}
+	t := &TrackTape{m: m, spec: spec, spool: newSpool[frame](maxFrames)}
 	var err error
 	if t.journal, err = m.newJournal(spec); err == nil {
 		if t.frames, err = os.OpenFile(filepath.Join(t.journal.dir, framesName), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
@@ -122,24 +116,7 @@ func (t *TrackTape) Frame(at time.Duration, key bool, data []byte) {
 	if t.closed || len(data) == 0 || len(data) > maxFrame {
 		return
 	}
-	select {
-	case t.queue <- frame{at, key, data}:
-	default:
-		if t.lost++; t.lost == 1 {
-			t.journal.log.Error("recording has a hole: the disk is too slow", "waiting", maxFrames)
-		}
-	}
-}
-
-// End ends the recording; its file is made then, and told of. It waits until what there is is on the disk.
-func (t *TrackTape) End() {
-	t.mu.Lock()
-	if !t.closed {
-		t.closed = true
-		close(t.queue)
-	}
-	t.mu.Unlock()
-	<-t.ended
+	t.put(frame{at, key, data}, t.journal.log)
 }
 
 // write is the life of the tape.
