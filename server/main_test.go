@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"amphi/server/logtest"
 	"amphi/server/store/storetest"
 )
 
@@ -143,29 +143,11 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// lines is what a running program writes.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // TestServe starts the whole server on free ports, talks to it, and stops it.
 func TestServe(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var out, log lines
+	var out, log logtest.Journal
 	c := &command{environ: []string{"AMPHI_DATA=" + t.TempDir(), "AMPHI_UNHEARD_OF=1"}, out: &out, err: &log}
 	ended := make(chan int, 1)
 	go func() { ended <- c.run(ctx, []string{"--addr", "127.0.0.1:0", "--rtc-port", "0"}) }()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"amphi/server/logtest"
 )
 
 // running starts a server on free ports until the test ends, and returns its address and what it was told by its
@@ -18,7 +20,7 @@ func running(t *testing.T) (url string, env []string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	env = []string{"AMPHI_DATA=" + t.TempDir()}
-	var out, log lines
+	var out, log logtest.Journal
 	c := &command{environ: env, out: &out, err: &log}
 	ended := make(chan int, 1)
 	go func() {

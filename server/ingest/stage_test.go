@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"amphi/compositor/codec"
+	"amphi/server/logtest"
 	"amphi/server/mediaworker"
 	"amphi/server/policy"
 	"amphi/server/protocol"
@@ -205,7 +206,7 @@ func onset(t *testing.T, packets []sfu.Frame) (at time.Time, hz float64) {
 // anew; then it is gone.
 func TestStage(t *testing.T) {
 	t.Parallel()
-	log := &journal{}
+	log := &logtest.Journal{}
 	m, err := sfu.New(sfu.Config{Loopback: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +229,7 @@ func TestStage(t *testing.T) {
 
 	closed := make(chan struct{})
 	s, err := Enter(t.Context(), Config{Room: r, Name: "Camera", UserID: "camera-1", Media: m.Addresses, Worker: workerPath,
-		Log: slog.New(slog.NewTextHandler(log, nil)), Closed: func() { close(closed) }})
+		Log: log.Log(), Closed: func() { close(closed) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +321,7 @@ func TestStage(t *testing.T) {
 }
 
 // signalWorker sends a signal to the worker that the log names first.
-func signalWorker(log *journal, signal os.Signal) error {
+func signalWorker(log *logtest.Journal, signal os.Signal) error {
 	_, rest, _ := strings.Cut(log.String(), "sound worker started")
 	_, rest, _ = strings.Cut(rest, "pid=")
 	var pid int
@@ -332,22 +333,4 @@ func signalWorker(log *journal, signal os.Signal) error {
 		return err
 	}
 	return p.Signal(signal)
-}
-
-// journal is a log that can be read.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }

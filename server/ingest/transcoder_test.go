@@ -3,21 +3,22 @@
 package ingest
 
 import (
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"amphi/server/logtest"
 )
 
 // A worker that hangs is replaced, and the sound goes on with timestamps that fit. What comes meanwhile is not kept for
 // ever. Without a program there is no sound, and nothing else is wrong.
 func TestTranscoderHangs(t *testing.T) {
 	t.Parallel()
-	log := &journal{}
+	log := &logtest.Journal{}
 	var last atomic.Int64
-	tr := newTranscoder(workerPath, slog.New(slog.NewTextHandler(log, nil)), func(pts int64, _ uint8, _ []byte) { last.Store(pts) })
+	tr := newTranscoder(workerPath, log.Log(), func(pts int64, _ uint8, _ []byte) { last.Store(pts) })
 	defer tr.close()
 	c := encode(t)
 	stop := make(chan struct{})
@@ -51,7 +52,7 @@ func TestTranscoderHangs(t *testing.T) {
 		t.Error("nobody has noticed")
 	}
 
-	none := newTranscoder("/nowhere/program", slog.New(slog.NewTextHandler(log, nil)), func(int64, uint8, []byte) { t.Error("sound of nobody") })
+	none := newTranscoder("/nowhere/program", log.Log(), func(int64, uint8, []byte) { t.Error("sound of nobody") })
 	for range 10 {
 		none.push(0, c.config, c.sounds[0].data)
 	}

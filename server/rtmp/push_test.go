@@ -20,6 +20,7 @@ import (
 
 	"amphi/server/egress"
 	"amphi/server/live"
+	"amphi/server/logtest"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -47,7 +48,7 @@ func TestParseAddress(t *testing.T) {
 }
 
 // pushTo is a push to addresses of tests, running.
-func pushTo(t *testing.T, j *journal, roots *tls.Config, addrs ...string) (p *Push, begun *atomic.Int32, end func() live.Ended) {
+func pushTo(t *testing.T, j *logtest.Journal, roots *tls.Config, addrs ...string) (p *Push, begun *atomic.Int32, end func() live.Ended) {
 	t.Helper()
 	var list []Address
 	for _, text := range addrs {
@@ -59,7 +60,7 @@ func pushTo(t *testing.T, j *journal, roots *tls.Config, addrs ...string) (p *Pu
 	}
 	begun = &atomic.Int32{}
 	over := make(chan live.Ended, 1)
-	p = newPush(list, j.log(), &counters{}, func() { begun.Add(1) }, func(e live.Ended) { over <- e })
+	p = newPush(list, j.Log(), &counters{}, func() { begun.Add(1) }, func(e live.Ended) { over <- e })
 	p.allow = egress.Rule{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	p.tls = roots
 	p.start()
@@ -80,7 +81,7 @@ func pushTo(t *testing.T, j *journal, roots *tls.Config, addrs ...string) (p *Pu
 func TestPush(t *testing.T) {
 	n := newNginx(t)
 	secured, roots := secure(t, n.port)
-	var j journal
+	var j logtest.Journal
 	refused := serve(t, refuse)
 	bad := []string{
 		"rtmp://127.0.0.1:1/live/secret-of-dead",
@@ -233,7 +234,7 @@ func refuse(c net.Conn) {
 // A server that takes the stream and then does not read costs a queue, and is told what there is when it
 // reads again: from a key picture on.
 func TestSlowServer(t *testing.T) {
-	var j journal
+	var j logtest.Journal
 	type got struct {
 		key bool
 		at  time.Duration
@@ -311,7 +312,7 @@ func TestSlowServer(t *testing.T) {
 
 // nobody may leave a push, or its connections, behind.
 func TestEndWhileConnecting(t *testing.T) {
-	var j journal
+	var j logtest.Journal
 	silent := serve(t, func(net.Conn) { <-t.Context().Done() })
 	_, begun, end := pushTo(t, &j, nil, "rtmp://"+silent+"/live/key", "rtmp://127.0.0.1:1/live/key")
 	time.Sleep(50 * time.Millisecond)

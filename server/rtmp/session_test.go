@@ -15,6 +15,7 @@ import (
 	"amphi/server/egress"
 	"amphi/server/hls"
 	"amphi/server/live"
+	"amphi/server/logtest"
 	"amphi/server/policy"
 	"amphi/server/records"
 	"amphi/server/room"
@@ -28,7 +29,7 @@ type studio struct {
 	t    *testing.T
 	addr Address
 	seed store.Seeded
-	log  *journal
+	log  *logtest.Journal
 }
 
 // roomRecords is the store as rooms see it, with a template that a test changes.
@@ -47,7 +48,7 @@ func (r roomRecords) LoadRoom(ctx context.Context, id string) (room.Record, erro
 
 func newStudio(t *testing.T, window time.Duration, change func(*policy.Template)) *studio {
 	t.Helper()
-	s := &studio{t: t, log: &journal{}}
+	s := &studio{t: t, log: &logtest.Journal{}}
 	quiet := slog.New(slog.DiscardHandler)
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "amphi.db"))
 	if err != nil {
@@ -73,7 +74,7 @@ func newStudio(t *testing.T, window time.Duration, change func(*policy.Template)
 		Streamer: func() room.Streamer { return lives }, Log: quiet})
 	lives = live.New(live.Config{Rooms: rooms, Store: db, Origin: &hls.Origin{}, PublicURL: "http://localhost", Worker: "/nowhere", Dir: t.TempDir(),
 		Labels: label.New(label.Config{BuiltinOnly: true, Log: quiet}), Log: quiet})
-	s.Ingest = &Ingest{Rooms: rooms, Store: db, Media: media.Addresses, Live: lives, Worker: "/nowhere", Window: window, Log: s.log.log()}
+	s.Ingest = &Ingest{Rooms: rooms, Store: db, Media: media.Addresses, Live: lives, Worker: "/nowhere", Window: window, Log: s.log.Log()}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
