@@ -155,57 +155,29 @@ func isToken(b []byte) bool {
 	return len(b) > 0
 }
 
-// answer answers a request, if its file is there or comes. What is not sent is not answered.
+// answer answers a request, if its file is in memory or comes. What is not sent is not answered: the server asks again, and
+// is told the same.
 func (l *lane) answer(r plainRequest) bool {
 	s, name, _ := l.origin.find(r.path)
 	if s == nil {
 		return false
 	}
-	if name == MasterPlaylist {
-		e, enough := s.begun(context.Background())
-		switch {
-		case !enough:
-			return l.giveUp(s)
-		case len(e.listed) == 0:
-			return false
-		}
-		return l.sendPage(&e.master, cacheMaster, r.gzip)
-	}
-	dir, base, _ := strings.Cut(name, "/")
-	rendition := s.rendition(dir)
-	if rendition < 0 {
-		return false
-	}
-	if base == playlistName {
-		want, ok := parseDirectives(r.query)
-		if !ok {
-			return false
-		}
-		e, ahead, enough := s.reload(context.Background(), want)
-		switch {
-		case !enough:
-			return l.giveUp(s)
-		case ahead || len(e.listed) == 0:
-			return false
-		}
-		p, cache := e.page(rendition, want)
-		return l.sendPage(p, cache, r.gzip)
-	}
-	f, ok := parseFile(base)
-	if !ok {
-		return false
-	}
-	body, _, _, enough := s.fetch(context.Background(), f, rendition)
+	a := s.answer(context.Background(), name, r.query)
 	switch {
-	case !enough:
-		return l.giveUp(s)
-	case body == nil:
-		return false
+	case a.refused == http.StatusServiceUnavailable: // not to be waited for once more
+		l.begin("503 Service Unavailable", "application/json", cacheNever)
+		l.add("Retry-After", retryAfter)
+		l.origin.refused.Add(1)
+		return l.send(refusal(a.refused, a.why))
+	case a.page != nil:
+		return l.sendPage(a.page, a.cache, r.gzip)
+	case a.body != nil:
+		l.begin("200 OK", mediaType, cacheForever)
+		l.add("Accept-Ranges", "bytes")
+		l.add("Etag", strconv.Quote(a.name))
+		return l.send(a.body)
 	}
-	l.begin("200 OK", mediaType, cacheForever)
-	l.add("Accept-Ranges", "bytes")
-	l.add("Etag", strconv.Quote(base))
-	return l.send(body)
+	return false
 }
 
 func (l *lane) sendPage(p *page, cache string, gzip bool) bool {
@@ -219,17 +191,6 @@ func (l *lane) sendPage(p *page, cache string, gzip bool) bool {
 		l.add("Etag", tag)
 	}
 	return l.send(text)
-}
-
-// giveUp answers a request that waited in vain.
-func (l *lane) giveUp(s *Stream) bool {
-	if s.closed() {
-		return false
-	}
-	l.begin("503 Service Unavailable", "application/json", cacheNever)
-	l.add("Retry-After", retryAfter)
-	l.origin.refused.Add(1)
-	return l.send(refusal(http.StatusServiceUnavailable, notReady))
 }
 
 // begin begins the header of an answer.

@@ -108,7 +108,7 @@ func TestLaneIsAsTheHandler(t *testing.T) {
 	}
 	s.waiting.Store(maxWaiting)
 	got, bodies := ask(t, address, 1, "GET "+base+dir+"/"+media.PreloadHint.URI+" HTTP/1.1\r\nHost: a\r\n\r\n")
-	if got[0].StatusCode != http.StatusServiceUnavailable || got[0].Header.Get("Retry-After") != retryAfter || !strings.Contains(bodies[0], notReady) {
+	if got[0].StatusCode != http.StatusServiceUnavailable || got[0].Header.Get("Retry-After") != retryAfter || !strings.Contains(bodies[0], "stream is not ready") {
 		t.Errorf("one too many: %d %v %s", got[0].StatusCode, got[0].Header, bodies[0])
 	}
 }

@@ -89,30 +89,68 @@ func refusal(status int, message string) []byte {
 }
 
 func (s *Stream) serve(w http.ResponseWriter, r *http.Request, name string) {
+	a := s.answer(r.Context(), name, r.URL.RawQuery)
+	switch {
+	case a.refused != 0 && r.Context().Err() != nil: // nobody reads it
+	case a.refused != 0:
+		if a.refused == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		refuse(w, a.refused, a.why)
+	case a.page != nil:
+		sendPage(w, r, a.page, a.cache)
+	case a.old != nil:
+		s.serveOld(w, r, a)
+	case r.Method == http.MethodGet && len(r.Header["Range"])+len(r.Header["If-Match"])+len(r.Header["If-None-Match"]) == 0:
+		// As players ask: in one piece, without the buffer that http.ServeContent copies through.
+		fileHeader(w, a.name, mediaType)
+		w.Header().Set("Accept-Ranges", "bytes")
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		_, _ = w.Write(a.body)
+	default:
+		sendFile(w, r, a.name, mediaType, bytes.NewReader(a.body))
+	}
+}
+
+// answer is what a request for a file gets: a refusal, a playlist, what is in memory, or what has to be read or made.
+type answer struct {
+	refused int    // an HTTP status; 0: it is not
+	why     string // it is
+
+	page  *page
+	cache string // how long caches may keep that
+
+	name      string // of the file
+	body      []byte
+	old       *segment
+	kind      fileKind // of it
+	rendition int      // of it
+}
+
+func refused(status int, why string) answer { return answer{refused: status, why: why} }
+
+// answer finds what is asked for, and waits for what is announced.
+func (s *Stream) answer(ctx context.Context, name, query string) answer {
 	if s.closed() {
-		refuse(w, http.StatusGone, "stream has ended")
-		return
+		return refused(http.StatusGone, hasEnded)
 	}
 	switch name {
 	case MasterPlaylist:
-		s.servePage(w, r, func(e *edition) *page { return &e.master }, cacheMaster)
-		return
+		return s.firstPage(ctx, func(e *edition) *page { return &e.master }, cacheMaster)
 	case OldMasterPlaylist:
-		s.servePage(w, r, func(e *edition) *page { return &e.oldMaster }, cacheMaster)
-		return
+		return s.firstPage(ctx, func(e *edition) *page { return &e.oldMaster }, cacheMaster)
 	}
-	dir, file, _ := strings.Cut(name, "/")
+	dir, base, _ := strings.Cut(name, "/")
 	rendition := s.rendition(dir)
 	switch {
 	case rendition < 0:
-		refuse(w, http.StatusNotFound, "no such file")
-	case file == playlistName:
-		s.servePlaylist(w, r, rendition)
-	case file == oldPlaylistName:
-		s.servePage(w, r, func(e *edition) *page { return &e.old }, cachePlain)
-	default:
-		s.serveFile(w, r, rendition, file)
+		return refused(http.StatusNotFound, "no such file")
+	case base == playlistName:
+		return s.playlist(ctx, rendition, query)
+	case base == oldPlaylistName:
+		return s.firstPage(ctx, func(e *edition) *page { return &e.old }, cachePlain)
 	}
+	return s.file(ctx, rendition, base)
 }
 
 // rendition is the number of the one with that name, or -1.
@@ -120,47 +158,40 @@ func (s *Stream) rendition(name string) int {
 	return slices.IndexFunc(s.cfg.Renditions, func(r Rendition) bool { return r.Name == name })
 }
 
-// servePage waits for the first segment: the static address may be handed out before.
-func (s *Stream) servePage(w http.ResponseWriter, r *http.Request, which func(*edition) *page, cache string) {
-	e, enough := s.begun(r.Context())
+// firstPage waits for the first segment: the static address may be handed out before.
+func (s *Stream) firstPage(ctx context.Context, which func(*edition) *page, cache string) answer {
+	var e *edition
 	switch {
-	case !enough:
-		s.giveUp(w, r.Context())
+	case !s.await(ctx, func(now *edition) bool { e = now; return len(e.listed) > 0 || e.ended }):
+		return s.inVain()
 	case len(e.listed) == 0:
-		refuse(w, http.StatusGone, "stream has ended")
-	default:
-		sendPage(w, r, which(e), cache)
+		return refused(http.StatusGone, hasEnded)
 	}
+	return answer{page: which(e), cache: cache}
 }
 
-// begun waits until there is something to play, or never will be.
-func (s *Stream) begun(ctx context.Context) (e *edition, enough bool) {
-	enough = s.await(ctx, func(now *edition) bool { e = now; return len(e.listed) > 0 || e.ended })
-	return e, enough
-}
-
-// servePlaylist answers with the newest playlist, or with the first one that has the segment and
-// part asked for (RFC 8216bis 6.2.5.2).
-func (s *Stream) servePlaylist(w http.ResponseWriter, r *http.Request, rendition int) {
-	want, ok := parseDirectives(r.URL.RawQuery)
+// playlist is the newest one, or the first one that has the segment and part asked for (RFC 8216bis 6.2.5.2).
+func (s *Stream) playlist(ctx context.Context, rendition int, query string) answer {
+	want, ok := parseDirectives(query)
 	if !ok {
-		refuse(w, http.StatusBadRequest, "bad _HLS_msn or _HLS_part")
-		return
+		return refused(http.StatusBadRequest, "bad _HLS_msn or _HLS_part")
 	}
-	e, ahead, enough := s.reload(r.Context(), want)
+	var e *edition
+	var ahead bool
 	switch {
-	case !enough:
-		s.giveUp(w, r.Context())
-		return
+	case !s.await(ctx, func(now *edition) bool {
+		e = now
+		ahead = want.blocking && want.msn > e.next+1
+		return ahead || e.ended || e.has(want)
+	}):
+		return s.inVain()
 	case ahead:
-		refuse(w, http.StatusBadRequest, "_HLS_msn is too far ahead")
-		return
+		return refused(http.StatusBadRequest, "_HLS_msn is too far ahead")
 	case len(e.listed) == 0:
-		refuse(w, http.StatusGone, "stream has ended")
-		return
+		return refused(http.StatusGone, hasEnded)
 	}
 	p, cache := e.page(rendition, want)
-	sendPage(w, r, p, cache)
+	return answer{page: p, cache: cache}
 }
 
 // page is the playlist that is wanted, and how long caches may keep it.
@@ -173,16 +204,6 @@ func (e *edition) page(rendition int, want directives) (p *page, cache string) {
 		cache = cacheBlocking
 	}
 	return p, cache
-}
-
-// reload waits for the first edition that has what is wanted. ahead says that this is too far in the future.
-func (s *Stream) reload(ctx context.Context, want directives) (e *edition, ahead, enough bool) {
-	enough = s.await(ctx, func(now *edition) bool {
-		e = now
-		ahead = want.blocking && want.msn > e.next+1
-		return ahead || e.ended || e.has(want)
-	})
-	return e, ahead, enough
 }
 
 // directives are those of a playlist request.
@@ -215,62 +236,49 @@ func parseDirectives(query string) (want directives, ok bool) {
 	return want, want.blocking || !want.hasPart
 }
 
-// serveFile answers with an initialisation section, a segment or a part. The part which the playlists
-// announce as the next one is waited for.
-func (s *Stream) serveFile(w http.ResponseWriter, r *http.Request, rendition int, name string) {
+// file is an initialisation section, a segment or a part. The part which the playlists announce as the next one is waited for.
+func (s *Stream) file(ctx context.Context, rendition int, name string) answer {
 	f, ok := parseFile(name)
 	if !ok {
-		refuse(w, http.StatusNotFound, "no such file")
-		return
+		return refused(http.StatusNotFound, "no such file")
 	}
-	body, old, gone, enough := s.fetch(r.Context(), f, rendition)
+	a := answer{name: name, kind: f.kind, rendition: rendition}
+	var gone bool
 	switch {
-	case !enough:
-		s.giveUp(w, r.Context())
+	case !s.await(ctx, func(e *edition) bool {
+		a.body, a.old, gone = e.file(f, rendition)
+		hinted := f.kind == aPart && f.number == e.nextPart
+		return a.body != nil || a.old != nil || gone || !hinted || e.ended
+	}):
+		return s.inVain()
 	case gone:
-		refuse(w, http.StatusGone, "this part of the stream is over")
-	case f.kind == aTransport && old != nil:
-		s.serveTransport(w, r, old, rendition, name)
-	case old != nil:
-		content, err := os.Open(s.shelf.path(rendition, old))
+		return refused(http.StatusGone, "this part of the stream is over")
+	case a.body == nil && a.old == nil:
+		return refused(http.StatusNotFound, "no such file")
+	}
+	return a
+}
+
+// serveOld answers with a segment that is on its shelf, or as a transport stream.
+func (s *Stream) serveOld(w http.ResponseWriter, r *http.Request, a answer) {
+	const lost = "this part of the stream is lost"
+	if a.kind == aTransport {
+		body, err := s.transportOf(a.old, a.rendition)
 		if err != nil {
-			refuse(w, http.StatusNotFound, "this part of the stream is lost")
+			s.cfg.Log.Warn("a segment cannot be had as a transport stream", "segment", a.old.msn, "err", err)
+			refuse(w, http.StatusNotFound, lost)
 			return
 		}
-		defer content.Close()
-		sendFile(w, r, name, mediaType, content)
-	case body == nil:
-		refuse(w, http.StatusNotFound, "no such file")
-	case r.Method == http.MethodGet && len(r.Header["Range"])+len(r.Header["If-Match"])+len(r.Header["If-None-Match"]) == 0:
-		// As players ask: in one piece, without the buffer that http.ServeContent copies through.
-		fileHeader(w, name, mediaType)
-		w.Header().Set("Accept-Ranges", "bytes")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write(body)
-	default:
-		sendFile(w, r, name, mediaType, bytes.NewReader(body))
-	}
-}
-
-// serveTransport answers with a segment as a transport stream.
-func (s *Stream) serveTransport(w http.ResponseWriter, r *http.Request, seg *segment, rendition int, name string) {
-	body, err := s.transportOf(seg, rendition)
-	if err != nil {
-		s.cfg.Log.Warn("a segment cannot be had as a transport stream", "segment", seg.msn, "err", err)
-		refuse(w, http.StatusNotFound, "this part of the stream is lost")
+		sendFile(w, r, a.name, oldMediaType, bytes.NewReader(body))
 		return
 	}
-	sendFile(w, r, name, oldMediaType, bytes.NewReader(body))
-}
-
-// fetch waits for a file that is announced.
-func (s *Stream) fetch(ctx context.Context, f file, rendition int) (body []byte, old *segment, gone, enough bool) {
-	enough = s.await(ctx, func(e *edition) bool {
-		body, old, gone = e.file(f, rendition)
-		hinted := f.kind == aPart && f.number == e.nextPart
-		return body != nil || old != nil || gone || !hinted || e.ended
-	})
-	return body, old, gone, enough
+	content, err := os.Open(s.shelf.path(a.rendition, a.old))
+	if err != nil {
+		refuse(w, http.StatusNotFound, lost)
+		return
+	}
+	defer content.Close()
+	sendFile(w, r, a.name, mediaType, content)
 }
 
 // sendFile sends what never changes.
@@ -346,22 +354,17 @@ func (e *edition) file(f file, rendition int) (body []byte, old *segment, gone b
 	return nil, nil, false
 }
 
-// What who waited in vain is told.
 const (
-	notReady   = "stream is not ready"
-	retryAfter = "1" // seconds
+	hasEnded   = "stream has ended"
+	retryAfter = "1" // seconds, for who waited in vain
 )
 
-// giveUp answers a request that waited in vain.
-func (s *Stream) giveUp(w http.ResponseWriter, ctx context.Context) {
-	switch {
-	case ctx.Err() != nil: // nobody reads the answer
-	case s.closed():
-		refuse(w, http.StatusGone, "stream has ended")
-	default:
-		w.Header().Set("Retry-After", retryAfter)
-		refuse(w, http.StatusServiceUnavailable, notReady)
+// inVain is for a request that waited in vain.
+func (s *Stream) inVain() answer {
+	if s.closed() {
+		return refused(http.StatusGone, hasEnded)
 	}
+	return refused(http.StatusServiceUnavailable, "stream is not ready")
 }
 
 // sendPage sends a playlist, compressed when the client takes that.
