@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"amphi/server/policy"
@@ -100,6 +99,17 @@ func (in *templateInput) apply(t *store.Template) error {
 	return checkTemplate(&t.Policy)
 }
 
+// ReadTemplate reads a template in the form of the body of POST /v2/templates, and checks it as that does.
+func ReadTemplate(text []byte) (policy.Template, error) {
+	var in templateInput
+	if err := decodeJSON(text, &in, false); err != nil {
+		return policy.Template{}, err
+	}
+	var t store.Template
+	err := in.apply(&t)
+	return t.Policy, err
+}
+
 // keepSecret takes over the secret that was set before, if only its stand-in is given.
 func keepSecret(s *policy.Settings, before policy.Settings) {
 	if s.Recording != nil && s.Recording.Upload != nil && before.Recording != nil {
@@ -115,8 +125,8 @@ func checkTemplate(p *policy.Template) error {
 		return nil
 	}
 	refusal := &Error{Code: http.StatusBadRequest, Message: "Invalid body param"}
-	for _, line := range strings.Split(err.Error(), "\n") {
-		refusal.Details = append(refusal.Details, "Invalid body param: "+strings.TrimPrefix(line, policy.ErrInvalid.Error()+": "))
+	for _, p := range policy.Problems(err) {
+		refusal.Details = append(refusal.Details, "Invalid body param: "+p.Text)
 	}
 	return refusal
 }

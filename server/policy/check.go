@@ -11,6 +11,40 @@ import (
 // ErrInvalid is wrapped by every error of Check.
 var ErrInvalid = errors.New("invalid template")
 
+// Problem is one thing that is wrong with a template. Its text begins with what it is about, as in
+// "role host: video.bitRate is 5, must be 30 to 2000".
+type Problem struct{ Text string }
+
+// Error implements error.
+func (p Problem) Error() string { return ErrInvalid.Error() + ": " + p.Text }
+
+// Unwrap implements the interface of package errors.
+func (p Problem) Unwrap() error { return ErrInvalid }
+
+// Of says which field of an owner, such as "role host", the problem is about, and what is wrong with it. It is
+// false for problems of others.
+func (p Problem) Of(owner string) (field, text string, ok bool) {
+	text, ok = strings.CutPrefix(p.Text, owner+": ")
+	if !ok {
+		return "", "", false
+	}
+	return text[:max(0, strings.IndexAny(text+" ", " :"))], text, true
+}
+
+// Problems returns what an error of Check is made of.
+func Problems(err error) (list []Problem) {
+	if p := (Problem{}); errors.As(err, &p) {
+		list = append(list, p)
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		list = nil
+		for _, e := range joined.Unwrap() {
+			list = append(list, Problems(e)...)
+		}
+	}
+	return list
+}
+
 // Bounds of a template.
 const (
 	maxRoles     = 100
@@ -108,7 +142,7 @@ func (v *VideoParams) complete(def VideoParams) {
 func (t *Template) Check() error {
 	var found []error
 	bad := func(format string, args ...any) {
-		found = append(found, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...)))
+		found = append(found, Problem{fmt.Sprintf(format, args...)})
 	}
 	if t.Name != "" && (len(t.Name) > maxNameBytes || !isValidName(t.Name)) {
 		bad("name may have letters, digits, spaces and - . _ :, at most %d", maxNameBytes)

@@ -111,3 +111,27 @@ func TestClientRoles(t *testing.T) {
 		t.Error("the template is changed")
 	}
 }
+
+func TestProblems(t *testing.T) {
+	tpl := StarterKit()
+	tpl.Roles[RoleBroadcaster].PublishParams.Video.BitRate = 5
+	tpl.Roles[RoleBroadcaster].SubscribeParams.SubscribeToRoles = []string{"nobody"}
+	tpl.Destinations.HLS["main"].PlaylistType = "vinyl"
+	var fields []string
+	for _, p := range Problems(tpl.Check()) {
+		if !errors.Is(p, ErrInvalid) {
+			t.Errorf("%v is no ErrInvalid", p)
+		}
+		for _, owner := range []string{"role broadcaster", "hls destination main", "role broad"} {
+			if field, _, ok := p.Of(owner); ok {
+				fields = append(fields, owner+"/"+field)
+			}
+		}
+	}
+	if got := strings.Join(fields, " "); got != "role broadcaster/video.bitRate role broadcaster/subscribeToRoles hls destination main/playlistType" {
+		t.Errorf("problems of %s", got)
+	}
+	if Problems(nil) != nil || Problems(errors.New("other")) != nil {
+		t.Error("problems without any")
+	}
+}
