@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -200,7 +199,7 @@ func (b *Browser) Open(cfg PageConfig) (*Page, error) {
 	err := chromedp.Do(ctx,
 		chromedp.EmulateViewport(int64(cfg.Width), int64(cfg.Height)),
 		inject(strings.Join(append(scripts, cfg.Scripts...), "\n")),
-		colourScheme(cfg.Dark),
+		preferences(cfg.Dark, false),
 	)
 	if err != nil {
 		cancel()
@@ -390,20 +389,6 @@ func inject(source string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument,
 			page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
-		return err
-	})
-}
-
-// colourScheme tells the page whether its person prefers dark pages.
-func colourScheme(dark bool) chromedp.Action[chromedp.Void] {
-	value := "light"
-	if dark {
-		value = "dark"
-	}
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
-		})
 		return err
 	})
 }
