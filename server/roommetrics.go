@@ -122,6 +122,9 @@ func sumMedia(id string, peers []room.AttendeeMedia) *roomMedia {
 		r.jitter.add(f.Up.Jitter)
 		for _, t := range f.Tracks {
 			for _, l := range t.Layers {
+				if l.Within {
+					continue
+				}
 				r.streams[stream{t.Kind, "in"}].add(l.Flowing, l.Rates)
 			}
 		}

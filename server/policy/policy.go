@@ -58,7 +58,9 @@ type AudioParams struct {
 }
 
 // VideoParams is the quality of a camera or screen. BitRate is in kbit/s and
-// omitted when 0, since clients fail on 0; sizes are in pixels.
+// omitted when 0, since clients fail on 0; sizes are in pixels. Codec is vp8,
+// h264, vp9 or av1: what is taken of a client that offers it. With vp8, which is
+// the default, the client's own order counts.
 type VideoParams struct {
 	BitRate   int    `json:"bitRate,omitempty"`
 	Codec     string `json:"codec"`

@@ -42,6 +42,19 @@ func (r *Room) Attendees(ctx context.Context) (list []Attendee, err error) {
 	return list, err
 }
 
+// People says how many Attendees returns.
+func (r *Room) People(ctx context.Context) (n int, err error) {
+	err = r.do(ctx, func() error {
+		for _, p := range r.order {
+			if !p.hidden {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
 // Attendee returns the joined peer of that id.
 func (r *Room) Attendee(ctx context.Context, peerID string) (a Attendee, err error) {
 	err = r.do(ctx, func() error {
@@ -146,6 +159,23 @@ func (r *Room) Remove(ctx context.Context, peerID, role, reason string) error {
 		}
 		for _, p := range targets {
 			r.expel(p, protocol.PeerLeaveEvent{Reason: reason}, LeftKicked)
+		}
+		return nil
+	})
+}
+
+// Mute asks a peer to mute its tracks of a kind: the microphone, or camera and screen. An encoder, which cannot be asked,
+// is muted here.
+func (r *Room) Mute(ctx context.Context, peerID string, kind protocol.TrackKind) error {
+	return r.do(ctx, func() error {
+		target := r.visible(peerID)
+		if target == nil {
+			return errNoPeer
+		}
+		for _, t := range target.tracks {
+			if t.Kind == kind && !t.Mute {
+				r.askMute(target, t, "", true)
+			}
 		}
 		return nil
 	})

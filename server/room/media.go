@@ -33,7 +33,7 @@ func (p *Peer) openMedia() *connections {
 
 // publishAll answers an offer that has to bring all of the tracks, or none.
 func (m *connections) publishAll(ctx context.Context, offer string, tracks map[string]protocol.Track) (string, error) {
-	answer, err := m.Publish(ctx, offer, trackInfos(tracks))
+	answer, err := m.Publish(ctx, offer, trackInfos(tracks, nil))
 	if err != nil {
 		return "", err
 	}

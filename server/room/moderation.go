@@ -98,15 +98,18 @@ func (p *Peer) RequestMute(ctx context.Context, req protocol.TrackUpdateRequest)
 		if i < 0 {
 			return protocol.Errorf(protocol.CodeNotFound, "no such track")
 		}
-		if target.silent {
-			target.muteTracks(req.Mute, target.tracks[i])
-			return nil
-		}
-		target.notify(protocol.OnTrackUpdateRequest, protocol.TrackUpdateRequest{
-			RequestedBy: p.ID, TrackID: req.TrackID, StreamID: target.tracks[i].StreamID, Mute: req.Mute,
-		})
+		r.askMute(target, target.tracks[i], p.ID, req.Mute)
 		return nil
 	})
+}
+
+// askMute asks a peer for one of its tracks. An encoder cannot be asked. by is a peer id, empty for the API.
+func (r *Room) askMute(target *Peer, t *track, by string, mute bool) {
+	if target.silent {
+		target.muteTracks(mute, t)
+		return
+	}
+	target.notify(protocol.OnTrackUpdateRequest, protocol.TrackUpdateRequest{RequestedBy: by, TrackID: t.TrackID, StreamID: t.StreamID, Mute: mute})
 }
 
 // RequestMuteAll asks every other peer, or those of some roles, to mute or unmute.

@@ -25,6 +25,8 @@ type Identity struct {
 	TokenHash [32]byte
 	// Agent is what the client says of its software; only analytics read it.
 	Agent string
+	// Page is the token of the composed page that has brought the client; empty: none has, see [Room.Brought].
+	Page string
 	// Silent clients do not speak the client protocol, see silent.go.
 	Silent bool
 }
@@ -58,8 +60,9 @@ type Peer struct {
 	moving       bool   // the client was told of a new node and has forgotten all tracks
 	tokenHash    [32]byte
 	agent        string
-	silent       bool // see silent.go; never changes
-	plays        bool // a silent one that receives
+	page         string // see Identity.Page
+	silent       bool   // see silent.go; never changes
+	plays        bool   // a silent one that receives
 	reporter     reporter
 	phase        phase
 	joinedOn     *sinkRef // the socket that it joined over
@@ -150,7 +153,7 @@ func newPeer(r *Room, id Identity, role *policy.Role) *Peer {
 		ID: id.PeerID, room: r, log: r.log.With("peer", id.PeerID),
 		chat:    rate.NewLimiter(rate.Limit(r.limits.MessagesPerSecond), r.limits.MessageBurst),
 		reports: newReportLimiter(), reportBytes: newReportByteLimiter(),
-		node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, silent: id.Silent, role: role, groups: []string{}, withdrawn: map[string]bool{},
+		node: r.registry.cfg.NodeID, tokenHash: id.TokenHash, agent: id.Agent, page: id.Page, silent: id.Silent, role: role, groups: []string{}, withdrawn: map[string]bool{},
 		info: protocol.PeerInfo{UserID: id.UserID, Type: "regular"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"amphi/server/policy"
 	"amphi/server/protocol"
 	"amphi/server/sfu"
 )
@@ -21,6 +22,7 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 	r := p.room
 	result := protocol.AnswerResult{Type: "answer"}
 	var media *connections
+	var infos []sfu.TrackInfo
 	err := r.do(ctx, func() error {
 		switch p.phase {
 		case joined:
@@ -43,14 +45,14 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 			return err
 		}
 		p.forgetWithdrawn(req.Tracks)
-		media = p.openMedia()
+		media, infos = p.openMedia(), trackInfos(req.Tracks, p.role)
 		return nil
 	})
 	if err != nil {
 		return result, err
 	}
 
-	result.SDP, err = media.Publish(ctx, req.Desc.SDP, trackInfos(req.Tracks))
+	result.SDP, err = media.Publish(ctx, req.Desc.SDP, infos)
 	if p.media.Load() != media && !errors.Is(err, sfu.ErrBadSDP) {
 		return result, errStaleNode // moved meanwhile, or gone
 	}
@@ -82,17 +84,37 @@ func (p *Peer) Offer(ctx context.Context, req protocol.Offer) (protocol.AnswerRe
 	})
 }
 
-// trackInfos is what the SFU needs to know of tracks.
-func trackInfos(tracks map[string]protocol.Track) []sfu.TrackInfo {
+// trackInfos is what the SFU needs to know of tracks that somebody of a role publishes. Without a role the
+// client's order of codecs counts, as for encoders.
+func trackInfos(tracks map[string]protocol.Track, role *policy.Role) []sfu.TrackInfo {
 	var infos []sfu.TrackInfo
 	for _, t := range tracks {
 		kind := sfu.Audio
 		if t.Kind == protocol.Video {
 			kind = sfu.Video
 		}
-		infos = append(infos, sfu.TrackInfo{ID: t.TrackID, StreamID: t.StreamID, Kind: kind})
+		infos = append(infos, sfu.TrackInfo{ID: t.TrackID, StreamID: t.StreamID, Kind: kind, Prefer: preferred(t, role)})
 	}
 	return infos
+}
+
+// preferred is the codec in which a track should come, 0 if that is the client's matter. VP8 is what templates say which
+// say nothing, and no reason to turn away the H.264 of a phone that encodes it by hardware: everybody decodes both.
+func preferred(t protocol.Track, role *policy.Role) sfu.Codec {
+	if role == nil || t.Kind != protocol.Video {
+		return 0
+	}
+	params := role.PublishParams.Video
+	if t.Source == protocol.SourceScreen {
+		params = role.PublishParams.Screen
+	}
+	if params == nil {
+		return 0
+	}
+	if c := sfu.CodecNamed(params.Codec); c != sfu.VP8 {
+		return c
+	}
+	return 0
 }
 
 // forgetWithdrawn keeps in mind only those of the tracks which a role change

@@ -455,6 +455,8 @@ func (c *client) track(r *webrtc.TrackRemote, rec *webrtc.RTPReceiver) {
 		depacketizer = &codecs.VP8Packet{}
 	case webrtc.MimeTypeH264:
 		depacketizer = &codecs.H264Packet{}
+	case webrtc.MimeTypeVP9:
+		depacketizer = wholePictures{&codecs.VP9Packet{}}
 	default:
 		depacketizer, rate = &codecs.OpusPacket{}, 48000
 	}

@@ -1,6 +1,8 @@
 package sfu
 
 import (
+	"strings"
+
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
@@ -60,6 +62,16 @@ func (c Codec) String() string {
 		return "AV1"
 	}
 	return "unknown"
+}
+
+// CodecNamed is the codec of a name as in SDP, in upper or lower case; 0 if it is not forwarded.
+func CodecNamed(name string) Codec {
+	for c := VP8; c <= AV1; c++ {
+		if strings.EqualFold(name, c.String()) {
+			return c
+		}
+	}
+	return 0
 }
 
 // ClockRate is the RTP clock in Hz.

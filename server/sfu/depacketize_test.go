@@ -148,7 +148,7 @@ func TestPublishRareCodecs(t *testing.T) {
 			if err := tr.SetCodecPreferences(only); err != nil {
 				t.Fatal(err)
 			}
-			a.infos = append(a.infos, TrackInfo{"v", "s", Video})
+			a.infos = append(a.infos, TrackInfo{ID: "v", StreamID: "s", Kind: Video})
 			a.negotiate(nil)
 			track := a.peer.Track("v")
 			if track == nil || track.Codec() != tt.codec {

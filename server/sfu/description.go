@@ -263,13 +263,16 @@ func (sec *section) formats() []format {
 	return all
 }
 
-// choose settles on the section's one codec, with its RTX: the first that every
+// choose settles on the section's one codec, with its RTX: the one that is preferred, or the first that every
 // receiver decodes, or else the first that we forward. It reports whether there
 // is one.
-func (sec *section) choose() bool {
+func (sec *section) choose(prefer Codec) bool {
 	formats := sec.formats()
 	forwarded := func(f format) bool { return f.codec() != 0 && f.codec().kind() == sec.kind }
-	i := slices.IndexFunc(formats, func(f format) bool { return forwarded(f) && f.codec() != VP9 && f.codec() != AV1 })
+	i := slices.IndexFunc(formats, func(f format) bool { return forwarded(f) && f.codec() == prefer })
+	if i < 0 {
+		i = slices.IndexFunc(formats, func(f format) bool { return forwarded(f) && f.codec() != VP9 && f.codec() != AV1 })
+	}
 	if i < 0 {
 		i = slices.IndexFunc(formats, forwarded)
 	}

@@ -167,6 +167,8 @@ func (d *downTrack) forward(b *binding, batch *transport.Batch, p *packet) bool 
 		// It does not fit: what is sent of it takes the place of the key frame that is waited for.
 		d.pause()
 		d.wait(want)
+	case cur == p.src && cur != want && p.key && want != nil && want.stream() == cur.stream():
+		d.pause() // the key frame that is waited for is this one, and follows as the other source's
 	case cur == p.src:
 		if cur != want {
 			d.wait(want)

@@ -36,7 +36,8 @@ type TrackFigures struct {
 
 // LayerFigures are those of one stream of a track.
 type LayerFigures struct {
-	Rank    int // 0 is the best
+	Rank    int  // 0 is the best
+	Within  bool // a lesser picture in the stream of the best layer, where its packets are counted too
 	Flowing bool
 	Jitter  time.Duration // of sound; 0: not known
 	Stream
@@ -156,7 +157,7 @@ func (r *figures) track(t *Track) TrackFigures {
 	f := TrackFigures{ID: t.info.ID, Kind: t.info.Kind, Codec: t.codec, Muted: t.muted.Load(), Subscribers: len(t.sinks.Load().downs)}
 	for _, src := range *t.sources.Load() {
 		f.Layers = append(f.Layers, LayerFigures{
-			Rank: src.rank, Flowing: r.now.Sub(time.Unix(0, src.lastAt.Load())) < sourceTimeout,
+			Rank: src.rank, Within: src.whole != nil, Flowing: r.now.Sub(time.Unix(0, src.lastAt.Load())) < sourceTimeout,
 			Jitter: time.Duration(src.paced.Load()), Stream: r.rate(src, src.tally.read()),
 		})
 	}

@@ -33,7 +33,7 @@ func (c *client) simulcast() (top chan<- int) {
 		}
 		layers = append(layers, l)
 	}
-	c.infos = append(c.infos, TrackInfo{"v", "s", Video})
+	c.infos = append(c.infos, TrackInfo{ID: "v", StreamID: "s", Kind: Video})
 	answer := c.negotiate(nil)
 	if !strings.Contains(answer, "a=simulcast:recv q;h;f") {
 		t.Fatalf("the answer lacks simulcast:\n%s", answer)
@@ -77,6 +77,46 @@ func (c *client) simulcast() (top chan<- int) {
 	return best
 }
 
+// sees waits for frames of a layer of v, and no others come then.
+func (c *client) sees(layer int) {
+	c.t.Helper()
+	in := c.in("v")
+	eventually(c.t, "frames of that layer", func() bool { return in.count() > 0 && in.last()%10 == layer })
+	before := in.count()
+	in.more(c.t, 20)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, n := range in.frames[before:] {
+		if n%10 != layer {
+			c.t.Errorf("frame %d came of another layer than %d", n, layer)
+			return
+		}
+	}
+}
+
+// asks asks for a layer of v as soon as that is there.
+func (c *client) asks(layer string) {
+	c.t.Helper()
+	eventually(c.t, "the subscription", func() bool { return c.prefer("v", layer)["error"] == nil })
+}
+
+// whole says whether the frames of v came in order, none of them torn and nothing left out.
+func (c *client) whole() {
+	c.t.Helper()
+	in := c.in("v")
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.torn > 0 || in.holes() > fewHoles {
+		c.t.Errorf("%d torn, %d holes", in.torn, in.holes())
+	}
+	for i, n := range in.frames[1:] {
+		const apart = 10 // so far the layers, which are read one by one, may be from each other
+		if n/10 < in.frames[i]/10-apart {
+			c.t.Errorf("frame %d after %d", n, in.frames[i])
+		}
+	}
+}
+
 // A simulcast offer must work; the best layer that comes is forwarded.
 func TestSimulcastForwardsTheBestLayer(t *testing.T) {
 	t.Parallel()
@@ -112,25 +152,6 @@ func TestSimulcastLayers(t *testing.T) {
 	for _, x := range []*client{b, c} {
 		x.peer.Subscribe([]*Track{a.peer.Track("v")})
 	}
-	see := func(x *client, layer int) {
-		t.Helper()
-		in := x.in("v")
-		eventually(t, "frames of that layer", func() bool { return in.count() > 0 && in.last()%10 == layer })
-		before := in.count()
-		in.more(t, 20)
-		in.mu.Lock()
-		defer in.mu.Unlock()
-		for _, n := range in.frames[before:] {
-			if n%10 != layer {
-				t.Errorf("frame %d came of another layer than %d", n, layer)
-				return
-			}
-		}
-	}
-	ask := func(x *client, layer string) {
-		t.Helper()
-		eventually(t, "the subscription", func() bool { return x.prefer("v", layer)["error"] == nil })
-	}
 	told := func(x *client, current, expected string) {
 		t.Helper()
 		x.event(func(m map[string]any) bool {
@@ -140,38 +161,26 @@ func TestSimulcastLayers(t *testing.T) {
 			return m["method"] == "on-track-layer-update" && v["current_layer"] == current && v["expected_layer"] == expected
 		})
 	}
-	ask(b, "low")
+	b.asks("low")
 	told(b, "low", "low")
-	ask(c, "high")
-	see(b, 0)
-	see(c, 2)
-	ask(b, "medium")
-	see(b, 1)
-	see(c, 2)
-	ask(b, "high")
-	ask(c, "low")
-	see(b, 2)
-	see(c, 0)
+	c.asks("high")
+	b.sees(0)
+	c.sees(2)
+	b.asks("medium")
+	b.sees(1)
+	c.sees(2)
+	b.asks("high")
+	c.asks("low")
+	b.sees(2)
+	c.sees(0)
 	top <- 0 // no better layer comes any more
 	told(b, "low", "high")
-	see(b, 0)
-	ask(b, "none")
-	ask(b, "medium")
-	see(b, 0)
+	b.sees(0)
+	b.asks("none")
+	b.asks("medium")
+	b.sees(0)
 	top <- 2
-	see(b, 1)
-	for _, x := range []*client{b, c} {
-		in := x.in("v")
-		in.mu.Lock()
-		if in.torn > 0 || in.holes() > fewHoles {
-			t.Errorf("%d torn, %d holes", in.torn, in.holes())
-		}
-		for i, n := range in.frames[1:] {
-			const apart = 10 // so far the layers, which are read one by one, may be from each other
-			if n/10 < in.frames[i]/10-apart {
-				t.Errorf("frame %d after %d", n, in.frames[i])
-			}
-		}
-		in.mu.Unlock()
-	}
+	b.sees(1)
+	b.whole()
+	c.whole()
 }

@@ -12,6 +12,7 @@ type TrackInfo struct {
 	ID       string // the id that subscribers will see in a=msid
 	StreamID string
 	Kind     Kind
+	Prefer   Codec // taken if it is offered; 0: the client's order counts
 }
 
 func checkTracks(tracks []TrackInfo) error {
@@ -52,7 +53,7 @@ func parseOffer(text string, tracks []TrackInfo, types map[uint8]string) (*descr
 			data = true
 			continue
 		}
-		if !sec.choose() || conflict(types, sec) {
+		if !sec.choose(preferred(sec, tracks)) || conflict(types, sec) {
 			sec.refused = true
 			continue
 		}
@@ -67,6 +68,20 @@ func parseOffer(text string, tracks []TrackInfo, types map[uint8]string) (*descr
 	}
 	d.match(tracks)
 	return d, nil
+}
+
+// preferred is the codec in which a section's track should come, 0 if that is the client's matter.
+func preferred(sec *section, tracks []TrackInfo) (c Codec) {
+	for _, t := range tracks {
+		switch {
+		case t.Kind != sec.kind:
+		case t.ID == sec.track:
+			return t.Prefer
+		case t.StreamID == sec.stream:
+			c = t.Prefer
+		}
+	}
+	return c
 }
 
 // conflict notes a section's payload types, or reports that they have another
@@ -100,6 +115,7 @@ func (d *description) match(tracks []TrackInfo) {
 			for i, t := range left {
 				if t.Kind == sec.kind && fits(sec, t) {
 					sec.info = t
+					sec.info.Prefer = 0 // settled
 					left = append(left[:i], left[i+1:]...)
 					break
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -109,6 +110,7 @@ func (p *Peer) publish(ctx context.Context, offerSDP string, infos []TrackInfo) 
 			types[pt] = name
 		}
 	}
+	infos = p.sameCodecs(infos)
 	d, err := parseOffer(offerSDP, infos, types)
 	if err != nil {
 		return "", err
@@ -155,6 +157,20 @@ func (p *Peer) publish(ctx context.Context, offerSDP string, infos []TrackInfo) 
 		p.flushCandidates(up)
 	}
 	return answer, nil
+}
+
+// sameCodecs prefers, for tracks that are there, the codec that they have: another one would be another track for
+// subscribers.
+func (p *Peer) sameCodecs(infos []TrackInfo) []TrackInfo {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	infos = slices.Clone(infos)
+	for i, info := range infos {
+		if t := p.tracks[info.ID]; t != nil {
+			infos[i].Prefer = t.codec
+		}
+	}
+	return infos
 }
 
 // tracksOf finds or makes the tracks of an offer's sections.

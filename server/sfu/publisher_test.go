@@ -91,6 +91,8 @@ func readFrame(mime string, b []byte) (n int, key, ok bool) {
 			}
 		}
 		return 0, false, false
+	case webrtc.MimeTypeVP9:
+		return readLayers(b)
 	}
 	if len(b) < 1 {
 		return 0, false, false

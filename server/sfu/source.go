@@ -22,7 +22,8 @@ const videoCache = 512
 type source struct {
 	track atomic.Pointer[Track] // see uplink.rehome
 	up    *uplink
-	rank  int // 0 is the best layer
+	whole *source // that this is a part of, see svc.go; nil: it is a stream
+	rank  int     // 0 is the best layer
 	ssrc  uint32
 	pt    uint8
 	level uint8 // id of the audio level extension, 0: none
@@ -50,6 +51,7 @@ type source struct {
 	frameTS uint32 // of the newest packet
 	transit uint32 // of the newest packet, in clock units; of sound only
 	jitter  int64  // in 16ths of a clock unit; of sound only
+	parts   parts
 }
 
 // keyFrame is where a key frame begins.
@@ -178,6 +180,9 @@ func (src *source) receive(buf []byte, header *rtp.Header, now time.Time) {
 		src.tally.frames.Add(1)
 	}
 	t.forward(&p)
+	if t.codec == VP9 {
+		src.split(t, &p)
+	}
 }
 
 // recover asks the publisher for what did not arrive.
@@ -250,6 +255,7 @@ func (src *source) capture(ts uint32, arrival time.Time) time.Time {
 // requestKeyFrame asks the publisher for a key frame, now or as soon as the
 // throttle allows. For audio it does nothing.
 func (src *source) requestKeyFrame() {
+	src = src.stream()
 	if src.track.Load().info.Kind != Video {
 		return
 	}

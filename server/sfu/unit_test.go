@@ -429,7 +429,7 @@ const chromeOffer = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\
 const fp = "E1:48:A0:05:97:EC:AA:CD:38:95:55:3D:B2:78:CC:19:A1:09:4E:04:BC:3B:8A:A2:6B:C2:77:EF:FF:5A:37:10"
 
 func TestOfferOfABrowser(t *testing.T) {
-	tracks := []TrackInfo{{"a1", "s1", Audio}, {"v1", "s1", Video}, {"v2", "s2", Video}}
+	tracks := []TrackInfo{{ID: "a1", StreamID: "s1", Kind: Audio}, {ID: "v1", StreamID: "s1", Kind: Video}, {ID: "v2", StreamID: "s2", Kind: Video}}
 	d, err := parseOffer(chromeOffer, tracks, map[uint8]string{})
 	if err != nil {
 		t.Fatal(err)
@@ -496,7 +496,7 @@ func TestSectionsAreBounded(t *testing.T) {
 	var tracks []*Track
 	for i := range 2 * maxSubscribed {
 		id := fmt.Sprintf("track-%d", i)
-		track := newTrack(s, TrackInfo{id, "s-" + id, Video}, VP8)
+		track := newTrack(s, TrackInfo{ID: id, StreamID: "s-" + id, Kind: Video}, VP8)
 		defer track.close()
 		tracks = append(tracks, track)
 	}
@@ -522,7 +522,7 @@ func FuzzDescription(f *testing.F) {
 	f.Add(chromeOffer)
 	f.Add(strings.ReplaceAll(chromeOffer, "a=mid:3", "a=rid:f send\r\na=rid:q send\r\na=simulcast:send f;~q\r\na=mid:3"))
 	f.Add("v=0\r\no=- 1 1 IN IP4 0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n")
-	tracks := []TrackInfo{{"a1", "s1", Audio}, {"v1", "s1", Video}}
+	tracks := []TrackInfo{{ID: "a1", StreamID: "s1", Kind: Audio}, {ID: "v1", StreamID: "s1", Kind: Video}}
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := parseOffer(text, tracks, map[uint8]string{})
 		if err != nil {

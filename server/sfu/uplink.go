@@ -164,6 +164,7 @@ func (u *uplink) onTrack(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 	u.peer.sfu.jobs.start(func() { src.pumpReports(receiver, remote.RID()) })
 	u.peer.sfu.jobs.start(func() {
 		src.pump(remote)
+		src.unite()
 		u.mu.Lock()
 		delete(u.sources, src)
 		u.mu.Unlock()
