@@ -17,8 +17,9 @@
 //     on with higher ones, and no cache between us and a player can confuse the two;
 //   - players that know no fragmented MP4 find the same segments as MPEG transport streams under
 //     [OldMasterPlaylist], made when somebody asks for them;
-//   - an event keeps all its segments, the older ones in files, so that viewers can go back to its
-//     start, and costs no more memory after hours than after a minute;
+//   - an event keeps all its segments, the older ones in files or in a [Bucket], so that viewers can
+//     go back to its start, and costs no more memory after hours than after a minute; a server that
+//     was killed and started again goes on with them;
 //   - a request never outlives its client, the stream, or [maxWait].
 //
 // One goroutine at a time writes. What it made is published as an [edition], which does not change
@@ -124,6 +125,10 @@ type Config struct {
 	Renditions []Rendition   // at least one, the best first
 	Event      bool          // all segments stay listed, not the last ones only: viewers can go back to the start
 	Dir        string        // for the older segments of an event; made, and removed with the stream
+	Resume     bool          // an event goes on with the segments that are in Dir, of a server that was killed
+	Bucket     Bucket        // where the older segments go on to; nil: they stay in Dir
+	Prefix     string        // of their keys there, see [Key.Prefix]
+	Spool      int64         // bytes in Dir that may wait for the Bucket; 0: 2 GiB. What comes then is lost
 	Keep       func(Segment) // is given each complete segment, in their order; it must not wait. May be nil
 	Log        *slog.Logger
 }
@@ -183,7 +188,9 @@ type StreamStats struct {
 	Filled     uint64 // pictures repeated to fill gaps
 	Silent     uint64 // units of audio made to fill gaps
 	Renewed    uint64 // discontinuities: other codec parameters, or a gap too long to fill
-	Lost       uint64 // segments of an event that could not be written
+	Lost       uint64 // segments of an event that could not be kept
+	Stored     uint64 // segments that went to the bucket
+	Spooled    int64  // bytes on disk that wait for it
 }
 
 // silence is an AAC-LC raw data block without any spectral data, by channel count. It does not

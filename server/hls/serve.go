@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,24 +262,33 @@ func (s *Stream) file(ctx context.Context, rendition int, name string) answer {
 
 // serveOld answers with a segment that is on its shelf, or as a transport stream.
 func (s *Stream) serveOld(w http.ResponseWriter, r *http.Request, a answer) {
-	const lost = "this part of the stream is lost"
 	if a.kind == aTransport {
-		body, err := s.transportOf(a.old, a.rendition)
+		body, err := s.transportOf(r.Context(), a.old, a.rendition)
 		if err != nil {
-			s.cfg.Log.Warn("a segment cannot be had as a transport stream", "segment", a.old.msn, "err", err)
-			refuse(w, http.StatusNotFound, lost)
+			s.refuseOld(w, a, err)
 			return
 		}
 		sendFile(w, r, a.name, oldMediaType, bytes.NewReader(body))
 		return
 	}
-	content, err := os.Open(s.shelf.path(a.rendition, a.old))
+	content, err := s.shelf.open(r.Context(), a.old, a.rendition)
 	if err != nil {
-		refuse(w, http.StatusNotFound, lost)
+		s.refuseOld(w, a, err)
 		return
 	}
 	defer content.Close()
 	sendFile(w, r, a.name, mediaType, content)
+}
+
+// refuseOld says whether it makes sense to ask again.
+func (s *Stream) refuseOld(w http.ResponseWriter, a answer, err error) {
+	s.cfg.Log.Debug("a segment is not where it should be", "segment", a.old.msn, "err", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		refuse(w, http.StatusNotFound, "this part of the stream is lost")
+		return
+	}
+	w.Header().Set("Retry-After", retryAfter)
+	refuse(w, http.StatusServiceUnavailable, "this part of the stream cannot be had at the moment")
 }
 
 // sendFile sends what never changes.
@@ -343,7 +353,7 @@ func (e *edition) file(f file, rendition int) (body []byte, old *segment, gone b
 	case aSegment, aTransport:
 		seg, gone := e.segment(f.number)
 		switch {
-		case seg == nil:
+		case seg == nil || seg.gap:
 			return nil, nil, gone
 		case seg.shelved, f.kind == aTransport && seg.bodies != nil:
 			return nil, seg, false

@@ -44,6 +44,7 @@ type Stream struct {
 		past past // of an event
 	}
 	shelf *shelf // of an event; nil otherwise
+	first uint64 // media sequence number of the first segment, but for gaps and what was before a restart
 
 	edition atomic.Pointer[edition]
 	waiting atomic.Int64 // requests being held back
@@ -67,12 +68,16 @@ func NewStream(c Config) (*Stream, error) {
 		return nil, err
 	}
 	s := &Stream{cfg: c, clock: newClock(c), ready: make(chan struct{}), done: make(chan struct{})}
-	s.write.msn = s.firstMSN()
+	s.first = firstSequence(c.Start) + gapSegments
+	s.write.msn = s.first
 	s.write.sound.silent = silence[c.Channels]
 	if c.Event {
-		var err error
-		if s.shelf, err = newShelf(c); err != nil {
+		shelf, before, err := openShelf(&s.cfg)
+		if err != nil {
 			return nil, err
+		}
+		if s.shelf = shelf; len(before) > 0 {
+			s.restore(before)
 		}
 	}
 	s.edition.Store(newEdition(s, false))
@@ -108,8 +113,14 @@ func (s *Stream) Close() {
 		w.segments, w.growing, w.open, w.fragment, w.unheard = nil, nil, nil, fragment{}, nil
 		w.keys, w.arrived, w.sound, w.past = nil, nil, sound{}, past{}
 		s.publish(true)
-		s.shelf.close()
 	})
+	if s.shelf == nil {
+		return
+	}
+	s.shelf.close()
+	if err := Discard(context.Background(), s.cfg.Dir, s.cfg.Bucket); err != nil {
+		s.cfg.Log.Warn("segments of a live stream stay until the server starts anew", "err", err)
+	}
 }
 
 func (s *Stream) closed() bool {
@@ -129,7 +140,7 @@ func (s *Stream) Stats() StreamStats {
 	s.write.Lock()
 	defer s.write.Unlock()
 	st := s.write.stats
-	st.Lost = s.shelf.failures()
+	s.shelf.addTo(&st)
 	return st
 }
 
@@ -272,11 +283,8 @@ func (s *Stream) nextSequence() uint64 {
 	if n := len(s.write.segments); n > 0 {
 		return s.write.segments[n-1].msn + 1
 	}
-	return s.firstMSN()
+	return s.first
 }
-
-// firstMSN is the media sequence number of the first segment that is no gap.
-func (s *Stream) firstMSN() uint64 { return firstSequence(s.cfg.Start) + gapSegments }
 
 // nextPart is the number of the part that comes next.
 func (s *Stream) nextPart() uint64 { return firstPart(s.cfg.Start) + s.write.parts }
@@ -421,7 +429,7 @@ func (s *Stream) complete() {
 		s.shelve()
 	}
 	if s.cfg.Keep != nil {
-		s.cfg.Keep(Segment{Start: done.date, Duration: s.clock.at(done.ticks), Discontinuity: done.discontinuity && done.msn > s.firstMSN(), Init: done.init.bodies, Bodies: done.bodies})
+		s.cfg.Keep(Segment{Start: done.date, Duration: s.clock.at(done.ticks), Discontinuity: done.discontinuity && done.msn > s.first, Init: done.init.bodies, Bodies: done.bodies})
 	}
 }
 

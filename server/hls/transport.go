@@ -2,9 +2,10 @@ package hls
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strconv"
 	"sync"
 	"time"
@@ -37,9 +38,14 @@ type transport struct {
 }
 
 // transportOf is a complete segment as a transport stream.
-func (s *Stream) transportOf(seg *segment, rendition int) ([]byte, error) {
+func (s *Stream) transportOf(ctx context.Context, seg *segment, rendition int) ([]byte, error) {
 	if seg.shelved {
-		body, err := os.ReadFile(s.shelf.path(rendition, seg))
+		f, err := s.shelf.open(ctx, seg, rendition)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		body, err := io.ReadAll(f)
 		if err != nil {
 			return nil, err
 		}
@@ -229,6 +235,9 @@ func (e *edition) oldMediaPlaylist() []byte {
 		b.WriteString("#EXT-X-PLAYLIST-TYPE:EVENT\n")
 	}
 	for _, seg := range listed {
+		if seg.gap {
+			continue
+		}
 		if seg.discontinuity {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}

@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -177,6 +179,45 @@ func (b *Bucket) putParts(ctx context.Context, object *string, kind string, f io
 	defer cancel()
 	_, left := b.client.AbortMultipartUpload(bound, &s3.AbortMultipartUploadInput{Bucket: &b.name, Key: object, UploadId: begun.UploadId})
 	return errors.Join(err, left)
+}
+
+// Write puts a small file there that is in memory, and says how long caches may keep it.
+func (b *Bucket) Write(ctx context.Context, key, contentType, cacheControl string, body []byte) error {
+	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.name, Key: b.object(key), ContentType: &contentType,
+		CacheControl: &cacheControl, Body: bytes.NewReader(body)})
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
+}
+
+// Read returns a file of at most so many bytes; [fs.ErrNotExist] if there is none.
+func (b *Bucket) Read(ctx context.Context, key string, most int) ([]byte, error) {
+	got, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: b.object(key)})
+	var missing *types.NoSuchKey
+	switch {
+	case errors.As(err, &missing):
+		return nil, fmt.Errorf("storage: %s: %w", key, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(got.Body, int64(most)+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("storage: %w", err)
+	case len(body) > most:
+		return nil, fmt.Errorf("storage: %s has more than %d bytes", key, most)
+	}
+	return body, nil
+}
+
+// Delete removes a file, if it is there.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	if _, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.object(key)}); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
 }
 
 // URL implements Place. It does not talk to the service.
