@@ -47,6 +47,7 @@ var subcommands = []struct {
 	run              func(c *command, ctx context.Context, args []string) error
 }{
 	{"serve", "", "run the server; this is what amphi does without a command", (*command).serve},
+	{"signin", "[--member EMAIL]", "print a link that signs in to the dashboard, once", (*command).signIn},
 	{"keys", "", "print the workspace's access key and secrets", (*command).keys},
 	{"token management", "", "print a token for the server API", (*command).managementToken},
 	{"token auth", "--room R --role ROLE [--user U]", "print a token that lets a user into a room", (*command).authToken},

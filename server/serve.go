@@ -23,10 +23,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"amphi/compositor/label"
+	"amphi/server/account"
 	"amphi/server/analytics"
 	"amphi/server/api"
 	"amphi/server/auth"
 	"amphi/server/config"
+	"amphi/server/dashboard"
 	"amphi/server/egress"
 	"amphi/server/hls"
 	"amphi/server/live"
@@ -192,6 +194,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle("/static/", built)
 	mux.Handle("/sdk/", built)
 	mux.Handle(storage.Prefix, files.Local)
+	accounts := &account.Accounts{Store: db}
+	board := dashboard.New(dashboard.Config{
+		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Assets: assets(built),
+		PublicURL: cfg.PublicURL, ClientAddr: rest.ClientAddr,
+	})
+	mux.Handle("/dashboard", board)
+	mux.Handle("/dashboard/", board)
 	mux.Handle("/", web.New(web.Config{
 		Log: log.With("part", "web"), Assets: assets(built), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
 		Reference: reference(rest), SDK: shownSDK(built, log), FrameAncestors: cfg.HTTP.EmbedFrom,
@@ -206,6 +215,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		ErrorLog:          slog.NewLogLogger(log.With("part", "http").Handler(), slog.LevelDebug),
 	}
 	greet(out, publicURL, media.Port(), seeded, built.Built())
+	if err := inviteFirst(ctx, accounts, seeded.Workspace.ID, out, publicURL); err != nil {
+		return err
+	}
 	log.Info("serving", "addr", listener.Addr().String(), "url", publicURL, "rtc_port", media.Port(), "data", cfg.Data)
 
 	group, running := errgroup.WithContext(ctx)

@@ -137,10 +137,10 @@ async function buildScripts(entries, define) {
   return names;
 }
 
-/** The style sheet and the typefaces that it names. */
+/** The style sheets (of the site and the meeting, of the dashboard) and the typefaces that they name. */
 async function buildStyles() {
   const { outputFiles } = await esbuild.build({
-    entryPoints: { app: path.join(here, 'css/app.css') },
+    entryPoints: { app: path.join(here, 'css/app.css'), dashboard: path.join(here, 'css/dashboard.css') },
     bundle: true,
     minify: true,
     target: ['chrome123', 'firefox121', 'safari17.5'], // light-dark(), popover
@@ -152,7 +152,7 @@ async function buildStyles() {
   });
   for (const file of outputFiles) {
     const rel = path.relative(dist, file.path).replaceAll(path.sep, '/');
-    if (rel === 'app.css') await emitHashed('app.css', '', 'app', '.css', file.contents);
+    if (rel.endsWith('.css')) await emitHashed(rel, '', path.basename(rel, '.css'), '.css', file.contents);
     else await emit(null, rel, file.contents);
   }
 }
@@ -189,7 +189,7 @@ const wasm = await buildWasm();
 const exec = await emitHashed('wasm_exec.js', 'sdk', 'wasm_exec', '.js',
   (await esbuild.transform(await readFile(path.join(goroot, 'lib/wasm/wasm_exec.js'), 'utf8'), { minify: true })).code);
 const scripts = await buildScripts({
-  'sdk/amphi': 'sdk/index.ts', 'sdk/hls': 'sdk/hls.ts', 'sdk/elements': 'sdk/elements.ts', app: 'app/app.ts', site: 'app/site.ts', debug: 'app/debug.ts',
+  'sdk/amphi': 'sdk/index.ts', 'sdk/hls': 'sdk/hls.ts', 'sdk/elements': 'sdk/elements.ts', app: 'app/app.ts', site: 'app/site.ts', debug: 'app/debug.ts', dashboard: 'app/dashboard.ts',
 }, {
   // The facade finds these beside itself (import.meta.url): so it works from any origin and under any prefix.
   __AMPHI_WASM__: JSON.stringify('./' + path.posix.basename(wasm)),

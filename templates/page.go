@@ -5,6 +5,7 @@
 package templates
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"strings"
@@ -26,9 +27,13 @@ type Page struct {
 	Title string
 	// Theme is "light" or "dark" when the person chose one, "" to follow the system.
 	Theme string
+	// Styles is the logical name of the style sheet; "" is that of the site and the meeting.
+	Styles string
 	// Assets finds built files by logical name.
 	Assets func(name string) Asset
 }
+
+func (p Page) styles() string { return cmp.Or(p.Styles, "app.css") }
 
 // Start is the start page's content. Without cards, visitors are told to ask for a link.
 type Start struct {

@@ -10,10 +10,10 @@ import (
 // nothing above, and nothing beside it. server itself, the program, knows all.
 var floors = [][]string{
 	{"server"},
-	{"server/signal", "server/api", "server/web", "server/client"},
+	{"server/signal", "server/api", "server/web", "server/dashboard", "server/client"},
 	{"server/rtmp", "server/pull"},
-	{"server/live", "server/multitrack", "server/ingest", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth"},
-	{"server/recording"},
+	{"server/live", "server/multitrack", "server/ingest", "server/whip", "server/webhook", "server/analytics", "server/records", "server/auth", "server/account"},
+	{"server/recording", "server/pagecast"},
 	{"server/room", "server/store"},
 	{"server/poll"},
 	{"server/protocol", "server/policy", "server/sfu", "server/turn", "server/hls", "server/storage", "server/bus", "server/config", "server/mediaworker", "server/egress"},
@@ -29,9 +29,11 @@ var doors = map[string][]string{
 	"server/mediaworker": {"compositor/wire"},
 	"server/ingest":      {"compositor/wire"},
 	// The pages are components, and their scripts are embedded.
-	"server":     {"static", "compositor/label"}, // it makes all parts, the drawer of names too
-	"server/web": {"templates", "static"},
-	"templates":  {"server/policy", "server/protocol"},
+	"server":           {"static", "compositor/label"}, // it makes all parts, the drawer of names too
+	"server/web":       {"templates", "static"},
+	"server/dashboard": {"templates", "templates/dash"},
+	"templates":        {"server/policy", "server/protocol"},
+	"templates/dash":   {"templates", "server/policy", "server/protocol"},
 
 	// The worker: a program without network over its parts.
 	"compositor":        {"compositor/codec", "compositor/canvas", "compositor/mix", "compositor/wire"},

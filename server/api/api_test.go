@@ -476,7 +476,7 @@ func TestClientAddr(t *testing.T) {
 		if tc.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", tc.forwarded)
 		}
-		if got := a.clientAddr(r).String(); got != tc.want {
+		if got := a.ClientAddr(r).String(); got != tc.want {
 			t.Errorf("%+v: %s", tc, got)
 		}
 	}

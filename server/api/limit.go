@@ -69,10 +69,10 @@ func (l *limiter) allow(addr netip.Addr) (ok bool, retryAfter int) {
 	return ok, retryAfter
 }
 
-// clientAddr returns the address of the client: that of the connection, or what a trusted proxy says in
+// ClientAddr returns the address of the client: that of the connection, or what a trusted proxy says in
 // X-Forwarded-For. The header is read from the right: each proxy appends whom it speaks for, and what stands left of
 // the first address that is no trusted proxy may be anybody's invention.
-func (a *API) clientAddr(r *http.Request) netip.Addr {
+func (a *API) ClientAddr(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

@@ -45,7 +45,7 @@ func (a *API) ready(_ http.ResponseWriter, r *http.Request) (probeObject, error)
 }
 
 func (a *API) metrics(w http.ResponseWriter, r *http.Request) (written, error) {
-	if !within(a.clientAddr(r), a.MetricsFrom) {
+	if !within(a.ClientAddr(r), a.MetricsFrom) {
 		return written{}, refuse(http.StatusForbidden, "metrics are for the networks in http.metrics_from")
 	}
 	promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)

@@ -141,7 +141,7 @@ func (a *API) serve(p path) http.Handler {
 			h.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Accept-Patch, Retry-After")
 		}
 		if p.access != byProbe {
-			if ok, after := a.limiter.allow(a.clientAddr(r)); !ok {
+			if ok, after := a.limiter.allow(a.ClientAddr(r)); !ok {
 				h.Set("Retry-After", strconv.Itoa(after))
 				// Not logged: whoever floods the server would flood the log. amphi_http_rate_limited_total counts them.
 				a.respond(rec, http.StatusTooManyRequests, refuse(http.StatusTooManyRequests, "rate limit exceeded, retry after %d seconds", after))
