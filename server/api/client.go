@@ -58,15 +58,12 @@ func (a *API) token(r *http.Request, in tokenInput) (tokenObject, error) {
 	if err != nil {
 		return none, err
 	}
-	keys, err := a.Store.AccessKeys(r.Context(), g.WorkspaceID)
+	key, err := a.Store.SigningKey(r.Context(), g.WorkspaceID)
 	if err != nil {
 		return none, err
 	}
-	if len(keys) == 0 {
-		return none, errors.New("workspace has no access key")
-	}
 	g.UserID = cmp.Or(in.UserID, g.UserID)
-	token, err := auth.MintApp(keys[0], g, a.TokenLifetime)
+	token, err := auth.MintApp(key, g, a.TokenLifetime)
 	if err != nil {
 		return none, err
 	}

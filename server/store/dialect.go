@@ -16,6 +16,8 @@ type dialect struct {
 	again func(error) bool
 	// lock ends a SELECT whose rows of that table nobody else may change, or lock, before the transaction ends.
 	lock func(table string) string
+	// contains is the condition that a column has a text in it, which is no pattern, as it would be for LIKE.
+	contains func(column string) string
 	// exclusive is a statement that waits until no other transaction that used it is under way; "" when there are
 	// no others.
 	exclusive string

@@ -34,7 +34,8 @@ var postgresDialect = dialect{
 		return code == pgDeadlockDetected || code == pgSerializationFailure
 	},
 	// Not FOR UPDATE, which would wait for transactions that merely refer to the row by a foreign key.
-	lock: func(table string) string { return " FOR NO KEY UPDATE OF " + table },
+	lock:     func(table string) string { return " FOR NO KEY UPDATE OF " + table },
+	contains: func(column string) string { return "strpos(" + column + ", ?) > 0" },
 	// One lock a schema, as one database may hold several of ours. It ends with the transaction.
 	exclusive: `SELECT pg_advisory_xact_lock(hashtextextended('amphi ' || current_schema(), 0))`,
 	// PostgreSQL checks its pages by itself; what it cannot know is that somebody has traded durability for speed.

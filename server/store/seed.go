@@ -25,7 +25,8 @@ type Seeded struct {
 const StarterRoom = "main-stage"
 
 // Seed makes sure that there is a workspace with a key pair, the Live Streaming Starter Kit as its template, a room
-// and a code per role, and returns them: the oldest of each. It makes all or nothing, and only in an empty database.
+// and a code per role, and returns them: the oldest of each, and the key that signs now. It makes all or nothing, and only
+// in an empty database.
 func (s *Store) Seed(ctx context.Context, newCode func() string) (Seeded, error) {
 	var seed Seeded
 	err := s.update(ctx, func(t *tx) error {
@@ -51,7 +52,7 @@ func (t *tx) seed(seed *Seeded, newCode func() string) error {
 	now := trunc(time.Now())
 	w := Workspace{ID: NewID(), AppID: NewID(), Name: "amphi", WebhookSecret: "whsec_" + newSecret(32, base64.StdEncoding),
 		CreatedAt: now, UpdatedAt: now}
-	key := AccessKey{AccessKey: NewID(), WorkspaceID: w.ID, Secret: newSecret(48, base64.RawURLEncoding), CreatedAt: now}
+	key := newAccessKey(w.ID)
 	template := Template{ID: NewID(), WorkspaceID: w.ID, Policy: *policy.StarterKit(), IsDefault: true, CreatedAt: now, UpdatedAt: now}
 	room := Room{ID: NewID(), WorkspaceID: w.ID, TemplateID: template.ID, TemplateName: template.Policy.Name,
 		Name: StarterRoom, Enabled: true, CreatedAt: now, UpdatedAt: now}
@@ -72,7 +73,7 @@ func (t *tx) seed(seed *Seeded, newCode func() string) error {
 func (t *tx) seeded(seed *Seeded) error {
 	w := seed.Workspace.ID
 	var err error
-	if seed.Key, err = scanAccessKey(t.row(`SELECT `+keyColumns+` FROM access_keys WHERE workspace_id = ? ORDER BY access_key LIMIT 1`, w)); err != nil {
+	if seed.Key, err = t.signingKey(w); err != nil {
 		return found(err, "access key of workspace", w)
 	}
 	if seed.Room, err = scanRoom(t.row(selectRooms+` WHERE r.workspace_id = ? ORDER BY r.id LIMIT 1`, w)); err != nil {

@@ -27,9 +27,10 @@ var sqliteDialect = dialect{
 			(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 	},
 	// There is one writer at a time.
-	again: func(error) bool { return false },
-	lock:  func(string) string { return "" },
-	check: `PRAGMA integrity_check(10)`,
+	again:    func(error) bool { return false },
+	lock:     func(string) string { return "" },
+	contains: func(column string) string { return "instr(" + column + ", ?) > 0" },
+	check:    `PRAGMA integrity_check(10)`,
 }
 
 // sqlitePragmas apply to every connection. WAL lets readers go on during a write; with synchronous=FULL a commit is on

@@ -24,14 +24,6 @@ type Webhook struct {
 	Headers map[string]string `json:"headers,omitempty"`
 }
 
-// AccessKey signs a workspace's tokens. Secret is used as its raw bytes (HS256).
-type AccessKey struct {
-	AccessKey   string
-	WorkspaceID string
-	Secret      string
-	CreatedAt   time.Time
-}
-
 const workspaceColumns = `id, app_id, name, webhook_url, webhook_headers_json, webhook_secret, created_at, updated_at`
 
 func scanWorkspace(row scanner) (w Workspace, err error) {
@@ -59,34 +51,9 @@ func (s *Store) SetWebhook(ctx context.Context, workspaceID string, w Webhook) e
 	})
 }
 
-// AccessKey returns the key pair of that access key.
-func (s *Store) AccessKey(ctx context.Context, accessKey string) (AccessKey, error) {
-	k, err := scanAccessKey(s.query(ctx).row(`SELECT `+keyColumns+` FROM access_keys WHERE access_key = ?`, accessKey))
-	return k, found(err, "access key", accessKey)
-}
-
-// AccessKeys returns the workspace's key pairs, oldest first.
-func (s *Store) AccessKeys(ctx context.Context, workspaceID string) ([]AccessKey, error) {
-	rows, err := s.query(ctx).rows(`SELECT `+keyColumns+` FROM access_keys WHERE workspace_id = ? ORDER BY access_key`, workspaceID)
-	return collect(rows, err, scanAccessKey)
-}
-
-const keyColumns = `access_key, workspace_id, secret, created_at`
-
-func scanAccessKey(row scanner) (k AccessKey, err error) {
-	err = row.Scan(&k.AccessKey, &k.WorkspaceID, &k.Secret, (*timestamp)(&k.CreatedAt))
-	return k, err
-}
-
 func (t *tx) insertWorkspace(w Workspace) error {
 	_, err := t.exec(`INSERT INTO workspaces (`+workspaceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, w.ID, w.AppID, w.Name,
 		w.Webhook.URL, jsonOf(w.Webhook.Headers), w.WebhookSecret, millis(w.CreatedAt), millis(w.UpdatedAt))
-	return err
-}
-
-func (t *tx) insertAccessKey(k AccessKey) error {
-	_, err := t.exec(`INSERT INTO access_keys (`+keyColumns+`) VALUES (?, ?, ?, ?)`,
-		k.AccessKey, k.WorkspaceID, k.Secret, millis(k.CreatedAt))
 	return err
 }
 
