@@ -10,6 +10,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/transport/v5/stdnet"
 	"github.com/pion/webrtc/v4"
 
 	"amphi/server/sfu/transport"
@@ -125,6 +126,13 @@ func (s *SFU) newConnection() (*webrtc.PeerConnection, error) {
 func (s *SFU) settings() (webrtc.SettingEngine, error) {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = transport.PionLog(s.log)
+	// The port's addresses are those of the start, so the kernel need not be asked for the interfaces by each connection,
+	// which would also keep the answer.
+	interfaces, err := stdnet.NewNet()
+	if err != nil {
+		return e, fmt.Errorf("sfu: network interfaces: %w", err)
+	}
+	e.SetNet(interfaces)
 	e.SetICEUDPMux(s.port.Mux())
 	e.SetICETCPMux(s.port.TCPMux())
 	e.DisableActiveTCP(true) // the server connects to nobody
