@@ -13,6 +13,7 @@
 //	                             what this machine does not grant to confine a worker
 //	amphi-compositor --still png --size 1280x720
 //	                             makes a still, png or jpeg, of one key picture of H.264
+//	amphi-compositor --compose   draws one scene with people who are not there, as a PNG
 package main
 
 import (
@@ -34,6 +35,7 @@ func main() {
 	check := flag.Bool("check", false, "try the codecs and exit")
 	format := flag.String("still", "", "make a still of the key picture on stdin: png or jpeg")
 	size := flag.String("size", "1280x720", "that the still fits into, pixels")
+	composed := flag.Bool(wire.ComposeFlag, false, "draw the scene on stdin, as a PNG")
 	flag.Parse()
 	switch {
 	case *version:
@@ -48,12 +50,10 @@ func main() {
 		fmt.Println("amphi-compositor works with", codec.Versions())
 		return
 	case *format != "":
-		runtime.GOMAXPROCS(1)
-		confine(slog.New(slog.DiscardHandler))
-		if err := still(os.Stdin, os.Stdout, *format, *size); err != nil {
-			fmt.Fprintln(os.Stderr, "amphi-compositor:", err)
-			os.Exit(1)
-		}
+		once(func() error { return still(os.Stdin, os.Stdout, *format, *size) })
+		return
+	case *composed:
+		once(func() error { return compose(os.Stdin, os.Stdout) })
 		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -67,6 +67,16 @@ func main() {
 	confine(log)
 	if err := run(); err != nil && !errors.Is(err, io.EOF) {
 		log.Error("worker ends", "err", err)
+		os.Exit(1)
+	}
+}
+
+// once does something that ends by itself, confined as a worker is.
+func once(do func() error) {
+	runtime.GOMAXPROCS(1)
+	confine(slog.New(slog.DiscardHandler))
+	if err := do(); err != nil {
+		fmt.Fprintln(os.Stderr, "amphi-compositor:", err)
 		os.Exit(1)
 	}
 }

@@ -136,10 +136,7 @@ func (p *picture) takeInputs(now time.Time, crowded bool) error {
 		v := in.video
 		if v.fresh {
 			v.fresh = false
-			p.canvas.SetPicture(in.id, &canvas.Image{
-				W: v.shown.W, H: v.shown.H, Y: v.shown.Y, U: v.shown.U, V: v.shown.V,
-				YStride: v.shown.YStride, CStride: v.shown.CStride,
-			})
+			p.canvas.SetPicture(in.id, imageOf(v.shown))
 		}
 		if v.wantsKey(now) {
 			if err := p.w.send(&wire.NeedKey{Input: in.id}); err != nil {
@@ -148,6 +145,11 @@ func (p *picture) takeInputs(now time.Time, crowded bool) error {
 		}
 	}
 	return nil
+}
+
+// imageOf is a decoded picture as the canvas takes it; both are of the same memory.
+func imageOf(p *codec.Picture) *canvas.Image {
+	return &canvas.Image{W: p.W, H: p.H, Y: p.Y, U: p.U, V: p.V, YStride: p.YStride, CStride: p.CStride}
 }
 
 // scale makes the rendition's picture of the canvas.

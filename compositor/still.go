@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/image/draw"
 
+	"amphi/compositor/canvas"
 	"amphi/compositor/codec"
 )
 
@@ -50,7 +51,7 @@ func still(in io.Reader, out io.Writer, format, size string) error {
 	}
 	defer picture.Close()
 	shown := image.NewRGBA(image.Rectangle{Max: within(image.Pt(picture.W, picture.H), box)})
-	draw.CatmullRom.Scale(shown, shown.Rect, fullRange(picture), image.Rect(0, 0, picture.W, picture.H), draw.Src, nil)
+	draw.CatmullRom.Scale(shown, shown.Rect, fullRange(imageOf(picture)), image.Rect(0, 0, picture.W, picture.H), draw.Src, nil)
 	switch format {
 	case "png":
 		return png.Encode(out, shown)
@@ -75,7 +76,7 @@ func within(size, box image.Point) image.Point {
 
 // fullRange is a picture with the values of still ones: JPEG and Go have all 256, video has 16 to 235 of luma and 16
 // to 240 of chroma. The matrix, BT.601, is the same.
-func fullRange(p *codec.Picture) *image.YCbCr {
+func fullRange(p *canvas.Image) *image.YCbCr {
 	m := image.NewYCbCr(image.Rect(0, 0, p.W, p.H), image.YCbCrSubsampleRatio420)
 	var luma, chroma [256]byte
 	for i := range 256 {

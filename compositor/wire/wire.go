@@ -37,6 +37,11 @@ const Environment = "GODEBUG=asyncpreemptoff=1"
 // no pictures.
 const TranscodeFlag = "transcode"
 
+// ComposeFlag is the command line flag by which a worker draws one scene and ends: it reads Start, whose first
+// rendition is the size, then Bitmap and Picture, and a Scene. For each input of the scene it draws somebody who is
+// not there, for one that is shown whole ([Contain]) a shared window, and writes the picture as a PNG.
+const ComposeFlag = "compose"
+
 // Limits of one message. They hold for both directions.
 const (
 	MaxMessage     = 8 << 20 // bytes of type and body

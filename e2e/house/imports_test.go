@@ -36,7 +36,8 @@ var doors = map[string][]string{
 	"templates/dash":   {"templates", "server/policy", "server/protocol"},
 
 	// The worker: a program without network over its parts.
-	"compositor":        {"compositor/codec", "compositor/canvas", "compositor/mix", "compositor/wire"},
+	"compositor":        {"compositor/codec", "compositor/canvas", "compositor/mix", "compositor/sitter", "compositor/wire"},
+	"compositor/sitter": {"compositor/canvas"},                                        // it draws pictures as the canvas takes them
 	"compositor/canvas": {"compositor/layout", "compositor/wire"},                     // it draws the scene that the server sent
 	"compositor/bench":  {"compositor/layout", "compositor/label", "compositor/wire"}, // it plays the server
 	"compositor/layout": {},

@@ -19,6 +19,7 @@ import (
 
 	"amphi/compositor/canvas"
 	"amphi/compositor/layout"
+	"amphi/compositor/sitter"
 	"amphi/compositor/wire"
 	"amphi/server/policy"
 	"amphi/server/room"
@@ -28,49 +29,6 @@ var (
 	update = flag.Bool("update", false, "rewrite testdata/*.png")
 	look   = flag.String("look", "", "write each picture, in the size of a stream, into this directory")
 )
-
-// portrait is somebody in front of a wall, of whose colour the number decides.
-func portrait(n, w, h int) *canvas.Image {
-	m := canvas.NewImage(w, h)
-	hue := float64(n) * 2.4
-	wall := func(k float64) color.RGBA {
-		c := func(shift float64) byte { return byte(110 + k*40 + 55*math.Cos(hue+shift)) }
-		return color.RGBA{c(0), c(2.1), c(4.2), 255}
-	}
-	set := func(x, y int, c color.RGBA) {
-		l, u, v := color.RGBToYCbCr(c.R, c.G, c.B)
-		m.Y[y*m.YStride+x], m.U[y/2*m.CStride+x/2], m.V[y/2*m.CStride+x/2] = l, u, v
-	}
-	size := float64(min(w, h))
-	for y := range h {
-		for x := range w {
-			dx, dy := (float64(x)-float64(w)/2)/size, (float64(y)-float64(h)/2)/size
-			c := wall(1 - float64(y)/float64(h)*1.2)
-			switch {
-			case dx*dx/0.026+(dy+0.08)*(dy+0.08)/0.04 < 1: // face
-				c = color.RGBA{224, 178, 150, 255}
-			case dx*dx/0.034+(dy+0.12)*(dy+0.12)/0.05 < 1: // hair
-				c = color.RGBA{60, 44, 40, 255}
-			case dy > 0.1 && dx*dx/0.14+(dy-0.5)*(dy-0.5)/0.12 < 1: // shoulders
-				c = color.RGBA{40, 52, 84, 255}
-			}
-			set(x, y, c)
-		}
-	}
-	return m
-}
-
-// slides is a shared window with lines of text.
-func slides(w, h int) *canvas.Image {
-	m := canvas.NewImage(w, h)
-	m.Fill(m.Bounds(), 0xf4f5f7)
-	m.Fill(image.Rect(0, 0, w, h/12&^1), 0x33415c)
-	for i := range 9 {
-		y := (h/6 + i*h/12) &^ 1
-		m.Fill(image.Rect(w/12&^1, y, (w/3+(i*97%7)*w/16)&^1, y+h/36&^1), 0x9aa5b8)
-	}
-	return m
-}
 
 // rgb is a canvas as it is seen.
 func rgb(m *canvas.Image) *image.RGBA {
@@ -109,13 +67,13 @@ func compose(t *testing.T, size layout.Canvas, l *policy.Layout, stage *room.Sta
 		id := uint32(i + 1)
 		switch {
 		case tile.screen:
-			cv.SetPicture(id, slides(1280, 720))
+			cv.SetPicture(id, sitter.Window(1280, 720))
 		case tile.video != "":
 			n, w, h := int(tile.name[0]), 640, 360
 			if n%5 == 0 {
 				w, h = 360, 640 // a phone
 			}
-			cv.SetPicture(id, portrait(n, w, h))
+			cv.SetPicture(id, sitter.Portrait(n, w, h))
 		default:
 			continue
 		}

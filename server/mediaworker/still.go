@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"time"
+
+	"amphi/compositor/wire"
 )
 
 const (
@@ -22,23 +25,44 @@ const (
 // which decodes that one and ends. Worker is as for [Path].
 func Stills(worker string) func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error) {
 	return func(ctx context.Context, picture []byte, format string, width, height int) ([]byte, error) {
-		path, err := Path(worker)
-		if err != nil {
+		return once(ctx, worker, bytes.NewReader(picture), "--still", format, "--size", fmt.Sprintf("%dx%d", width, height))
+	}
+}
+
+// Compose draws a scene with people who are not there, as a PNG; see [wire.ComposeFlag] for the messages. Worker is as
+// for [Path].
+func Compose(ctx context.Context, worker string, messages []wire.Message) ([]byte, error) {
+	var in bytes.Buffer
+	out := wire.NewWriter(&in)
+	for _, m := range messages {
+		if err := out.Send(m); err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, stillLimit)
-		defer cancel()
-		cmd := Command(ctx, path, "--still", format, "--size", fmt.Sprintf("%dx%d", width, height))
-		var out, said bounded
-		out.most, said.most = maxStill, 1<<10
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(picture), &out, &said
-		runtime.LockOSThread() // see Command
-		defer runtime.UnlockOSThread()
-		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("still: %w: %s", err, strings.TrimSpace(said.buf.String()))
-		}
-		return out.buf.Bytes(), nil
 	}
+	if err := out.Flush(); err != nil {
+		return nil, err
+	}
+	return once(ctx, worker, &in, "--"+wire.ComposeFlag)
+}
+
+// once runs a process of the program that makes one file of what it reads.
+func once(ctx context.Context, worker string, in io.Reader, args ...string) ([]byte, error) {
+	path, err := Path(worker)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stillLimit)
+	defer cancel()
+	cmd := Command(ctx, path, args...)
+	var out, said bounded
+	out.most, said.most = maxStill, 1<<10
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &said
+	runtime.LockOSThread() // see Command
+	defer runtime.UnlockOSThread()
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("still: %w: %s", err, strings.TrimSpace(said.buf.String()))
+	}
+	return out.buf.Bytes(), nil
 }
 
 // bounded is a buffer that refuses what is too much.

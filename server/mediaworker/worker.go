@@ -39,12 +39,15 @@ const (
 	logLines = 20
 )
 
+// ErrNoProgram is returned where the program is not to be found.
+var ErrNoProgram = errors.New("media worker: no program")
+
 // Path finds the program: where the configuration says, beside this program, or in $PATH.
 func Path(configured string) (string, error) {
 	if configured != "" {
 		path, err := exec.LookPath(configured)
 		if err != nil {
-			return "", fmt.Errorf("media worker: %w", err)
+			return "", fmt.Errorf("%w: %w", ErrNoProgram, err)
 		}
 		return filepath.Abs(path)
 	}
@@ -55,7 +58,7 @@ func Path(configured string) (string, error) {
 	}
 	path, err := exec.LookPath(Name)
 	if err != nil {
-		return "", fmt.Errorf("media worker: %s is neither beside the server nor in $PATH", Name)
+		return "", fmt.Errorf("%w: %s is neither beside the server nor in $PATH", ErrNoProgram, Name)
 	}
 	return filepath.Abs(path)
 }
