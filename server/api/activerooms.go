@@ -21,6 +21,7 @@ func (a *API) activeRoomEndpoints() []endpoint {
 		managed("GET", "/v2/active-rooms/{room_id}/peers", "Get the peers in a live room, by id", a.listActivePeers),
 		managed("GET", "/v2/active-rooms/{room_id}/peers/{peer_id}", "Get a peer with its tracks", a.getActivePeer),
 		managed("POST", "/v2/active-rooms/{room_id}/peers/{peer_id}", "Change a peer's name, role or metadata", a.changeActivePeer),
+		managed("POST", "/v2/active-rooms/{room_id}/peers/{peer_id}/mute", "Ask a peer to mute its microphone (audio), or its camera and screen (video)", a.mutePeer),
 		managed("POST", "/v2/active-rooms/{room_id}/send-message", "Send a message to all, to a role or to a peer", a.sendMessage),
 		managed("POST", "/v2/active-rooms/{room_id}/remove-peers", "Remove a peer, or all of a role", a.removePeers),
 		managed("POST", "/v2/active-rooms/{room_id}/end-room", "End the session, and lock the room if wanted", a.endRoom),
@@ -172,6 +173,27 @@ func (a *API) changeActivePeer(r *http.Request, workspaceID string, in peerInput
 	}
 	p, err := live.ChangePeer(r.Context(), r.PathValue("peer_id"), room.PeerChange{Name: in.Name, Role: nonEmpty(in.Role), Data: in.Metadata})
 	return showPeerWithTracks(p), activeError(err)
+}
+
+// muteInput says what of a peer is muted.
+type muteInput struct {
+	Type protocol.TrackKind `json:"type"` // audio when it is not given
+}
+
+func (in *muteInput) check() error {
+	in.Type = cmp.Or(in.Type, protocol.Audio)
+	if in.Type != protocol.Audio && in.Type != protocol.Video {
+		return badParam("body", "type must be one of %v", []protocol.TrackKind{protocol.Audio, protocol.Video})
+	}
+	return nil
+}
+
+func (a *API) mutePeer(r *http.Request, workspaceID string, in muteInput) (messageObject, error) {
+	live, _, err := a.activeRoom(r, workspaceID)
+	if err != nil {
+		return messageObject{}, err
+	}
+	return messageObject{"mute request submitted"}, activeError(live.Mute(r.Context(), r.PathValue("peer_id"), in.Type))
 }
 
 // messageInput is a message of the server. A peer goes before a role; neither means everybody.

@@ -172,6 +172,10 @@ func walkLive(b *bench) []row {
 			bad: []visit{unauthorized, {path: active + "/peers/eve", body: `{"name":"Eve"}`, status: 404, want: noPeer},
 				{path: active + "/peers/bob", body: `{"role":"king"}`, status: 400, want: badRole}, {path: active + "/peers/bob", body: `{"metadata":{}}`, status: 400, want: badBody("metadata must be a string")},
 				{path: active + "/peers/bob", body: `{"name":"` + strings.Repeat("b", 257) + `"}`, status: 413, want: `{"code":413,"message":"name longer than 256 bytes"}`}}},
+		{endpoint: "POST /v2/active-rooms/{room_id}/peers/{peer_id}/mute",
+			good: []visit{{path: active + "/peers/ann/mute", body: `{"type":"video"}`, want: muted}, {path: active + "/peers/ann/mute", want: muted}},
+			bad: []visit{unauthorized, {path: active + "/peers/eve/mute", body: `{}`, status: 404, want: noPeer},
+				{path: active + "/peers/ann/mute", body: `{"type":"smell"}`, status: 400, want: badBody("type must be one of [audio video]")}}},
 		{endpoint: "POST /v2/active-rooms/{room_id}/send-message",
 			good: []visit{{body: `{"message":"hi","peer_id":"ann"}`, want: sent}, {body: `{"message":"hi","peerId":"ann","type":"note"}`, want: sent},
 				{body: `{"message":"hi","role":"broadcaster"}`, want: sent}, {body: `{"message":"hi"}`, want: sent}},
@@ -245,6 +249,7 @@ const (
 	noPeer  = `{"code":404,"message":"no such peer in the room"}`
 	badRole = `{"code":400,"message":"no such role in the room's template"}`
 	sent    = `{"message":"message sent"}`
+	muted   = `{"message":"mute request submitted"}`
 	removed = `{"message":"peer remove request submitted"}`
 )
 

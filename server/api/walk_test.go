@@ -109,6 +109,7 @@ GET /v2/layouts/ui
 const beyond = `
 GET /init
 GET /v2/active-rooms/{room_id}/stats
+POST /v2/active-rooms/{room_id}/peers/{peer_id}/mute
 POST /v2/client/report
 POST /v2/client/feedback
 GET /v2/openapi.json

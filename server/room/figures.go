@@ -11,7 +11,6 @@ type AttendeeMedia struct {
 	Attendee
 	Agent   string // what the client says of its software
 	Via     string // WHIP or WHEP; empty: the client protocol
-	Quality int    // of the line, as clients are told: 1 to 5, 0 without a connection, -1 unknown
 	Figures sfu.Figures
 }
 
@@ -25,7 +24,7 @@ func (r *Room) Media(ctx context.Context) ([]AttendeeMedia, error) {
 			if p.hidden {
 				continue
 			}
-			list = append(list, AttendeeMedia{Attendee: p.attendee(), Agent: p.agent, Via: p.via(), Quality: p.quality().Score})
+			list = append(list, AttendeeMedia{Attendee: p.attendee(), Agent: p.agent, Via: p.via()})
 			media = append(media, p.media.Load())
 		}
 		return nil

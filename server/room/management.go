@@ -21,6 +21,9 @@ type Attendee struct {
 	Data   string // metadata
 	Joined time.Time
 	Tracks []AttendeeTrack // in the order of publishing
+
+	Groups  []string // such as those who raise a hand
+	Quality int      // of the line, as clients are told: 1 to 5, 0 without a connection, -1 unknown
 }
 
 // AttendeeTrack is one of an attendee's published tracks.
@@ -69,7 +72,8 @@ func (r *Room) Attendee(ctx context.Context, peerID string) (a Attendee, err err
 }
 
 func (p *Peer) attendee() Attendee {
-	a := Attendee{PeerID: p.ID, UserID: p.info.UserID, Name: p.info.Name, Role: p.role.Name, Data: p.info.Data, Joined: p.joinedAt}
+	a := Attendee{PeerID: p.ID, UserID: p.info.UserID, Name: p.info.Name, Role: p.role.Name, Data: p.info.Data, Joined: p.joinedAt,
+		Groups: slices.Clone(p.groups), Quality: p.quality().Score}
 	for _, t := range p.tracks {
 		a.Tracks = append(a.Tracks, AttendeeTrack{t.Track, t.started})
 	}
