@@ -153,13 +153,16 @@ func (a *Accounts) SignIn(ctx context.Context, addr netip.Addr, email, password 
 }
 
 // SetPassword gives a member a new password, and ends all sessions but the one it is done in. Unless that session
-// began with a link from the console or an admin, the current password has to be right.
-func (a *Accounts) SetPassword(ctx context.Context, m Member, session Session, current, password string) error {
+// began with a link from the console, the current password has to be right.
+func (a *Accounts) SetPassword(ctx context.Context, addr netip.Addr, m Member, session Session, current, password string) error {
 	kept, err := a.Store.Member(ctx, m.WorkspaceID, m.ID)
 	if err != nil {
 		return err
 	}
 	if kept.Password != "" && !session.ByLink() {
+		if err := a.Attempt(addr, m.Email); err != nil {
+			return err
+		}
 		fits, err := passwordFits(ctx, kept.Password, current)
 		if err != nil {
 			return err

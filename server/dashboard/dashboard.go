@@ -56,6 +56,7 @@ type dashboard struct {
 func New(config Config) http.Handler {
 	d := &dashboard{Config: config, mux: http.NewServeMux()}
 	d.signIn()
+	d.passkeys()
 	d.members()
 	d.me()
 	d.audits()

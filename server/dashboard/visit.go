@@ -86,10 +86,15 @@ func (v *visit) framed(title string, at dash.Place, content templ.Component) tem
 // done ends what a form did: the next page is that at path, and it says message.
 func (v *visit) done(path, message string) error {
 	if message != "" {
-		http.SetCookie(v.w, &http.Cookie{Name: flashCookie, Value: url.QueryEscape(message), Path: "/dashboard", MaxAge: 60,
-			HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.https(v.r)})
+		v.setFlash(message)
 	}
 	return v.redirect(path)
+}
+
+// setFlash has the next page say message.
+func (v *visit) setFlash(message string) {
+	http.SetCookie(v.w, &http.Cookie{Name: flashCookie, Value: url.QueryEscape(message), Path: "/dashboard", MaxAge: 60,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.https(v.r)})
 }
 
 // redirect leads to another page of the dashboard.

@@ -29,6 +29,17 @@ func (s *Store) Passkeys(ctx context.Context, memberID string) ([]Passkey, error
 	return collect(rows, err, scanPasskey)
 }
 
+// Passkey finds a passkey by the credential's id, with its member.
+func (s *Store) Passkey(ctx context.Context, id string) (Passkey, Member, error) {
+	q := s.query(ctx)
+	k, err := scanPasskey(q.row(`SELECT `+passkeyColumns+` FROM passkeys WHERE id = ?`, id))
+	if err != nil {
+		return k, Member{}, found(err, "passkey", id)
+	}
+	m, err := scanMember(q.row(`SELECT `+memberColumns+` FROM members WHERE id = ?`, k.MemberID))
+	return k, m, found(err, "member", k.MemberID)
+}
+
 // AddPasskey gives a member one more passkey.
 func (s *Store) AddPasskey(ctx context.Context, k Passkey) error {
 	return s.update(ctx, func(t *tx) error { return t.insertPasskey(k) })
@@ -58,9 +69,20 @@ func (s *Store) UsePasskey(ctx context.Context, id, credential string, at time.T
 	})
 }
 
-// RemovePasskey takes a passkey from a member.
+// RemovePasskey takes a passkey from a member. The only way to sign in stays: ErrConflict.
 func (s *Store) RemovePasskey(ctx context.Context, memberID, id string) error {
 	return s.update(ctx, func(t *tx) error {
+		m, err := scanMember(t.row(`SELECT `+memberColumns+` FROM members WHERE id = ?`+t.dialect.lock("members"), memberID))
+		if err != nil {
+			return found(err, "member", memberID)
+		}
+		var others int
+		if err := t.row(`SELECT COUNT(*) FROM passkeys WHERE member_id = ? AND id <> ?`, memberID, id).Scan(&others); err != nil {
+			return err
+		}
+		if m.Password == "" && others == 0 {
+			return fmt.Errorf("the only passkey of a member without password: %w", ErrConflict)
+		}
 		n, err := t.exec(`DELETE FROM passkeys WHERE member_id = ? AND id = ?`, memberID, id)
 		return changed(n, err, "passkey", id)
 	})

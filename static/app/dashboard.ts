@@ -90,4 +90,12 @@ htmx.on('htmx:afterSwap', (event) => {
   const first = document.querySelector<HTMLElement>('[aria-invalid="true"], [autofocus]') ?? document.querySelector<HTMLElement>('#content');
   first?.focus({ preventScroll: first.id === 'content' });
 });
-htmx.on('htmx:sendError', () => location.reload());
+/** What is fetched again by itself rests while nobody looks, and while the keyboard is in it. */
+const refreshes = (event: Event) => (event as CustomEvent).detail.elt.matches('[data-while-visible]') as boolean;
+htmx.on('htmx:beforeRequest', (event) => {
+  const part = (event as CustomEvent).detail.elt as HTMLElement;
+  if (refreshes(event) && (document.hidden || part.contains(document.activeElement))) event.preventDefault();
+});
+htmx.on('htmx:sendError', (event) => {
+  if (!refreshes(event)) location.reload();
+});
