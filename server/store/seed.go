@@ -24,6 +24,9 @@ type Seeded struct {
 // StarterRoom is the name of the room that Seed makes.
 const StarterRoom = "main-stage"
 
+// StarterSubdomain is that of the app that Seed makes.
+const StarterSubdomain = "live"
+
 // Seed makes sure that there is a workspace with a key pair, the Live Streaming Starter Kit as its template, a room
 // and a code per role, and returns them: the oldest of each, and the key that signs now. It makes all or nothing, and only
 // in an empty database.
@@ -53,7 +56,7 @@ func (t *tx) seed(seed *Seeded, newCode func() string) error {
 	w := Workspace{ID: NewID(), AppID: NewID(), Name: "amphi", WebhookSecret: "whsec_" + newSecret(32, base64.StdEncoding),
 		CreatedAt: now, UpdatedAt: now}
 	key := newAccessKey(w.ID)
-	template := Template{ID: NewID(), WorkspaceID: w.ID, Policy: *policy.StarterKit(), IsDefault: true, CreatedAt: now, UpdatedAt: now}
+	template := Template{ID: NewID(), WorkspaceID: w.ID, Policy: *policy.StarterKit(), Subdomain: StarterSubdomain, IsDefault: true, CreatedAt: now, UpdatedAt: now}
 	room := Room{ID: NewID(), WorkspaceID: w.ID, TemplateID: template.ID, TemplateName: template.Policy.Name,
 		Name: StarterRoom, Enabled: true, CreatedAt: now, UpdatedAt: now}
 	err := errors.Join(t.insertWorkspace(w), t.insertAccessKey(key), t.insertTemplate(template), t.insertRoom(room))

@@ -171,7 +171,7 @@ func TestTemplates(t *testing.T) {
 		def, err := s.DefaultTemplate(ctx, seed.Workspace.ID)
 		check(t, err)
 		other := def
-		other.ID, other.IsDefault, other.Policy.Name = "", false, "other"
+		other.ID, other.IsDefault, other.Policy.Name, other.Subdomain = "", false, "other", ""
 		other, err = s.SaveTemplate(ctx, other)
 		check(t, err)
 		got, err := s.Template(ctx, seed.Workspace.ID, other.ID)

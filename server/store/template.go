@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"amphi/server/policy"
@@ -13,16 +14,17 @@ type Template struct {
 	ID          string
 	WorkspaceID string
 	Policy      policy.Template
-	IsDefault   bool // used for rooms that are created without one
+	Subdomain   string // of its app, unique in the server; empty: it has none
+	IsDefault   bool   // used for rooms that are created without one
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
 
-const templateColumns = `id, workspace_id, name, policy_json, is_default, created_at, updated_at`
+const templateColumns = `id, workspace_id, name, policy_json, subdomain, is_default, created_at, updated_at`
 
 func scanTemplate(row scanner) (t Template, err error) {
 	var name string
-	err = row.Scan(&t.ID, &t.WorkspaceID, &name, jsonText{&t.Policy}, &t.IsDefault,
+	err = row.Scan(&t.ID, &t.WorkspaceID, &name, jsonText{&t.Policy}, &t.Subdomain, &t.IsDefault,
 		(*timestamp)(&t.CreatedAt), (*timestamp)(&t.UpdatedAt))
 	t.Policy.Name = name
 	return t, err
@@ -71,17 +73,25 @@ func (s *Store) SaveTemplate(ctx context.Context, t Template) (Template, error) 
 			t.ID, t.CreatedAt = NewID(), now
 			return tx.insertTemplate(t)
 		}
-		n, err := tx.exec(`UPDATE templates SET name = ?, policy_json = ?, is_default = ?, updated_at = ? WHERE id = ? AND workspace_id = ?`,
-			t.Policy.Name, jsonOf(t.Policy), t.IsDefault, millis(now), t.ID, t.WorkspaceID)
-		return changed(n, tx.conflict(err, "template name", t.Policy.Name), "template", t.ID)
+		n, err := tx.exec(`UPDATE templates SET name = ?, policy_json = ?, subdomain = ?, is_default = ?, updated_at = ? WHERE id = ? AND workspace_id = ?`,
+			t.Policy.Name, jsonOf(t.Policy), t.Subdomain, t.IsDefault, millis(now), t.ID, t.WorkspaceID)
+		return changed(n, tx.templateConflict(err, t), "template", t.ID)
 	})
 	return t, err
 }
 
 func (t *tx) insertTemplate(r Template) error {
-	_, err := t.exec(`INSERT INTO templates (`+templateColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`, r.ID, r.WorkspaceID, r.Policy.Name,
-		jsonOf(r.Policy), r.IsDefault, millis(r.CreatedAt), millis(r.UpdatedAt))
-	return t.conflict(err, "template name", r.Policy.Name)
+	_, err := t.exec(`INSERT INTO templates (`+templateColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, r.ID, r.WorkspaceID, r.Policy.Name,
+		jsonOf(r.Policy), r.Subdomain, r.IsDefault, millis(r.CreatedAt), millis(r.UpdatedAt))
+	return t.templateConflict(err, r)
+}
+
+// templateConflict says which of a template's two unique names is taken.
+func (q querier) templateConflict(err error, r Template) error {
+	if err != nil && q.dialect.isUnique(err) && strings.Contains(err.Error(), "subdomain") { // the index has it in its name
+		return fmt.Errorf("%q: %w", r.Subdomain, ErrSubdomainTaken)
+	}
+	return q.conflict(err, "template name", r.Policy.Name)
 }
 
 // conflict turns a violated UNIQUE constraint into ErrConflict.

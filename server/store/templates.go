@@ -71,9 +71,9 @@ func (t *tx) changeTemplate(r *Template, isNew bool, change func(*Template) erro
 	if isNew {
 		return t.insertTemplate(*r)
 	}
-	_, err := t.exec(`UPDATE templates SET name = ?, policy_json = ?, is_default = ?, updated_at = ? WHERE id = ?`,
-		r.Policy.Name, jsonOf(r.Policy), r.IsDefault, millis(r.UpdatedAt), r.ID)
-	return t.conflict(err, "template name", r.Policy.Name)
+	_, err := t.exec(`UPDATE templates SET name = ?, policy_json = ?, subdomain = ?, is_default = ?, updated_at = ? WHERE id = ?`,
+		r.Policy.Name, jsonOf(r.Policy), r.Subdomain, r.IsDefault, millis(r.UpdatedAt), r.ID)
+	return t.templateConflict(err, *r)
 }
 
 // takeTemplates waits until no other transaction changes templates of the workspace: a change may concern several.

@@ -1,0 +1,3 @@
+-- The name of a template's app in addresses, unique in the server; empty: it has none.
+ALTER TABLE templates ADD COLUMN subdomain TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX templates_subdomain ON templates (subdomain) WHERE subdomain <> '';
