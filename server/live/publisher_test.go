@@ -145,9 +145,10 @@ func (p *publisher) connect() {
 		t.Fatal(err)
 	}
 	connected := make(chan struct{})
+	var once sync.Once // a connection that stalls on a busy machine connects again
 	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		if s == webrtc.PeerConnectionStateConnected {
-			close(connected)
+			once.Do(func() { close(connected) })
 		}
 	})
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.SDP}); err != nil {

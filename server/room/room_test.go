@@ -404,7 +404,8 @@ func TestReconnect(t *testing.T) {
 }
 
 func TestLostPeerIsHiddenThenForgotten(t *testing.T) {
-	h := newHouse(t, Limits{HideAfter: 20 * time.Millisecond, ForgetClosedTab: time.Millisecond, ForgetAfter: 60 * time.Millisecond})
+	t.Parallel()
+	h := newHouse(t, Limits{HideAfter: 20 * time.Millisecond, ForgetClosedTab: time.Millisecond, ForgetAfter: 2 * time.Second})
 	_, annBox := h.join("ann", policy.RoleBroadcaster)
 	bob, bobBox := h.join("bob", policy.RoleHLSViewer)
 	annBox.take()
