@@ -47,6 +47,7 @@ var checks = []struct {
 	{"certificates", checkCertificates},
 	{"public address", checkPublicURL},
 	{"media worker", checkWorker},
+	{"other pages", checkComposition},
 	{"pages", checkPages},
 	{"open files", checkFiles},
 	{"clock", checkClock},

@@ -140,8 +140,13 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	})
 	defer rooms.Suspend()
 
+	studio, err := openStudio(cfg, publicURL, listener.Addr(), media.Addresses(), log.With("part", "page"))
+	if err != nil {
+		return err
+	}
 	origin := &hls.Origin{}
 	lives = live.New(live.Config{
+		Studio: studio, MaxPages: cfg.Composition.Pages, OwnLink: roomLinks{db, publicURL, cfg.Auth.TokenLifetime}.own,
 		Recordings: tapes,
 		Rooms:      rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
 		MaxStreams: cfg.Limits.LiveStreams,

@@ -24,21 +24,22 @@ type Config struct {
 	PublicURL       string
 	ShutdownTimeout time.Duration
 
-	Log        Log
-	HTTP       HTTP
-	RTC        RTC
-	Audio      Audio
-	TURN       TURN
-	RTMP       RTMP
-	Pull       Pull
-	Auth       Auth
-	Compositor Compositor
-	Limits     Limits
-	Chat       Chat
-	Whiteboard Whiteboard
-	Webhook    Webhook
-	Analytics  Analytics
-	Storage    Storage
+	Log         Log
+	HTTP        HTTP
+	RTC         RTC
+	Audio       Audio
+	TURN        TURN
+	RTMP        RTMP
+	Pull        Pull
+	Auth        Auth
+	Compositor  Compositor
+	Composition Composition
+	Limits      Limits
+	Chat        Chat
+	Whiteboard  Whiteboard
+	Webhook     Webhook
+	Analytics   Analytics
+	Storage     Storage
 
 	// File is the configuration file that was read, empty when there was none.
 	File string
@@ -128,6 +129,15 @@ type Compositor struct {
 	Path string // of the amphi-compositor binary; empty: beside this binary, then $PATH
 }
 
+// Composition is about pages that are composed instead of stages: those that a meeting_url names.
+type Composition struct {
+	Browser       string // Chromium; empty: there are no such pages
+	User          string // whom browsers run as
+	NoSandbox     bool
+	Pages         int            // at a time
+	AllowNetworks []netip.Prefix // private ones that pages may reach
+}
+
 // Limits bound what clients can make the server do or keep.
 type Limits struct {
 	BodyBytes         int // of one HTTP request
@@ -184,6 +194,7 @@ func Default() Config {
 		TURN:            TURN{Port: 3478, TLSPort: 5349, Lifetime: 24 * time.Hour, Allocations: 4000, AllocationsPerPeer: 24},
 		RTMP:            RTMP{ReturnWithin: 20 * time.Second},
 		Auth:            Auth{TokenLifetime: 24 * time.Hour},
+		Composition:     Composition{Pages: 1},
 		Limits: Limits{
 			BodyBytes:         1 << 20,
 			MessageBytes:      1 << 20,
@@ -322,6 +333,7 @@ func (c *Config) Validate() error {
 	atLeast("limits.request_burst", c.Limits.RequestBurst, 1)
 	atLeast("limits.peers_per_room", c.Limits.PeersPerRoom, 1)
 	atLeast("limits.chat_per_second", c.Limits.ChatPerSecond, 1)
+	atLeast("composition.pages", c.Composition.Pages, 1)
 	atLeast("limits.live_streams", c.Limits.LiveStreams, 0)
 	atLeast("chat.history", c.Chat.History, 0)
 	if c.Chat.Keep < 0 {

@@ -69,6 +69,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"webhook.retry_pauses": "2s,4s", "http.trusted_proxies": "10.0.0.0/8", "http.metrics_from": "10.0.0.7",
 		"http.embed_from":        "https://a.example",
 		"webhook.allow_networks": "10.0.0.0/8", "rtmp.allow_networks": "10.0.0.0/8", "pull.allow_networks": "10.0.0.0/8",
+		"composition.browser": "chromium", "composition.user": "nobody", "composition.no_sandbox": "true", "composition.allow_networks": "10.0.0.0/8",
 		"whiteboard.addr": "board.example", "whiteboard.secret": "a secret of thirty-two bytes or more",
 		"db":             "postgres://amphi:secret@db.example/amphi",
 		"storage.bucket": "films", "storage.endpoint": "https://s3.example", "storage.region": "eu-1", "storage.prefix": "live",

@@ -65,6 +65,12 @@ func (c *Config) table() []setting {
 
 		{key: "compositor.path", help: "the amphi-compositor binary; empty: beside amphi, then $PATH", val: (*stringValue)(&c.Compositor.Path)},
 
+		{key: "composition.browser", help: "Chromium, for meeting URLs of other pages than this server's; empty: they are refused", val: (*stringValue)(&c.Composition.Browser)},
+		{key: "composition.user", help: "whom the browser runs as when the server is root's, such as nobody", val: (*stringValue)(&c.Composition.User)},
+		{key: "composition.no_sandbox", help: "run the browser without its sandbox, where there are no user namespaces", val: (*boolValue)(&c.Composition.NoSandbox)},
+		{key: "composition.pages", help: "pages composed at a time", val: (*intValue)(&c.Composition.Pages)},
+		{key: "composition.allow_networks", help: "private networks that composed pages may reach", val: prefixes(&c.Composition.AllowNetworks)},
+
 		{key: "limits.body_bytes", help: "largest HTTP request body", val: (*intValue)(&c.Limits.BodyBytes)},
 		{key: "limits.message_bytes", help: "largest WebSocket message", val: (*intValue)(&c.Limits.MessageBytes)},
 		{key: "limits.requests_per_second", help: "HTTP API requests per client address; 0: no limit", val: (*intValue)(&c.Limits.RequestsPerSecond)},

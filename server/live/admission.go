@@ -21,6 +21,7 @@ const (
 	coresBase      = 0.04  // sound, the pipe, the process
 	coresTile      = 0.042 // of a camera: decoding the layer that fits its tile, and drawing it
 	coresCanvas    = 0.15  // of a megapixel: drawing and encoding
+	coresPage      = 0.8   // of a page, beside what its stream takes: browser, screen, sound card and recording
 	coresRendition = 0.37  // of a megapixel of another size: scaling and encoding
 	usualTiles     = 4
 
@@ -77,6 +78,7 @@ const (
 type waiting struct {
 	roomID string
 	need   float64 // cores
+	page   bool    // one is to be composed
 	asked  time.Time
 }
 
@@ -86,11 +88,12 @@ type waiting struct {
 func (m *Manager) admit(s *stream, need float64) error {
 	now := time.Now()
 	m.line = slices.DeleteFunc(m.line, func(w waiting) bool { return now.Sub(w.asked) > keepPlace })
-	others, taken := 0, 0.0
+	others, pages, taken := 0, 0, 0.0
 	for _, o := range m.streams {
 		if o != s {
 			others++
 			taken += o.load.cores()
+			pages += boolInt(o.page != nil)
 		}
 	}
 	place := slices.IndexFunc(m.line, func(w waiting) bool { return w.roomID == s.info.RoomID })
@@ -98,12 +101,16 @@ func (m *Manager) admit(s *stream, need float64) error {
 	if place >= 0 {
 		before = m.line[:place]
 	}
-	booked := 0.0
+	booked, pagesBefore := 0.0, 0
 	for _, w := range before {
-		booked += w.need
+		if pagesBefore += boolInt(w.page); !w.page || pages < m.cfg.MaxPages { // or it waits for another page's end
+			booked += w.need
+		}
 	}
 	var why string
 	switch limit := m.cfg.MaxStreams; {
+	case s.page != nil && m.streams[s.info.RoomID] == nil && pages+pagesBefore >= m.cfg.MaxPages:
+		why = fmt.Sprintf("this server opens %d pages at a time, its limit", m.cfg.MaxPages)
 	case limit > 0 && m.streams[s.info.RoomID] == nil && others+len(before) >= limit:
 		why = fmt.Sprintf("this server composes %d rooms at a time, its limit", limit)
 	case limit == 0 && others+len(before) > 0 && need > s.load.planned && taken+booked+need > m.cfg.Cores:
@@ -123,7 +130,7 @@ func (m *Manager) admit(s *stream, need float64) error {
 		m.line[place].need, m.line[place].asked = need, now
 	case len(m.line) < maxLine:
 		place = len(m.line)
-		m.line = append(m.line, waiting{s.info.RoomID, need, now})
+		m.line = append(m.line, waiting{s.info.RoomID, need, s.page != nil, now})
 	default:
 		return protocol.Errorf(protocol.CodeUnavailable, "%s; too many rooms wait", why)
 	}

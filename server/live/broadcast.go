@@ -206,7 +206,7 @@ func (b *broadcast) close(end Ended) {
 	switch {
 	case end.Failure != "":
 		b.m.counters.failed.Add(1)
-		err = b.m.cfg.Store.LiveStreamFailed(ctx, b.record.ID, store.Failure{At: now, Type: "INTERNAL_ERROR", Message: end.Failure})
+		err = b.m.cfg.Store.LiveStreamFailed(ctx, b.record.ID, end.Record())
 		state = b.state(protocol.StateFailed, protocol.Errorf(protocol.CodeInternal, "%s", end.Failure))
 		state.Variants[0].URL = ""
 	case b.startTime.IsZero():

@@ -66,6 +66,9 @@ func (m *Manager) StartRecording(ctx context.Context, r *room.Room, setup store.
 	if m.cfg.Recordings == nil {
 		return store.Job{}, errNoRecorder
 	}
+	if err := m.CheckMeetingURL(ctx, r, setup.MeetingURL); err != nil { // before it is on record
+		return store.Job{}, err
+	}
 	// Asking the room makes sure that its session is recorded, which the record names.
 	if _, err := r.HLS(ctx); err != nil {
 		return store.Job{}, refusal(err)
@@ -82,7 +85,7 @@ func (m *Manager) StartRecording(ctx context.Context, r *room.Room, setup store.
 		return j, refusal(err)
 	}
 	c := m.newComposite(r, j, how)
-	if err := m.attach(ctx, c, OutletConfig{Sink: c, Width: setup.Width, Height: setup.Height, MaxDuration: how.MaxDuration, AutoStop: how.AutoStop}); err != nil {
+	if err := m.attach(ctx, c, OutletConfig{Sink: c, MeetingURL: setup.MeetingURL, Width: setup.Width, Height: setup.Height, MaxDuration: how.MaxDuration, AutoStop: how.AutoStop}); err != nil {
 		failed, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
 		defer cancel()
 		if j, err := m.cfg.Store.JobFailed(failed, j.ID, store.Failure{At: time.Now(), Type: "INTERNAL_ERROR", Message: err.Error()}); err != nil {
@@ -101,7 +104,7 @@ func (m *Manager) RecordPush(ctx context.Context, r *room.Room, j store.Job) (do
 	}
 	how, _ := r.Info().Template.CompositeRecording("")
 	c := m.newComposite(r, j, how)
-	if err := m.attach(ctx, c, OutletConfig{Sink: c, Width: j.Setup.Width, Height: j.Setup.Height}); err != nil {
+	if err := m.attach(ctx, c, OutletConfig{Sink: c, MeetingURL: j.Setup.MeetingURL, Width: j.Setup.Width, Height: j.Setup.Height}); err != nil {
 		return nil, err
 	}
 	return func(reason string) {
@@ -277,7 +280,7 @@ func (c *composite) settle(failure string) {
 	var err error
 	switch now := time.Now(); {
 	case failure != "":
-		_, err = c.m.cfg.Store.JobFailed(ctx, c.job.ID, store.Failure{At: now, Type: "INTERNAL_ERROR", Message: failure})
+		_, err = c.m.cfg.Store.JobFailed(ctx, c.job.ID, Ended{Failure: failure, Type: c.ending.Type}.Record())
 	case !c.hasBegun():
 		early := errStoppedEarly
 		early.At = now

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -47,6 +48,12 @@ type Config struct {
 	Dir       string // for what is too much for memory; emptied by [New]
 
 	Recordings *recording.Manager // nil: nothing is recorded
+
+	Studio   Studio // films pages that are composed instead of stages; nil: there are no such
+	MaxPages int    // at a time; 1
+	// OwnLink is the address of a page of this server if a URL leads to that room, else empty; nil: none does.
+	OwnLink    func(ctx context.Context, roomID string, u *url.URL) (string, error)
+	JoinWithin time.Duration // of a page: from its first picture until it has brought somebody into the room; 10 s
 
 	Labels *label.Renderer // draws names
 	Sounds egress.Rule     // where playlists may have files fetched from
@@ -134,6 +141,12 @@ func New(cfg Config) *Manager {
 	if cfg.AutoStop == 0 {
 		cfg.AutoStop = 5 * time.Minute
 	}
+	if cfg.MaxPages == 0 {
+		cfg.MaxPages = 1
+	}
+	if cfg.JoinWithin == 0 {
+		cfg.JoinWithin = 10 * time.Second
+	}
 	if err := os.RemoveAll(cfg.Dir); err != nil { // of a server that was killed
 		cfg.Log.Warn("old segments stay on disk", "err", err)
 	}
@@ -159,7 +172,7 @@ func (m *Manager) StartHLS(ctx context.Context, r *room.Room, req protocol.HLSSt
 // Options are what a start may ask for.
 type Options struct {
 	Destination string                 // of the template; may be empty when it has only one
-	MeetingURL  string                 // kept in the record; the picture is composed here and not by a browser
+	MeetingURL  string                 // of a page to compose, see [Manager.pageFor]
 	Recording   *store.StreamRecording // nil: what the template says
 	StartedBy   string                 // peer id, empty for the API
 }
@@ -172,8 +185,12 @@ func (m *Manager) Start(ctx context.Context, r *room.Room, o Options) (store.Liv
 	if dest == nil {
 		return store.LiveStream{}, protocol.Errorf(protocol.CodeBadRequest, "live streaming is not enabled in the room's template, or has no destination %q", o.Destination)
 	}
+	page, err := m.pageFor(ctx, r, o.MeetingURL)
+	if err != nil {
+		return store.LiveStream{}, err
+	}
 	frames := (&broadcast{dest: dest}).frameRate()
-	s, err := m.claim(ctx, r, true, cost(layersOf(dest, dest.Layout), frames))
+	s, err := m.claim(ctx, r, claim{onHLS: true, page: page, need: cost(layersOf(dest, dest.Layout), frames)})
 	if err != nil {
 		return store.LiveStream{}, err
 	}
@@ -205,11 +222,18 @@ func destination(t *policy.Template, name string) *policy.HLSDestination {
 	return t.Destinations.HLS[slices.Min(names)]
 }
 
-// claim returns the room's stream with one more user, which may be the broadcast. It makes the stream if
-// there is none and the limits allow one more that needs so many cores. Release gives the claim back.
-func (m *Manager) claim(ctx context.Context, r *room.Room, onHLS bool, need float64) (*stream, error) {
+// claim is what somebody wants of a room's stream.
+type claim struct {
+	onHLS bool    // it is the broadcast
+	need  float64 // cores, without those of a page
+	page  string  // to compose; empty: the stage, or what is composed already
+}
+
+// claim returns the room's stream with one more user. It makes the stream if there is none and the limits allow one
+// more. Release gives the claim back.
+func (m *Manager) claim(ctx context.Context, r *room.Room, c claim) (*stream, error) {
 	for {
-		s, ending, err := m.tryClaim(r, onHLS, need)
+		s, ending, err := m.tryClaim(r, c)
 		if ending == nil {
 			return s, err
 		}
@@ -222,31 +246,40 @@ func (m *Manager) claim(ctx context.Context, r *room.Room, onHLS bool, need floa
 }
 
 // tryClaim is claim without waiting: until ending is closed the room has a stream that nobody can join.
-func (m *Manager) tryClaim(r *room.Room, onHLS bool, need float64) (s *stream, ending <-chan struct{}, err error) {
+func (m *Manager) tryClaim(r *room.Room, c claim) (s *stream, ending <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s = m.streams[r.ID()]
 	switch {
 	case m.closed:
 		return nil, nil, protocol.Errorf(protocol.CodeUnavailable, "the server is shutting down")
-	case s != nil && (onHLS && s.onHLS || s.room != r):
+	case s != nil && (c.onHLS && s.onHLS || s.room != r):
 		return nil, nil, errRunning
 	case s != nil && s.closing:
 		return nil, s.done, nil
 	case s == nil:
 		s = newStream(m, r)
-		if err := m.admit(s, need); err != nil {
+		if c.page != "" {
+			s.page = newPage(s, c.page)
+			c.need += coresPage
+		}
+		if err := m.admit(s, c.need); err != nil {
 			return nil, nil, err
 		}
 		m.streams[s.info.RoomID] = s
 		m.running.Go(s.run)
-	case onHLS: // what there is for outlets may be made anew, in other sizes
-		if err := m.admit(s, need); err != nil {
+	case c.page != "" && (s.page == nil || s.page.url != c.page):
+		return nil, nil, errOtherPage
+	case c.onHLS: // what there is for outlets may be made anew, in other sizes
+		if s.page != nil {
+			c.need += coresPage
+		}
+		if err := m.admit(s, c.need); err != nil {
 			return nil, nil, err
 		}
 	}
 	s.users++
-	s.onHLS = s.onHLS || onHLS
+	s.onHLS = s.onHLS || c.onHLS
 	return s, nil, nil
 }
 
@@ -288,6 +321,7 @@ func (m *Manager) forget(s *stream) {
 
 var (
 	errRunning    = protocol.Errorf(protocol.CodeConflict, "beam already started")
+	errOtherPage  = protocol.Errorf(protocol.CodeConflict, "meeting_url: the room is composed already, and not from this page; what is live and what is recorded shows the same")
 	errNotRunning = protocol.Errorf(protocol.CodeNotFound, "hls not running")
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -23,15 +24,20 @@ import (
 
 func TestLifeOfAStream(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, actor(t, "play"), Config{MaxStreams: 1}, nil)
+	own := func(_ context.Context, _ string, u *url.URL) (string, error) {
+		return map[bool]string{true: u.String()}[u.Host == "app.example"], nil
+	}
+	h := newHouse(t, actor(t, "play"), Config{MaxStreams: 1, OwnLink: own}, nil)
 	r := h.open()
 	wantCode(t, h.StopHLS(t.Context(), r, ""), 404)
+	_, err := h.Start(t.Context(), r, Options{MeetingURL: "https://other.example/x"})
+	wantCode(t, err, 400) // there is no browser
 	rec, err := h.Start(t.Context(), r, Options{MeetingURL: "https://app.example/x", StartedBy: "peer-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := h.web.URL + "/beam/" + h.seed.Workspace.ID + "/" + r.ID() + "/master.m3u8"
-	if rec.Status != store.StatusStarting || rec.PlaybackURL != url || rec.Width != 1280 || rec.StartedBy != "peer-1" {
+	playlist := h.web.URL + "/beam/" + h.seed.Workspace.ID + "/" + r.ID() + "/master.m3u8"
+	if rec.Status != store.StatusStarting || rec.PlaybackURL != playlist || rec.Width != 1280 || rec.StartedBy != "peer-1" {
 		t.Errorf("%+v", rec)
 	}
 	if v := h.state(r); v.State != protocol.StateInitialised || v.URL != "" || v.MeetingURL != "https://app.example/x" {
@@ -41,16 +47,16 @@ func TestLifeOfAStream(t *testing.T) {
 	wantCode(t, err, 409)
 
 	h.until("started", func() bool { return h.state(r).State == protocol.StateStarted })
-	if v := h.state(r); v.URL != url || v.StartedAt < v.InitialisedAt {
+	if v := h.state(r); v.URL != playlist || v.StartedAt < v.InitialisedAt {
 		t.Errorf("%+v", v)
 	}
-	if code := h.get(url); code != http.StatusOK {
+	if code := h.get(playlist); code != http.StatusOK {
 		t.Errorf("playlist: %d", code)
 	}
 	if l := h.latest(); l.Status != store.StatusRunning || l.ID != rec.ID {
 		t.Errorf("%+v", l)
 	}
-	if e := h.events()["hls.started.success"]; e["url"] != url || e["room_id"] != r.ID() || e["max_height"] != 720.0 {
+	if e := h.events()["hls.started.success"]; e["url"] != playlist || e["room_id"] != r.ID() || e["max_height"] != 720.0 {
 		t.Errorf("event %v", e)
 	}
 	h.until("counters", func() bool { st := h.Stats(); return st.WorkerMemory > 0 && st.AudioOut > 40 })
@@ -68,10 +74,10 @@ func TestLifeOfAStream(t *testing.T) {
 	if l := h.latest(); l.Status != store.StatusCompleted || l.Reason != store.StoppedByRequest {
 		t.Errorf("%+v", l)
 	}
-	if e := h.events()["hls.stopped.success"]; e["reason"] != store.StoppedByRequest || e["url"] != url {
+	if e := h.events()["hls.stopped.success"]; e["reason"] != store.StoppedByRequest || e["url"] != playlist {
 		t.Errorf("event %v", e)
 	}
-	if code := h.get(url); code != http.StatusOK { // players come to the end first
+	if code := h.get(playlist); code != http.StatusOK { // players come to the end first
 		t.Errorf("playlist after the end: %d", code)
 	}
 	h.until("the place is free", func() bool { return h.Stats().Streams == 0 })
@@ -79,7 +85,7 @@ func TestLifeOfAStream(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	h.start(r) // at the same address
-	if code := h.get(url); code != http.StatusOK {
+	if code := h.get(playlist); code != http.StatusOK {
 		t.Errorf("playlist of the next stream: %d", code)
 	}
 }

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -47,6 +48,12 @@ type Size struct {
 type Ended struct {
 	Reason  string // one of store's
 	Failure string
+	Type    string // of a failure, as the API and webhooks name it; empty: INTERNAL_ERROR
+}
+
+// Record is a failure's record.
+func (e Ended) Record() store.Failure {
+	return store.Failure{At: time.Now(), Type: cmp.Or(e.Type, "INTERNAL_ERROR"), Message: e.Failure}
 }
 
 // OutletConfig says what an outlet wants.
@@ -55,6 +62,7 @@ type OutletConfig struct {
 	// Width and Height are in pixels, 1280 by 720 when they are zero. They count only when nothing
 	// else is made of the room yet: what there is already is shared.
 	Width, Height int
+	MeetingURL    string        // of a page to compose, see [Manager.pageFor]; likewise
 	MaxDuration   time.Duration // zero: the server's default, as for live streams
 	AutoStop      time.Duration // after the last peer left the stage, likewise
 }
@@ -70,7 +78,11 @@ type Outlet struct {
 // composed for the sink alone, without playlists. Sink.End follows for certain when there is no error,
 // which is a [*protocol.Error].
 func (m *Manager) Attach(ctx context.Context, r *room.Room, c OutletConfig) (*Outlet, error) {
-	s, err := m.claim(ctx, r, false, cost((&Outlet{cfg: c}).layers(), defaultFrameRate))
+	page, err := m.pageFor(ctx, r, c.MeetingURL)
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.claim(ctx, r, claim{page: page, need: cost((&Outlet{cfg: c}).layers(), defaultFrameRate)})
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,9 @@ func (s *stream) said(m room.Saying) {
 
 // hearSaying shows a message, as far as the design wants it.
 func (s *stream) hearSaying(m room.Saying) {
+	if s.page != nil { // which shows what it likes
+		return
+	}
 	now := time.Now()
 	switch {
 	case m.Event.Info.Type == typeReaction && s.design.floats && now.Sub(s.floated) >= floatInterval:

@@ -12,19 +12,31 @@ import (
 // setStage takes a new snapshot of the stage: tracks that came are fed to the worker, tracks
 // that went are not, and the picture is arranged anew.
 func (s *stream) setStage(stage *room.Stage) {
-	switch {
-	case len(stage.Peers) > 0:
-		s.emptySince = time.Time{}
-	case s.emptySince.IsZero():
-		s.emptySince = time.Now()
+	if s.page == nil {
+		s.attended(len(stage.Peers))
 	}
 	s.onStage = stage
 	s.arrange()
 }
 
+// attended takes how many are there who count: with nobody there for long the stream ends.
+func (s *stream) attended(people int) {
+	switch {
+	case people > 0:
+		s.emptySince = time.Time{}
+	case s.emptySince.IsZero():
+		s.emptySince = time.Now()
+	}
+}
+
 // arrange decides anew what of the stage is in the picture, and where.
 func (s *stream) arrange() {
 	if s.onStage == nil {
+		return
+	}
+	if s.page != nil {
+		s.sel = s.page.selection(s.canvas)
+		s.show(nil)
 		return
 	}
 	s.sel = s.cast.choose(s.canvas, s.design, s.onStage)
@@ -75,6 +87,9 @@ func (s *stream) show(start *wire.Start, gone ...uint32) {
 	inputs := make(map[string]shownInput, len(s.feeds))
 	for track, f := range s.feeds {
 		inputs[track] = shownInput{id: f.input.ID, pictured: s.pictured[f.input.ID]}
+	}
+	if s.page != nil {
+		inputs[pageTrack] = shownInput{id: s.page.picture.ID, pictured: true}
 	}
 	s.presenter.show(showing{worker: w, start: start, sel: s.sel, inputs: inputs, chat: s.chat}, gone...)
 }

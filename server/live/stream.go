@@ -44,6 +44,7 @@ type stream struct {
 	log  *slog.Logger
 
 	load load
+	page *page // composed instead of the stage; nil: none
 
 	// Guarded by the manager's mutex.
 	users   int        // broadcast and outlets, from the claim to the end
@@ -258,6 +259,9 @@ func (s *stream) plan() bool {
 		s.dismiss()
 		launch = true
 	}
+	if s.page != nil {
+		launch = s.page.open(s.canvas, fps) && launch
+	}
 	if launch { // between two workers the next one is told
 		if err := s.launch(); err != nil {
 			s.stop(Ended{Failure: err.Error()})
@@ -316,6 +320,9 @@ func (s *stream) finish() {
 	s.finished = true
 	if j := s.jukebox.Load(); j != nil {
 		j.cancel()
+	}
+	if s.page != nil {
+		s.page.close()
 	}
 	s.presenter.stop()
 	for id, f := range s.feeds {

@@ -99,6 +99,7 @@ func (s *stream) look(now time.Time) error {
 	switch {
 	case s.layers == nil: // nobody has joined yet
 		return nil
+	case s.current == nil && s.page.waits(): // there is nothing to show yet
 	case s.current == nil && !now.Before(s.restartAt):
 		if err := s.relaunch(); err != nil {
 			return err

@@ -103,6 +103,9 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 		}
 		addrs = append(addrs, a)
 	}
+	if err := p.Live.CheckMeetingURL(ctx, r, setup.MeetingURL); err != nil {
+		return store.Job{}, err
+	}
 	// Asking the room makes sure that its session is recorded, which the job belongs to.
 	if _, err := r.HLS(ctx); err != nil {
 		return store.Job{}, room.AsProtocol(err)
@@ -138,6 +141,9 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 	if within == 0 {
 		within = acceptLimit
 	}
+	if setup.MeetingURL != "" {
+		within += live.PageLimit
+	}
 	j.late = time.AfterFunc(within, j.giveUp)
 	if setup.Recording && p.Record != nil {
 		if j.stop, err = p.Record(ctx, r, record); err != nil {
@@ -162,7 +168,7 @@ func (p *Pushes) StopPush(ctx context.Context, roomID string) error { return p.S
 
 // outletConfig is what a push wants of the room's stream. Templates have times in seconds.
 func (j *job) outletConfig(setup store.JobSetup) live.OutletConfig {
-	c := live.OutletConfig{Sink: j.push, Width: setup.Width, Height: setup.Height}
+	c := live.OutletConfig{Sink: j.push, MeetingURL: setup.MeetingURL, Width: setup.Width, Height: setup.Height}
 	if d := j.room.Info().Template.Destinations.RTMP[setup.Destination]; d != nil {
 		c.MaxDuration = time.Duration(d.MaxDuration) * time.Second
 		c.AutoStop = time.Duration(d.AutoStopTimeout) * time.Second
@@ -292,7 +298,7 @@ func (j *job) over(end live.Ended) {
 	var err error
 	switch {
 	case end.Failure != "":
-		_, err = j.p.Store.JobFailed(ctx, j.record.ID, store.Failure{At: now, Type: "INTERNAL_ERROR", Message: end.Failure})
+		_, err = j.p.Store.JobFailed(ctx, j.record.ID, end.Record())
 	case j.record.Status == store.StatusStarting:
 		_, err = j.p.Store.JobFailed(ctx, j.record.ID, store.Failure{At: now, Type: "BEAM_STOPPED", Message: "Beam stopped too early"})
 	case j.stop != nil:

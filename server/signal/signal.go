@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"amphi/server/pagecast"
 	"amphi/server/protocol"
 	"amphi/server/room"
 )
@@ -124,12 +125,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	id := claim{query.Get("peer"), query.Get("token"), query.Get("user_agent_v2")}
+	id := claim{query.Get("peer"), query.Get("token"), query.Get("user_agent_v2"), pagecast.TokenOf(r.UserAgent())}
 	s.wg.Go(func() { s.serve(ws, id) })
 }
 
-// claim is what a client says of itself in the URL of the socket.
-type claim struct{ peerID, token, agent string }
+// claim is what a client says of itself in the URL of the socket, and its browser of the composed page that it shows.
+type claim struct{ peerID, token, agent, page string }
 
 func (s *Server) serve(ws *websocket.Conn, id claim) {
 	s.stats.sockets.Add(1)
@@ -172,6 +173,6 @@ func (s *Server) admit(ctx context.Context, id claim, c *conn) (*room.Peer, erro
 	defer r.Release() // the peer holds a reference of its own
 	return r.Connect(ctx, room.Identity{
 		PeerID: id.peerID, UserID: grant.UserID, Role: grant.Role, TokenHash: sha256.Sum256([]byte(id.token)),
-		Agent: id.agent[:min(len(id.agent), maxAgentBytes)],
+		Agent: id.agent[:min(len(id.agent), maxAgentBytes)], Page: id.page,
 	}, c)
 }
