@@ -201,7 +201,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle(storage.Prefix, files.Local)
 	accounts := &account.Accounts{Store: db}
 	board := dashboard.New(dashboard.Config{
-		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Assets: assets(built),
+		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Rooms: rooms, Assets: assets(built),
 		PublicURL: cfg.PublicURL, ClientAddr: rest.ClientAddr,
 	})
 	mux.Handle("/dashboard", board)

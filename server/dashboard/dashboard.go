@@ -20,6 +20,7 @@ import (
 	"github.com/a-h/templ"
 
 	"amphi/server/account"
+	"amphi/server/room"
 	"amphi/server/store"
 	"amphi/templates"
 	"amphi/templates/dash"
@@ -33,6 +34,9 @@ type Config struct {
 
 	// API is the REST API, which the dashboard asks with a token of the workspace where it has the operation.
 	API http.Handler
+
+	// Rooms are those that are live.
+	Rooms *room.Registry
 
 	// Assets finds a built file by its logical name.
 	Assets func(name string) templates.Asset
@@ -60,6 +64,8 @@ func New(config Config) http.Handler {
 	d.members()
 	d.me()
 	d.audits()
+	d.rooms()
+	d.live()
 	d.handle("GET /dashboard", account.Viewer, func(v *visit) error {
 		return v.redirect(string(dash.PlaceApps))
 	})
