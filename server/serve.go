@@ -407,7 +407,7 @@ func greet(out io.Writer, publicURL string, rtcPort int, seeded store.Seeded, bu
 // localURL is how a browser on this machine reaches a listener.
 func localURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
-	if ip := net.ParseIP(host); err != nil || ip.IsUnspecified() || ip.IsLoopback() {
+	if ip := net.ParseIP(host); err != nil || host == "" || ip.IsUnspecified() || ip.IsLoopback() {
 		host = "localhost"
 	}
 	return "http://" + net.JoinHostPort(host, port)

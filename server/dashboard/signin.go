@@ -112,12 +112,14 @@ func (d *dashboard) linkPage(w http.ResponseWriter, r *http.Request) error {
 	return d.outside(w, r, http.StatusOK, "Welcome", dash.Welcome(welcome(r, l), dash.Filled("email", l.Email)))
 }
 
-// link says what the link in the address opens. Secrets are too long to be guessed, but nobody needs to try.
+// link says what the link in the address opens. Secrets are too long to be guessed, but nobody needs to try many.
 func (d *dashboard) link(r *http.Request) (account.Link, account.Member, error) {
-	if err := d.Accounts.Attempt(d.ClientAddr(r), ""); err != nil {
-		return account.Link{}, account.Member{}, err
-	}
 	l, whom, err := d.Accounts.Link(r.Context(), r.PathValue("secret"))
+	if errors.Is(err, store.ErrNotFound) {
+		if err := d.Accounts.Attempt(d.ClientAddr(r), ""); err != nil {
+			return l, whom, err
+		}
+	}
 	return l, whom, linkProblem(err)
 }
 
