@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,8 +64,8 @@ func newHook(t *testing.T) *hook {
 	return h
 }
 
-// TestRecording records two live streams of a room, as its template says. The server of the first is killed, and the next
-// one finishes its recording. The second is the story of a customised stream: it goes live by a click, is watched, gets
+// TestRecording records two live streams, as their templates say. The server of the first is killed, and the next one goes
+// on with it. The second is the story of a customised stream: it goes live by a click, is watched, gets
 // another layout and another shape on the air, and is ended by a click; a webhook had its address. The webhooks of the
 // recordings bring a ZIP, which plays from a server of files, and an MP4, which plays in the browser.
 func TestRecording(t *testing.T) {
@@ -70,7 +73,7 @@ func TestRecording(t *testing.T) {
 		t.Skip("tests the whole system, left out by -short")
 	}
 	told := newHook(t)
-	cfg := testserver.Config{DataDir: t.TempDir(), Args: []string{"--webhook-url", told.URL, "--webhook-allow-networks", "127.0.0.0/8"}}
+	cfg := testserver.Config{DataDir: t.TempDir(), Args: []string{"--addr", freeAddress(t), "--webhook-url", told.URL, "--webhook-allow-networks", "127.0.0.0/8"}}
 	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +87,6 @@ func TestRecording(t *testing.T) {
 		}
 	}
 	start()
-	room := l.room()
 	hear := func() recorded {
 		t.Helper()
 		select {
@@ -96,19 +98,14 @@ func TestRecording(t *testing.T) {
 		}
 	}
 
-	l.customise(room, nil)
-	goLive(t, l.server, room)
-	time.Sleep(5 * time.Second)
-	if err := l.server.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	start()
+	seen := l.killedStory(start)
 	defer func() { testserver.End(t, l.server) }()
 	first := hear()
-	// The first picture comes some 300 ms after the start; the last whole second may be a second ago.
-	if n := decoded(t, recordingtest.Fetch(t, first.Files[0].URL)); n < 90 {
-		t.Errorf("%d pictures of five seconds before the server was killed", n)
+	if n := decoded(t, recordingtest.Fetch(t, first.Files[0].URL)); n < seen {
+		t.Errorf("%d pictures of at least %d", n, seen)
 	}
+	room := l.room()
+	l.customise(room, nil)
 
 	for len(told.started) > 0 { // of the first
 		<-told.started
@@ -131,6 +128,99 @@ func TestRecording(t *testing.T) {
 	})
 }
 
+// killedStory is one stream that viewers may go back in, whose server is killed and started again: who watches sees it go
+// on, by itself, and finds what there was before. It returns how many pictures there were at least.
+func (l *lab) killedStory(start func()) (pictures int) {
+	t := l.t
+	t.Helper()
+	const camera, before, after = 43, 5 * time.Second, 9 * time.Second
+	room := l.room()
+	l.customise(room, nil)
+	ann := l.join(room, broadcaster, "Ann", camera)
+	hal := l.join(room, hlsViewer, "Hal", 0)
+	ann.view("stage")
+	url := goLive(t, l.server, room)
+	hal.playsHLS(20 * time.Second)
+	hal.finds(hlsVideo, time.Second, camera)
+	if err := hal.Eval(fmt.Sprintf("void (globalThis.reader = LatencyProbe.read(E2E.all(%s)[0]))", quote(hlsVideo)), nil); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(before)
+	list := listed(t, url)
+	killed := time.Now()
+	if err := l.server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	start()
+	t.Logf("the server was away for %v", time.Since(killed).Round(time.Millisecond))
+	time.Sleep(after)
+	var seen struct {
+		MaxGap float64 // milliseconds
+		Fresh  float64 // of the last two seconds: delay of the newest picture
+		Count  int
+	}
+	err := hal.Eval(`(() => {
+		const recent = reader.samples.filter(({ at }) => at > Date.now() - 2000);
+		return { maxGap: reader.summary().maxGap, fresh: recent.at(-1)?.delay ?? 0, count: recent.length };
+	})()`, &seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("longest pause %.0f ms; afterwards %d pictures in 2 s, delayed by %.0f ms", seen.MaxGap, seen.Count, seen.Fresh)
+	if seen.MaxGap > 6000 || seen.Count == 0 {
+		t.Errorf("the picture stood still for %.0f ms, and afterwards there were %d pictures in two seconds", seen.MaxGap, seen.Count)
+	}
+	now := listed(t, url)
+	if len(list) < int(before/time.Second) || len(now) < len(list)+5 || !slices.Equal(list, now[:len(list)]) {
+		t.Errorf("%d segments, and afterwards %d", len(list), len(now))
+	}
+	for _, segment := range now[:len(list)] {
+		res, err := http.Get(segment)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v %v", segment, res, err)
+		}
+		res.Body.Close()
+	}
+	if err := l.server.API(t.Context(), http.MethodPost, "/v2/live-streams/room/"+room.ID+"/stop", map[string]any{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	ann.Close()
+	hal.Close()
+	return 30 * len(now)
+}
+
+// listed are the addresses of a stream's segments that are there.
+func listed(t *testing.T, master string) (all []string) {
+	t.Helper()
+	url := strings.Replace(master, "master.m3u8", "720p/stream.m3u8", 1)
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %v", url, res.StatusCode, err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if name := strings.TrimSpace(line); strings.HasSuffix(name, ".m4s") && !strings.HasPrefix(name, "#") {
+			all = append(all, strings.Replace(url, "stream.m3u8", name, 1))
+		}
+	}
+	return all
+}
+
+// freeAddress is one that a server can take again after it was killed.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 // customise says how the streams of a room look, and that they are recorded, in the room's template.
 func (l *lab) customise(room *testserver.Room, layout map[string]any) {
 	l.t.Helper()
@@ -141,7 +231,7 @@ func (l *lab) customise(room *testserver.Room, layout map[string]any) {
 		l.t.Fatal(err)
 	}
 	destination := map[string]any{
-		"name": "main", "layers": []any{map[string]any{"width": 1280, "height": 720, "videoBitrate": 1500, "audioBitrate": 64}},
+		"name": "main", "playlistType": "event", "layers": []any{map[string]any{"width": 1280, "height": 720, "videoBitrate": 1500, "audioBitrate": 64}},
 		"recording": map[string]any{"hlsVod": true, "singleFilePerLayer": true}, "layout": layout,
 	}
 	in := map[string]any{"hlsDestinations": map[string]any{"main": destination}}

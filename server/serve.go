@@ -145,18 +145,25 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		return err
 	}
 	origin := &hls.Origin{}
+	var bucket hls.Bucket
+	if files.Bucket != nil {
+		bucket = files.Bucket
+	}
 	lives = live.New(live.Config{
 		Studio: studio, MaxPages: cfg.Composition.Pages, OwnLink: roomLinks{db, publicURL, cfg.Auth.TokenLifetime}.own,
 		Recordings: tapes,
 		Rooms:      rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
-		MaxStreams: cfg.Limits.LiveStreams,
-		Sounds:     egress.Rule{Allow: cfg.Pull.AllowNetworks, Setting: "pull.allow_networks"},
-		Labels:     label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
+		MaxStreams: cfg.Limits.LiveStreams, Bucket: bucket, Spool: int64(cfg.Storage.SpoolMB) << 20,
+		Sounds: egress.Rule{Allow: cfg.Pull.AllowNetworks, Setting: "pull.allow_networks"},
+		Labels: label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
 	})
 	pushes.Rooms, pushes.Live, pushes.Record = rooms, lives, lives.RecordPush
 
 	if err := resume(ctx, db, rooms, log); err != nil {
 		return err
+	}
+	if err := lives.Resume(ctx); err != nil {
+		return fmt.Errorf("cannot go on with what was live: %w", err)
 	}
 	verifier := &auth.Verifier{Keys: db}
 	signals := signal.New(admission{db, verifier, rooms}.check, rooms, log.With("part", "signal"))

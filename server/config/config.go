@@ -173,6 +173,7 @@ type Storage struct {
 	ReserveMB int           // of the disk that recordings leave to others
 
 	Bucket   string // with the API of S3; empty: the data directory
+	SpoolMB  int    // of a live stream's segments, that may wait for the bucket
 	Endpoint string // URL; empty: Amazon's
 	Region   string
 	Prefix   string // of all keys
@@ -213,7 +214,7 @@ func Default() Config {
 			KeepEvents: 50_000,
 		},
 		Analytics: Analytics{Keep: 30 * 24 * time.Hour, KeepEvents: 1_000_000},
-		Storage:   Storage{Keep: 15 * 24 * time.Hour, ReserveMB: 256},
+		Storage:   Storage{Keep: 15 * 24 * time.Hour, ReserveMB: 256, SpoolMB: 2048},
 	}
 }
 
@@ -286,6 +287,7 @@ func (c *Config) Validate() error {
 	}
 	positive("shutdown_timeout", c.ShutdownTimeout)
 	atLeast("storage.reserve_mb", c.Storage.ReserveMB, 0)
+	atLeast("storage.spool_mb", c.Storage.SpoolMB, 1)
 	if c.Storage.Keep < 0 {
 		bad("storage.keep", "%v is less than nothing; 0s keeps recordings for ever", c.Storage.Keep)
 	}

@@ -106,7 +106,8 @@ func (c *Config) table() []setting {
 
 		{key: "storage.keep", help: "how long recordings stay in the data directory; 0: for ever", val: (*durationValue)(&c.Storage.Keep)},
 		{key: "storage.reserve_mb", help: "MB of the disk that recordings leave to others", val: (*intValue)(&c.Storage.ReserveMB)},
-		{key: "storage.bucket", help: "S3 bucket for recordings; empty: the data directory", val: (*stringValue)(&c.Storage.Bucket)},
+		{key: "storage.bucket", help: "S3 bucket for recordings and for what viewers of an event go back to; empty: the data directory", val: (*stringValue)(&c.Storage.Bucket)},
+		{key: "storage.spool_mb", help: "MB of each live stream that wait on disk when the bucket takes nothing", val: (*intValue)(&c.Storage.SpoolMB)},
 		{key: "storage.endpoint", help: "URL of the service that has the bucket; empty: Amazon's", val: (*stringValue)(&c.Storage.Endpoint)},
 		{key: "storage.region", help: "of the bucket", val: (*stringValue)(&c.Storage.Region)},
 		{key: "storage.prefix", help: "of the names of all files in the bucket", val: (*stringValue)(&c.Storage.Prefix)},

@@ -34,6 +34,7 @@ type broadcast struct {
 	initTime time.Time // the start was accepted
 	limits   limits
 	stopping atomic.Bool // a stop was accepted
+	resumed  bool        // the server before this one began it
 	taping   *taping     // nil: it is not recorded
 
 	// What follows belongs to the stream's goroutine.
@@ -52,6 +53,29 @@ func openBroadcast(ctx context.Context, s *stream, dest *policy.HLSDestination, 
 	if err := s.hold(ctx); err != nil {
 		return nil, err
 	}
+	var err error
+	if o.resumed != nil {
+		b.record, b.resumed, b.initTime, b.startTime = *o.resumed, true, o.resumed.CreatedAt, o.resumed.StartedAt
+	} else if b.record, err = b.accept(ctx, l, o); err != nil {
+		s.room.Release()
+		s.log.Error("live stream refused", "err", err)
+		return nil, refusal(err)
+	}
+	b.log = s.log.With("stream", b.record.ID)
+	b.limits = s.m.limits(b.initTime, dest.MaxDuration, dest.AutoStopTimeout)
+	if b.startTime.IsZero() {
+		s.room.SetHLS(b.state(protocol.StateInitialised, nil))
+	} else {
+		s.room.SetHLS(b.state(protocol.StateStarted, nil))
+	}
+	b.taping = newTaping(b)
+	b.log.Info("live stream starting", "by", o.StartedBy, "again", b.resumed)
+	return b, nil
+}
+
+// accept records the start.
+func (b *broadcast) accept(ctx context.Context, l *policy.Layout, o Options) (store.LiveStream, error) {
+	s, dest := b.stream, b.dest
 	best := layersOf(dest, l)[0]
 	kept := store.StreamRecording{}
 	if r := dest.Recording; r != nil {
@@ -60,8 +84,8 @@ func openBroadcast(ctx context.Context, s *stream, dest *policy.HLSDestination, 
 	if o.Recording != nil {
 		kept = *o.Recording
 	}
-	var err error
-	b.record, err = s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
+	b.initTime = time.Now()
+	return s.m.cfg.Store.StartLiveStream(ctx, store.LiveStream{
 		RoomID:      s.info.RoomID,
 		SessionID:   s.info.SessionID,
 		Destination: dest.Name,
@@ -72,18 +96,6 @@ func openBroadcast(ctx context.Context, s *stream, dest *policy.HLSDestination, 
 		Recording:   kept,
 		StartedBy:   o.StartedBy,
 	})
-	if err != nil {
-		s.room.Release()
-		s.log.Error("live stream refused", "err", err)
-		return nil, refusal(err)
-	}
-	b.log = s.log.With("stream", b.record.ID)
-	b.initTime = time.Now()
-	b.limits = s.m.limits(b.initTime, dest.MaxDuration, dest.AutoStopTimeout)
-	s.room.SetHLS(b.state(protocol.StateInitialised, nil))
-	b.taping = newTaping(b)
-	b.log.Info("live stream starting", "by", o.StartedBy)
-	return b, nil
 }
 
 // event says that viewers can go back to the start.
@@ -130,7 +142,8 @@ func (b *broadcast) put(epoch time.Time, layers []policy.HLSLayer) error {
 	out, err := hls.NewStream(hls.Config{
 		Start: epoch, FrameRate: b.frameRate(), Renditions: variants(layers),
 		SampleRate: audioRate, Channels: audioChannels, Log: b.log,
-		Event: b.event(), Dir: filepath.Join(b.m.cfg.Dir, b.record.ID), Keep: b.taping.keep(layers),
+		Event: b.event(), Dir: filepath.Join(b.m.cfg.Dir, b.record.ID), Keep: b.taping.keep(layers), Resume: b.resumed,
+		Bucket: b.m.cfg.Bucket, Prefix: b.key.Prefix(), Spool: b.m.cfg.Spool,
 	})
 	if err != nil { // its directory; the parameters are constant here
 		return err
@@ -150,7 +163,12 @@ func (b *broadcast) ready() <-chan struct{} {
 
 // announce tells the room, and the customer's server, that the stream can be played.
 func (b *broadcast) announce() error {
-	b.onAir, b.startTime = true, time.Now()
+	b.onAir = true
+	if !b.startTime.IsZero() {
+		b.log.Info("live stream on the air again", "url", b.record.PlaybackURL)
+		return nil
+	}
+	b.startTime = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
 	defer cancel()
 	switch err := b.m.cfg.Store.LiveStreamRunning(ctx, b.record.ID, b.startTime); {

@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"math"
 	"net/url"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -45,7 +44,10 @@ type Config struct {
 	Origin    *hls.Origin
 	PublicURL string // without a slash at its end: where clients reach the origin
 	Worker    string // the amphi-compositor binary; empty: beside this binary, then $PATH
-	Dir       string // for what is too much for memory; emptied by [New]
+	Dir       string // for what is too much for memory; [Manager.Resume] removes what is of no use any more
+
+	Bucket hls.Bucket // where that goes on to; nil: it stays in Dir
+	Spool  int64      // bytes of each stream that may wait in Dir for the Bucket; zero: see [hls.Config]
 
 	Recordings *recording.Manager // nil: nothing is recorded
 
@@ -78,6 +80,7 @@ type Manager struct {
 	composites map[string]*composite // recordings of composed rooms, by room id
 	line       []waiting             // rooms that were turned away, the first first
 	closed     bool
+	ending     chan struct{} // closed with it
 	running    sync.WaitGroup
 
 	counters counters
@@ -147,10 +150,7 @@ func New(cfg Config) *Manager {
 	if cfg.JoinWithin == 0 {
 		cfg.JoinWithin = 10 * time.Second
 	}
-	if err := os.RemoveAll(cfg.Dir); err != nil { // of a server that was killed
-		cfg.Log.Warn("old segments stay on disk", "err", err)
-	}
-	m := &Manager{cfg: cfg, streams: make(map[string]*stream), composites: make(map[string]*composite)}
+	m := &Manager{cfg: cfg, streams: make(map[string]*stream), composites: make(map[string]*composite), ending: make(chan struct{})}
 	// The first text makes an index of the machine's fonts, which may take seconds.
 	m.running.Go(func() { cfg.Labels.Name(label.Name{Text: emptyStage, Height: 32, MaxWidth: 320}) })
 	return m
@@ -175,6 +175,8 @@ type Options struct {
 	MeetingURL  string                 // of a page to compose, see [Manager.pageFor]
 	Recording   *store.StreamRecording // nil: what the template says
 	StartedBy   string                 // peer id, empty for the API
+
+	resumed *store.LiveStream // of the server before this one
 }
 
 // Start starts the room's stream and returns its record when the start is accepted: the room is
@@ -202,7 +204,13 @@ func (m *Manager) Start(ctx context.Context, r *room.Room, o Options) (store.Liv
 	}
 	m.counters.started.Add(1)
 	m.ask(s, b)
-	if end := s.do(func() { s.addBroadcast(b, l) }); end != nil {
+	if end := s.do(func() {
+		if b.resumed && s.epoch.IsZero() {
+			// Players ask already: they find a stream that has no segments yet, or the old ones, and not none.
+			s.epoch = time.Now().Truncate(time.Millisecond)
+		}
+		s.addBroadcast(b, l)
+	}); end != nil {
 		b.close(*end)
 		m.release(s, true)
 	}
@@ -367,6 +375,9 @@ func (m *Manager) broadcast(roomID string) *broadcast {
 // that do not end by themselves are killed before that.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
+	if !m.closed {
+		close(m.ending)
+	}
 	m.closed = true
 	for _, s := range m.streams {
 		s.stop(Ended{Reason: store.StoppedByRequest})

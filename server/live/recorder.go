@@ -35,6 +35,24 @@ func newRecorder(m *Manager, r *room.Room, kind string, spec recording.Spec, sto
 	return c
 }
 
+// resume goes on with a recording that the server before left.
+func (c *recorder) resume(id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tape, err := c.tapes.Resume(id, c.fail)
+	if err != nil {
+		return err
+	}
+	c.tape, c.spec, c.paused = tape, tape.Spec(), tape.Paused()
+	c.state.InitialisedAt = c.spec.Began.UnixMilli()
+	c.state.StartedAt = c.state.InitialisedAt
+	c.tell(protocol.StateStarted)
+	if c.paused {
+		c.tell(protocol.StatePaused)
+	}
+	return nil
+}
+
 // announce tells that the room will be recorded.
 func (c *recorder) announce() {
 	c.mu.Lock()

@@ -31,6 +31,13 @@ func newTaping(b *broadcast) *taping {
 		spec.URLsFor, spec.Thumbnails = time.Duration(r.PresignDuration)*time.Second, r.Thumbnails
 	}
 	t := &taping{newRecorder(b.m, b.room, protocol.RecordHLS, spec, nil), b}
+	if b.resumed {
+		err := t.resume(spec.ID)
+		if err == nil {
+			return t
+		}
+		b.log.Warn("recording begins anew", "err", err) // if there is nothing of it
+	}
 	t.announce()
 	return t
 }

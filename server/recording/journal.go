@@ -33,7 +33,8 @@ type entry struct {
 	Sizes    []int64       `json:"sizes,omitempty"` // by layer
 	Sums     []uint32      `json:"sums,omitempty"`  // by layer: CRC-32C of the bytes
 
-	End *Ending `json:"end,omitempty"` // nothing follows
+	Paused *bool   `json:"paused,omitempty"` // of what follows nothing is recorded, or all again; there is nothing else in the line
+	End    *Ending `json:"end,omitempty"`    // nothing follows
 }
 
 // Ending says how a recording ended. One whose server was killed has none.
@@ -65,6 +66,20 @@ func (m *Manager) newJournal(spec Spec) (*journal, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("recording: %w", err), j.abandon())
+	}
+	return j, nil
+}
+
+// reopenJournal opens that of a recording which the server before left, to go on after what is whole.
+func (m *Manager) reopenJournal(r *reel) (*journal, error) {
+	j := &journal{dir: r.dir, log: m.cfg.Log.With("recording", r.spec.ID)}
+	var err error
+	j.file, err = os.OpenFile(filepath.Join(j.dir, journalName), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	if err := j.file.Truncate(r.length); err != nil {
+		return nil, errors.Join(fmt.Errorf("recording: %w", err), j.file.Close())
 	}
 	return j, nil
 }
@@ -124,6 +139,7 @@ type segment struct {
 	entry
 	init    int     // which of the reel's
 	offsets []int64 // by layer
+	line    int64   // where its line ends in the journal
 }
 
 // reel is what was recorded, to be read.
@@ -133,6 +149,8 @@ type reel struct {
 	inits    [][][]byte // by number and layer
 	segments []segment
 	ending   *Ending
+	paused   bool
+	length   int64 // bytes of the journal that are whole
 	files    []*os.File
 	poster   string // a file, JPEG, that goes with the VOD; empty: none
 }
@@ -156,6 +174,8 @@ func openReel(dir string) (r *reel, err error) {
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &r.spec) != nil || r.spec.check() != nil {
 		return nil, fmt.Errorf("recording: %s has no beginning: %w", dir, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
 	}
+	heading := int64(len(lines.Bytes())) + 1
+	r.length = heading
 	if r.spec.Track != nil {
 		return r, nil
 	}
@@ -188,13 +208,18 @@ func openReel(dir string) (r *reel, err error) {
 			r.ending = e.End
 			break
 		}
+		end := r.length + int64(len(lines.Bytes())) + 1
+		if e.Paused != nil {
+			r.paused, r.length = *e.Paused, end
+			continue
+		}
 		if e.Init != nil {
 			r.inits = append(r.inits, e.Init)
 		}
 		if len(r.inits) == 0 || len(r.inits[len(r.inits)-1]) != layers || len(e.Sizes) != layers || len(e.Sums) != layers || e.Duration <= 0 {
 			break
 		}
-		s := segment{entry: e, init: len(r.inits) - 1}
+		s := segment{entry: e, init: len(r.inits) - 1, line: end}
 		s.Init = nil
 		whole := true
 		for i, n := range e.Sizes {
@@ -205,12 +230,14 @@ func openReel(dir string) (r *reel, err error) {
 		if !whole {
 			break
 		}
-		r.segments = append(r.segments, s)
+		r.segments, r.length = append(r.segments, s), end
 	}
 	for i := max(0, len(r.segments)-unsynced); i < len(r.segments); i++ {
 		for layer := range layers {
 			if _, err := r.body(i, layer); err != nil {
-				r.segments = r.segments[:i]
+				if r.segments, r.length = r.segments[:i], heading; i > 0 {
+					r.length = r.segments[i-1].line
+				}
 				return r, nil
 			}
 		}

@@ -158,6 +158,24 @@ func (m *Manager) Begin(spec Spec) (*Tape, error) {
 	return t, nil
 }
 
+// Resume goes on with a recording that the server before left, before [Manager.Run] finishes it. Failed is told once if
+// it ends by itself. With an error it is finished as ever.
+func (m *Manager) Resume(id string, failed func(error)) (*Tape, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.Index(m.waiting, id)
+	if i < 0 {
+		return nil, fmt.Errorf("recording: there is none of %s", id)
+	}
+	t, err := resumeTape(m, id, failed)
+	if err != nil {
+		return nil, err
+	}
+	m.waiting = slices.Delete(m.waiting, i, i+1)
+	m.running[id] = t
+	return t, nil
+}
+
 // finish queues a recording that has ended.
 func (m *Manager) finish(id string) {
 	m.mu.Lock()

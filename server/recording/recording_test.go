@@ -339,8 +339,13 @@ func recordUntilKilled(dir string) {
 	}
 }
 
-// What a killed server leaves is finished by the next, and has all up to the last segment.
+// What a killed server leaves is finished by the next, or goes on, and has all up to the last segment.
 func TestKilled(t *testing.T) {
+	t.Run("finished", func(t *testing.T) { testKilled(t, false) })
+	t.Run("resumed", func(t *testing.T) { testKilled(t, true) })
+}
+
+func testKilled(t *testing.T, resumed bool) {
 	s := newStudio(t)
 	dir := filepath.Join(s.dir, "recording")
 	spec, err := json.Marshal(s.spec())
@@ -361,7 +366,9 @@ func TestKilled(t *testing.T) {
 	}
 	s.must(child.Process.Signal(syscall.SIGKILL))
 	_ = child.Wait()
-	s.must(s.store.LiveStreamFailed(t.Context(), s.stream.ID, store.Failure{At: time.Now(), Type: "INTERNAL_ERROR"}))
+	if !resumed {
+		s.must(s.store.LiveStreamFailed(t.Context(), s.stream.ID, store.Failure{At: time.Now(), Type: "INTERNAL_ERROR"}))
+	}
 
 	// And what else a crash can leave: half a segment, half a line.
 	for name, half := range map[string]string{journalName: `{"start":"2026-`, "layer-0": "half a segment"} {
@@ -374,22 +381,67 @@ func TestKilled(t *testing.T) {
 	empty := store.NewID() // one whose journal has not even a first line
 	s.must(os.Mkdir(filepath.Join(dir, empty), 0o700))
 	s.open(nil)
+	more := 0
+	if resumed {
+		more = 30 * s.resume(3)
+	}
 	s.run(2)
 	s.clean()
 	assets := s.assets()
-	n := pictures(t, s.fetch(assets["0.mp4"]), "v:0")
+	n := pictures(t, s.fetch(assets["0.mp4"]), "v:0") - more
 	if n < 30*(last-1) || n > 30*(last+3) || n%30 != 0 {
 		t.Errorf("%d pictures, the last second that was told of is %d", n, last)
 	}
-	if vod := pictures(t, recordingtest.Unzip(t, s.fetch(assets[".zip"])), "v:1"); vod != n {
+	if vod := pictures(t, recordingtest.Unzip(t, s.fetch(assets[".zip"])), "v:1") - more; vod != n {
 		t.Errorf("%d pictures of %d", vod, n)
 	}
 	if len(s.events("hls.recording.success")) != 1 {
 		t.Error("no event")
 	}
-	if l, err := s.store.LiveStream(t.Context(), s.seed.Workspace.ID, s.stream.ID); err != nil || l.Status != store.StatusFailed {
+	if l, err := s.store.LiveStream(t.Context(), s.seed.Workspace.ID, s.stream.ID); err != nil || l.Status != map[bool]store.Status{true: store.StatusCompleted, false: store.StatusFailed}[resumed] {
 		t.Errorf("%+v %v", l, err)
 	}
+}
+
+// resume goes on with the recording of the server before for so many seconds, with a pause in between that outlasts one
+// more server, and ends it.
+func (s *studio) resume(seconds int) (recorded int) {
+	s.t.Helper()
+	record := func(n int) *Tape {
+		tape, err := s.Resume(s.stream.ID, func(err error) { s.t.Error(err) })
+		s.must(err)
+		e, err := newEncoder(s.clips[:], time.Now().Add(time.Minute), tape) // the first encoded faster than time goes
+		s.must(err)
+		defer e.Close()
+		s.must(e.encode(n))
+		e.End()
+		return tape
+	}
+	tape := record(seconds)
+	tape.Pause(true)
+	close(tape.queue) // as if this one were killed too
+	tape.closed = true
+	<-tape.ended
+	s.must(cutLastLine(filepath.Join(s.cfg.Dir, s.stream.ID, journalName)))
+	tape = record(1)
+	if !tape.Paused() {
+		s.t.Error("it records what was not to be recorded")
+	}
+	s.must(s.store.LiveStreamRecorded(s.t.Context(), s.stream.ID, store.StoppedByRequest, time.Now()))
+	tape.End()
+	if _, err := s.Resume(s.stream.ID, nil); err == nil {
+		s.t.Error("an ended recording goes on")
+	}
+	return seconds
+}
+
+// cutLastLine takes the end out of a journal.
+func cutLastLine(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, text[:bytes.LastIndexByte(text[:len(text)-1], '\n')+1], 0o600)
 }
 
 // Bytes that a disk has lost end the recording before them.

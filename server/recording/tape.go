@@ -26,7 +26,7 @@ var errDiskFull = errors.New("the disk is full")
 type Tape struct {
 	m    *Manager
 	spec Spec
-	spool[hls.Segment]
+	spool[taped]
 
 	paused bool
 	cut    bool // what comes next does not continue what came last
@@ -40,9 +40,15 @@ type Tape struct {
 	since   int      // segments since the last sync
 }
 
+// taped is what a tape gets: a segment, or that it pauses.
+type taped struct {
+	hls.Segment
+	paused *bool
+}
+
 // newTape makes the files of a recording and begins to write.
 func newTape(m *Manager, spec Spec) (*Tape, error) {
-	t := &Tape{m: m, spec: spec, spool: newSpool[hls.Segment](maxQueue)}
+	t := &Tape{m: m, spec: spec, spool: newSpool[taped](maxQueue)}
 	var err error
 	if t.journal, err = m.newJournal(spec); err != nil {
 		return nil, err
@@ -57,6 +63,54 @@ func newTape(m *Manager, spec Spec) (*Tape, error) {
 	}
 	go t.write()
 	return t, nil
+}
+
+// resumeTape goes on with a recording that the server before left: at its end, after what is whole.
+func resumeTape(m *Manager, id string, failed func(error)) (*Tape, error) {
+	r, err := openReel(filepath.Join(m.cfg.Dir, id))
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if r.ending != nil || r.spec.Track != nil {
+		return nil, fmt.Errorf("recording: %s has ended", id)
+	}
+	t := &Tape{m: m, spec: r.spec, spool: newSpool[taped](maxQueue), paused: r.paused, cut: len(r.segments) > 0}
+	t.spec.Failed = failed
+	sizes := make([]int64, len(r.spec.Layers))
+	for _, s := range r.segments {
+		for i, n := range s.Sizes {
+			sizes[i] += n
+			t.written += n
+		}
+	}
+	for i, size := range sizes {
+		f, err := os.OpenFile(filepath.Join(r.dir, layerName(i)), os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			t.layers = append(t.layers, f)
+			err = f.Truncate(size)
+		}
+		if err != nil {
+			t.closeLayers()
+			return nil, fmt.Errorf("recording: %w", err)
+		}
+	}
+	if t.journal, err = m.reopenJournal(r); err != nil {
+		t.closeLayers()
+		return nil, err
+	}
+	go t.write()
+	return t, nil
+}
+
+// Spec is what is recorded, and what is to be made of it.
+func (t *Tape) Spec() Spec { return t.spec }
+
+// Paused says whether what follows is left out.
+func (t *Tape) Paused() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.paused
 }
 
 // Segment records a segment, unless the tape is paused or ended.
@@ -77,14 +131,18 @@ func (t *Tape) Segment(s hls.Segment) {
 		return
 	}
 	s.Discontinuity = s.Discontinuity || t.cut
-	t.cut = !t.put(s, t.journal.log)
+	t.cut = !t.put(taped{Segment: s}, t.journal.log)
 }
 
-// Pause leaves out what follows, or no longer does, from the next segment on.
+// Pause leaves out what follows, or no longer does, from the next segment on. It outlasts a restart of the server.
 func (t *Tape) Pause(paused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed || t.paused == paused {
+		return
+	}
 	t.paused = paused
+	t.put(taped{paused: &paused}, t.journal.log)
 }
 
 // write is the life of the tape.
@@ -95,7 +153,12 @@ func (t *Tape) write() {
 		if failure != nil {
 			continue // until the owner has heard
 		}
-		if failure = t.add(s); failure != nil {
+		if s.paused != nil {
+			failure = t.journal.line(entry{Paused: s.paused})
+		} else {
+			failure = t.add(s.Segment)
+		}
+		if failure != nil {
 			t.journal.log.Error("recording ends", "err", failure)
 			if t.spec.Failed != nil {
 				go t.spec.Failed(failure)

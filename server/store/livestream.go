@@ -96,6 +96,13 @@ func (s *Store) ActiveLiveStream(ctx context.Context, roomID string) (LiveStream
 	return l, found(err, "live stream of room", roomID)
 }
 
+// InterruptedLiveStreams returns the streams that occupy their rooms, of all workspaces: when a server starts, those that
+// the one before left.
+func (s *Store) InterruptedLiveStreams(ctx context.Context) ([]LiveStream, error) {
+	rows, err := s.query(ctx).rows(`SELECT ` + streamColumns + ` FROM live_streams WHERE status IN ('starting', 'running', 'stopping') ORDER BY id`)
+	return collect(rows, err, scanStream)
+}
+
 // StreamFilter says which live streams are listed. Zero fields do not filter.
 type StreamFilter struct {
 	RoomID    string

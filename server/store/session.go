@@ -261,11 +261,21 @@ func (t *tx) sessionAndRoom(id string) (Session, Room, error) {
 }
 
 // Recover ends what the server that ran before left open: sessions with their peers, live streams and other jobs. If that
-// one was alive not longer than resume ago, sessions whose state was saved stay open, see LiveRooms. It is called once
+// one was alive not longer than resume ago, sessions whose state was saved stay open, see LiveRooms, and so do their live
+// streams, see InterruptedLiveStreams. It is called once
 // when a server starts, before anything runs on the store, and returns how many sessions and jobs it ended.
 func (s *Store) Recover(ctx context.Context, at time.Time, resume time.Duration) (sessions, jobs int, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		open, err := t.strings(`SELECT id FROM live_streams WHERE status IN ('starting', 'running', 'stopping') ORDER BY id`)
+		beat, err := t.lastBeat()
+		if err != nil {
+			return err
+		}
+		kept := `(SELECT id FROM sessions WHERE 1 = 0)`
+		if at.Sub(beat) <= resume {
+			kept = `(SELECT session_id FROM live_rooms)`
+		}
+		open, err := t.strings(`SELECT id FROM live_streams WHERE status = 'stopping' OR
+			status IN ('starting', 'running') AND session_id NOT IN ` + kept + ` ORDER BY id`)
 		if err != nil {
 			return err
 		}
@@ -284,15 +294,7 @@ func (s *Store) Recover(ctx context.Context, at time.Time, resume time.Duration)
 			}
 		}
 		jobs += len(open)
-		beat, err := t.lastBeat()
-		if err != nil {
-			return err
-		}
-		over := `SELECT id FROM sessions WHERE ended_at = 0 ORDER BY id`
-		if at.Sub(beat) <= resume {
-			over = `SELECT id FROM sessions WHERE ended_at = 0 AND id NOT IN (SELECT session_id FROM live_rooms) ORDER BY id`
-		}
-		if open, err = t.strings(over); err != nil {
+		if open, err = t.strings(`SELECT id FROM sessions WHERE ended_at = 0 AND id NOT IN ` + kept + ` ORDER BY id`); err != nil {
 			return err
 		}
 		for _, id := range open {
