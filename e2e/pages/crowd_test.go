@@ -28,16 +28,16 @@ var names = []string{
 	"Edsger", "Barbara", "Linus", "Radia", "Jorge Luis",
 }
 
-// crowd is people of the Go client, who are on stage with a picture and do what a test tells them.
-type crowd struct{ people []*client.Client }
+// peer is somebody of the Go client, who has a picture and does what a test tells them.
+type peer struct{ *client.Client }
 
 // enter brings so many people into the room. Their picture is a clip of wasm/rtc's tests, or another one.
-func enter(t *testing.T, server *testserver.Server, room *testserver.Room, role string, n int, clip string) *crowd {
+func enter(t *testing.T, server *testserver.Server, room *testserver.Room, role string, n int, clip string) []peer {
 	t.Helper()
 	if clip == "" {
 		clip = filepath.Join("..", "..", "wasm", "rtc", "testdata", "pattern.ivf")
 	}
-	c := &crowd{}
+	var crowd []peer
 	var joining errgroup.Group
 	joining.SetLimit(4)
 	for i := range n {
@@ -53,7 +53,7 @@ func enter(t *testing.T, server *testserver.Server, room *testserver.Room, role 
 			},
 			Log: slog.New(slog.DiscardHandler),
 		})
-		c.people = append(c.people, person)
+		crowd = append(crowd, peer{person})
 		joining.Go(func() error {
 			return person.Join(t.Context(), client.JoinConfig{
 				AuthToken: server.Keys().AuthToken(room.ID, role, fmt.Sprintf("%s-%d", role, i)), UserName: name, InitEndpoint: server.URL,
@@ -63,17 +63,19 @@ func enter(t *testing.T, server *testserver.Server, room *testserver.Room, role 
 	if err := joining.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return crowd
 }
 
-// leave takes everybody out.
-func (c *crowd) leave(t *testing.T) {
+func (p peer) hand(t *testing.T, up bool) {
 	t.Helper()
-	var leaving errgroup.Group
-	for _, person := range c.people {
-		leaving.Go(func() error { return person.Leave(t.Context()) })
+	if err := p.SetHand(t.Context(), p.State().Room.LocalPeer, up); err != nil {
+		t.Fatal(err)
 	}
-	if err := leaving.Wait(); err != nil {
-		t.Error(err)
+}
+
+func (p peer) writes(t *testing.T, text string) {
+	t.Helper()
+	if _, err := p.Send(t.Context(), text, "chat", nil, ""); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -128,6 +128,12 @@ func (v *visitor) presses(key string, held ...testbrowser.Modifier) {
 	v.must(v.Press(key, held...))
 }
 
+// pictures waits until so many tiles show a picture.
+func (v *visitor) pictures(n int) {
+	v.t.Helper()
+	v.waits(fmt.Sprintf(`E2E.all('[data-testid="tile"] video').filter((video) => video.videoWidth > 0).length >= %d`, n))
+}
+
 // tabs goes to an element by the keyboard.
 func (v *visitor) tabs(selector string) {
 	v.t.Helper()

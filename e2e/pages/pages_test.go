@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"fmt"
 	"testing"
 
 	"amphi/e2e/testbrowser"
@@ -28,16 +29,61 @@ func TestPages(t *testing.T) {
 	v.sees(id("tile"))
 	v.look("stage-1")
 
-	two := enter(t, l.server, room, stage, 1, "")
-	v.waits(`E2E.all('[data-testid="tile"] video').filter((video) => video.videoWidth > 0).length === 2`)
+	crowd := enter(t, l.server, room, stage, 1, "")
+	v.pictures(2)
 	v.look("stage-2")
-	for _, panel := range []string{"people", "chat"} {
-		if !v.is(`E2E.one('aside[aria-label="` + panel + `" i]')`) {
-			v.click(id(panel + "-open"))
-		}
-		v.look(panel)
+	crowd = append(crowd, enter(t, l.server, room, stage, 7, "")...)
+	crowd = append(crowd, enter(t, l.server, room, floor, 2, "")...)
+	v.pictures(9)
+	v.look("stage-9")
+	v.click(id("more-open"))
+	v.look("more-menu")
+	v.click(id("view-speaker"))
+	v.sees(".stage-large " + id("tile"))
+	v.look("speaker-view")
+	v.click(id("more-open"))
+	v.click(id("view-grid"))
+
+	v.must(v.Type(id("chat-input"), "Welcome, everybody! The slides are at https://example.org/slides"))
+	v.click(id("chat-send"))
+	v.waits(`E2E.one('[data-testid="chat-message"]')`)
+	v.must(v.Eval(`E2E.one('[data-testid="pin-message"]').focus()`, nil))
+	v.presses(testbrowser.Enter)
+	v.sees(id("pinned-message"))
+	crowd[8].hand(t, true)
+	crowd[2].hand(t, true)
+	crowd[0].writes(t, "Hello from the stage")
+	v.look("chat")
+	v.click(id("people-open"))
+	v.waits(`E2E.all('[data-testid="person"][data-hand="raised"]').length === 2`)
+	v.look("people")
+	if first := v.is(`E2E.all('[data-testid="person"]')[0].dataset.role === ` + quote(floor)); !first {
+		t.Error("who raised a hand first is not first in the list")
 	}
-	two.leave(t)
+	v.must(v.Type(id("people-search"), "ada"))
+	v.waits(`E2E.all('[data-testid="person"]').length === 3`)
+
+	v.click(id("polls-open"))
+	v.look("polls-none")
+	v.click(id("poll-new"))
+	v.click(`label:has(` + id("poll-kind-quiz") + `)`)
+	v.must(v.Type(id("poll-title"), "Warm-up"))
+	v.must(v.Type(id("poll-question"), "Who wrote the first program?"))
+	for i, option := range []string{"Ada Lovelace", "Alan Turing"} {
+		v.must(v.Type(fmt.Sprintf(".poll-option:nth-of-type(%d) %s", i+1, id("poll-option")), option))
+	}
+	v.look("poll-form")
+	v.click(id("poll-start"))
+	v.sees(id("poll-vote"))
+	v.look("poll-running")
+	v.click("label:has(" + id("poll-choice") + ")")
+	v.click(id("poll-vote"))
+	v.seesNot(id("poll-vote"))
+	v.click(id("poll-end"))
+	v.click(id("poll-board"))
+	v.sees(id("board-entry"))
+	v.waits(`E2E.one('[data-testid="poll-result"][data-votes="1"]')`)
+	v.look("poll-ended")
 
 	watcher := l.visitor("watcher", testbrowser.PageConfig{})
 	l.opens(watcher, "/streaming/meeting/"+room.Codes[gallery])
@@ -56,6 +102,10 @@ func TestPages(t *testing.T) {
 	v.click(id("settings-open"))
 	v.look("settings")
 	v.click(id("settings-close"))
+	v.presses("?", testbrowser.Shift)
+	v.sees(id("help-dialog"))
+	v.look("help")
+	v.presses(testbrowser.Escape)
 	v.click(id("leave-more"))
 	v.look("leave-menu")
 	v.click(id("end-room"))

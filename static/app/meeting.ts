@@ -5,6 +5,7 @@ import { tellHost } from './host.js';
 import type { Explanation } from './errors.js';
 import { levelOf } from './level.js';
 import type { Level } from './level.js';
+import { loudspeaker } from './loudspeaker.js';
 import type { Entry } from './preview.js';
 import {
   HMSNotificationTypes, HMSRoomState, actions, notifications, selectLocalPeerRole, selectRoomState, store,
@@ -112,6 +113,8 @@ class Meeting extends View {
   private roomState(state: HMSRoomState): void {
     if (state === HMSRoomState.Connected && this.phase === 'joining') {
       this.become('room');
+      // One that was unplugged since: the system's choice stays.
+      if (loudspeaker.chosen) actions.setAudioOutputDevice(loudspeaker.chosen).catch(() => {});
       tellHost('join', { level: levelOf(store.getState(selectLocalPeerRole)) });
     }
     if ((state === HMSRoomState.Disconnected || state === HMSRoomState.Failed) && this.phase === 'room') {

@@ -1,12 +1,14 @@
 // Who is here, by level, and what the local person may do with them.
 import { html } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
+import { WatchArrangement, arrangement } from './arrangement.js';
+import { raisedHands } from './hands.js';
 import type { Level } from './level.js';
 import { levelName, levelOf, levels, rolesAt } from './level.js';
 import { menu, toggleMenu } from './menu.js';
 import type { HMSPeer } from './sdk.js';
 import {
-  actions, selectAudioTrackByPeerID, selectPeers, selectPermissions, selectRolesMap, selectTracksMap, selectVideoTrackByPeerID, store,
+  actions, selectAudioTrackByPeerID, selectLocalPeerRole, selectPeers, selectPermissions, selectRolesMap, selectTracksMap, selectVideoTrackByPeerID, store,
 } from './sdk.js';
 import { toast } from './toasts.js';
 import { View, avatar, icon, when } from './view.js';
@@ -31,14 +33,25 @@ export async function move(peer: HMSPeer, role: string): Promise<void> {
   }
 }
 
+/** Lists as long as this are searched. */
+const searchFrom = 8;
+
 class People extends View {
   private readonly peers = new Watch(this, selectPeers);
   private readonly roles = new Watch(this, selectRolesMap);
   private readonly permissions = new Watch(this, selectPermissions);
 
+  private query = '';
+
   constructor() {
     super();
     new Watch(this, selectTracksMap);
+    new WatchArrangement(this);
+  }
+
+  /** The stage is in view here, so that somebody can be pinned on it. */
+  private get onStage(): boolean {
+    return levelOf(store.getState(selectLocalPeerRole)) !== 'gallery';
   }
 
   private levelOf(peer: HMSPeer): Level {
@@ -46,14 +59,20 @@ class People extends View {
   }
 
   protected override render() {
-    const peers = this.peers.value;
-    const hands = peers.filter((peer) => peer.isHandRaised);
+    const all = this.peers.value;
+    const wanted = this.query.trim().toLocaleLowerCase();
+    const peers = wanted ? all.filter((peer) => peer.name.toLocaleLowerCase().includes(wanted)) : all;
+    const queue = raisedHands();
+    const hands = peers.filter((peer) => peer.isHandRaised).sort((a, b) => queue.indexOf(a.id) - queue.indexOf(b.id));
     return html`<div class="people" tabindex="-1">
+      ${when(all.length >= searchFrom || wanted, () => html`<input class="input people-search" type="search" placeholder="Find somebody" aria-label="Find somebody"
+        data-testid="people-search" .value=${this.query} @input=${(event: Event) => { this.query = (event.target as HTMLInputElement).value; this.requestUpdate(); }} />`)}
       ${when(hands.length, () => this.section('Raised hands', hands))}
       ${levels.map((level) => {
         const here = peers.filter((peer) => this.levelOf(peer) === level && !peer.isHandRaised);
         return when(here.length, () => this.section(levelName[level], here, level));
       })}
+      ${when(wanted && peers.length === 0, () => html`<p class="messages-empty" role="status">Nobody here has that name.</p>`)}
     </div>`;
   }
 
@@ -67,7 +86,7 @@ class People extends View {
   private person(peer: HMSPeer) {
     const level = this.levelOf(peer);
     const audio = store.getState(selectAudioTrackByPeerID(peer.id));
-    const content = peer.isLocal ? [] : this.entries(peer, level);
+    const content = this.entries(peer, level);
     return html`<li class="person" data-testid="person" data-peer-name=${peer.name} data-role=${peer.roleName ?? ''}
       data-level=${level} data-hand=${peer.isHandRaised ? 'raised' : 'down'}>
       ${avatar(peer.name)}
@@ -83,6 +102,11 @@ class People extends View {
   private entries(peer: HMSPeer, level: Level): unknown[] {
     const may = this.permissions.value;
     const entries: unknown[] = [];
+    if (level === 'stage' && this.onStage) {
+      const pinned = arrangement.pinned === peer.id;
+      entries.push(this.entry(pinned ? 'Unpin' : 'Pin', pinned ? 'pin-off' : 'pin', 'person-pin', () => arrangement.pin(peer.id)));
+    }
+    if (peer.isLocal) return entries;
     if (may?.changeRole) {
       for (const to of levels) {
         const roles = rolesAt(to, this.roles.value, peer.roleName);
@@ -107,9 +131,9 @@ class People extends View {
     return entries;
   }
 
-  private entry(label: string, picture: IconName, testid: string, run: () => Promise<void>, { role = '' } = {}, danger = false) {
+  private entry(label: string, picture: IconName, testid: string, run: () => Promise<void> | void, { role = '' } = {}, danger = false) {
     return html`<button class="menu-item ${danger ? 'menu-item-danger' : ''}" type="button" role="menuitem" data-testid=${testid} data-to-role=${role}
-      @click=${() => run().catch(() => toast('That did not work. Try again.'))}>${icon(picture)} ${label}</button>`;
+      @click=${() => run()?.catch(() => toast('That did not work. Try again.'))}>${icon(picture)} ${label}</button>`;
   }
 }
 customElements.define('amphi-people', People);

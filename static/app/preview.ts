@@ -5,6 +5,7 @@ import { deviceList } from './devices.js';
 import type { Explanation } from './errors.js';
 import type { Level } from './level.js';
 import { levelName } from './level.js';
+import { chime, loudspeaker } from './loudspeaker.js';
 import type { HMSConfigInitialSettings } from './sdk.js';
 import { toggleTheme } from './theme.js';
 import { View, avatar, icon, mark, when } from './view.js';
@@ -39,6 +40,7 @@ class Preview extends View {
   private microphone = localStorage.getItem('amphi-microphone-off') !== 'yes';
   private camera = localStorage.getItem('amphi-camera-off') !== 'yes';
   private capture?: Capture;
+  private sounding = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -101,6 +103,11 @@ class Preview extends View {
         ${deviceList('Camera', 'choose-camera', this.devices('videoinput'), capture.deviceOf('video'), (id) => void capture.choose('video', id))}
         <div>${deviceList('Microphone', 'choose-microphone', this.devices('audioinput'), capture.deviceOf('audio'), (id) => void capture.choose('audio', id))}
           <amphi-meter .track=${this.microphone ? capture.audio : undefined}></amphi-meter></div>
+        <div class="preview-speaker">
+          ${when(loudspeaker.canChoose && this.devices('audiooutput').length > 1, () => deviceList('Loudspeaker', 'choose-speaker', this.devices('audiooutput'),
+            loudspeaker.chosen, (id) => loudspeaker.choose(id)))}
+          <button class="button button-quiet" type="button" data-testid="test-speaker" ?disabled=${this.sounding} @click=${this.test}>
+            ${icon('sound')} ${this.sounding ? 'Do you hear it?' : 'Test the loudspeaker'}</button></div>
       </div>
     </div>`;
   }
@@ -136,6 +143,14 @@ class Preview extends View {
   private readonly toggleCamera = () => {
     this.camera = !this.camera;
     localStorage.setItem('amphi-camera-off', this.camera ? 'no' : 'yes');
+    this.requestUpdate();
+  };
+
+  private readonly test = async () => {
+    this.sounding = true;
+    this.requestUpdate();
+    await chime(loudspeaker.chosen).catch((error: unknown) => console.warn('amphi: loudspeaker', error));
+    this.sounding = false;
     this.requestUpdate();
   };
 

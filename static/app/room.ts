@@ -1,10 +1,15 @@
 // Inside the room: one frame for the three levels. What is in its middle follows the role, without a reload.
 import { html, nothing } from 'lit';
 import { selectChat } from './chat.js';
+import type { Controls } from './controls.js';
 import { dialog } from './dialog.js';
 import { count } from './format.js';
+import { watchHands } from './hands.js';
+import { help } from './help.js';
 import { levelOf } from './level.js';
-import { actions, selectLocalPeer, selectLocalPeerRole, selectPeerCount, selectRoom, store } from './sdk.js';
+import {
+  HMSNotificationTypes, actions, notifications, selectLocalPeer, selectLocalPeerRole, selectPeerCount, selectRoom, store,
+} from './sdk.js';
 import { toast } from './toasts.js';
 import { View, icon, mark, when } from './view.js';
 import { Watch } from './watch.js';
@@ -13,23 +18,31 @@ import './alerts.js';
 import './controls.js';
 import './gallery.js';
 import './live.js';
+import './news.js';
 import './people.js';
+import './polls.js';
 import './settings.js';
 import './stage.js';
 
 const narrow = matchMedia('(max-width: 720px)');
+
+type Panel = 'chat' | 'people' | 'polls';
+const panelName: Record<Panel, string> = { chat: 'Chat', people: 'People', polls: 'Polls' };
+/** What has the focus when a panel opens. */
+const firstIn: Record<Panel, string> = { chat: '.side textarea', people: '.people', polls: '.polls' };
 
 class Room extends View {
   private readonly myRole = new Watch(this, selectLocalPeerRole);
   private readonly room = new Watch(this, selectRoom);
   private readonly people = new Watch(this, selectPeerCount);
   private readonly messages = new Watch(this, selectChat);
-  private panel?: 'chat' | 'people' = narrow.matches ? undefined : 'chat';
-  private overlay?: 'settings' | 'end';
+  private panel?: Panel = narrow.matches ? undefined : 'chat';
+  private overlay?: 'settings' | 'end' | 'help';
   /** Messages that were here when the chat was last open. */
   private read = 0;
 
   private letSleep?: () => void;
+  private stops: (() => void)[] = [];
 
   private get level() {
     return levelOf(this.myRole.value);
@@ -48,12 +61,17 @@ class Room extends View {
     super.connectedCallback();
     narrow.addEventListener('change', this.redraw);
     this.letSleep = keepAwake();
+    this.stops = [watchHands(), notifications.onNotification(({ data }) => {
+      if (data.startedBy === store.getState(selectLocalPeer)?.id || this.panel === 'polls') return;
+      toast(`${data.type === 'quiz' ? 'A quiz' : 'A poll'}: ${data.title}`, { label: 'Answer', testid: 'toast-poll', run: () => this.open('polls') });
+    }, HMSNotificationTypes.POLL_STARTED)];
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     narrow.removeEventListener('change', this.redraw);
     this.letSleep?.();
+    for (const stop of this.stops) stop();
   }
 
   protected override render() {
@@ -77,15 +95,19 @@ class Room extends View {
         ${level === 'gallery' ? html`<amphi-gallery></amphi-gallery>` : html`<amphi-stage></amphi-stage>`}
         <amphi-reactions></amphi-reactions>
       </section>
-      <amphi-controls class="controls" role="toolbar" aria-label="Controls" .unread=${unread} .chatting=${panel === 'chat'}
-        @chat=${() => this.open('chat')} @leave=${this.leave} @end=${() => this.show('end')}></amphi-controls>
-      ${when(panel, () => html`<aside class="side" aria-label=${panel === 'chat' ? 'Chat' : 'People'} @keydown=${this.escape}>
-        <div class="side-head"><h2>${panel === 'chat' ? 'Chat' : 'People'}</h2>
+      <amphi-controls class="controls" role="toolbar" aria-label="Controls" .unread=${unread} .panel=${panel}
+        @chat=${() => this.open('chat')} @people=${() => this.open('people')} @polls=${() => this.open('polls')} @help=${() => this.show('help')}
+        @settings=${() => this.show('settings')} @leave=${this.leave} @end=${() => this.show('end')}></amphi-controls>
+      <amphi-news .reading=${panel === 'chat'}></amphi-news>
+      ${when(panel, () => html`<aside class="side" aria-label=${panelName[panel!]} @keydown=${this.escape}>
+        <div class="side-head"><h2>${panelName[panel!]}</h2>
           ${when(this.panel, () => html`<button class="tool tool-small tool-plain" type="button" aria-label="Close" data-testid="panel-close"
             @click=${() => this.open(undefined)}>${icon('close')}</button>`)}</div>
-        <div class="side-body">${panel === 'chat' ? html`<amphi-chat></amphi-chat>` : html`<amphi-people></amphi-people>`}</div>
+        <div class="side-body">${
+          panel === 'chat' ? html`<amphi-chat></amphi-chat>` : panel === 'people' ? html`<amphi-people></amphi-people>` : html`<amphi-polls></amphi-polls>`}</div>
       </aside>`)}
       ${this.overlay === 'settings' ? html`<amphi-settings @close=${() => this.show(undefined)}></amphi-settings>` : nothing}
+      ${this.overlay === 'help' ? help(this.querySelector<Controls>('amphi-controls')?.available ?? [], () => this.show(undefined)) : nothing}
       ${this.overlay === 'end' ? dialog({
         title: 'End the session for everybody?', testid: 'confirm', onCancel: () => this.show(undefined),
         body: html`<p class="muted">Everybody leaves the room, and a running live stream ends.</p>`,
@@ -95,12 +117,12 @@ class Room extends View {
     </main>`;
   }
 
-  private open(panel: 'chat' | 'people' | undefined): void {
+  private open(panel: Panel | undefined): void {
     const fixed = panel === 'chat' && !this.panel && this.shownPanel === 'chat';
     if (!fixed) this.panel = panel === this.panel ? undefined : panel;
     this.requestUpdate();
     if (!panel || !this.shownPanel) return;
-    void this.updateComplete.then(() => this.querySelector<HTMLElement>(panel === 'chat' ? '.side textarea' : '.people')?.focus());
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>(firstIn[panel])?.focus());
   }
 
   private show(overlay: Room['overlay']): void {

@@ -1,19 +1,28 @@
 // One picture: a person's camera, or the screen that they share.
 import { html } from 'lit';
+import { arrangement } from './arrangement.js';
+import { quality } from './figures.js';
 import type { HMSPeer, HMSVideoTrack } from './sdk.js';
 import { actions } from './sdk.js';
 import { View, avatar, icon, when } from './view.js';
 
+/** The best quality of a network that still is told. */
+const worthTelling = 3;
+
 class Tile extends View {
   static override properties = {
     peer: { attribute: false }, video: { attribute: false }, screen: { type: Boolean },
-    muted: { type: Boolean }, speaking: { type: Boolean },
+    muted: { type: Boolean }, speaking: { type: Boolean }, quality: { type: Number }, pinnable: { type: Boolean }, pinned: { type: Boolean },
   };
   declare peer: HMSPeer;
   declare video?: HMSVideoTrack;
   declare screen: boolean;
   declare muted: boolean;
   declare speaking: boolean;
+  /** Of their network, 0 to 5; -1 when it is not known. */
+  declare quality: number;
+  declare pinnable: boolean;
+  declare pinned: boolean;
   private attached?: string;
 
   private get shows(): boolean {
@@ -32,9 +41,19 @@ class Tile extends View {
       ${when(peer.isHandRaised && !screen, () => html`<span class="tile-hand" role="img" aria-label="Hand raised">${icon('hand')}</span>`)}
       <div class="tile-label">
         ${when(this.muted && !screen, () => html`${icon('mic-off', 'icon-muted')}<span class="visually-hidden">muted</span>`)}
-        ${when(screen, () => icon('screen'))}<span>${label}</span>
+        ${when(screen, () => icon('screen'))}<span>${label}</span>${when(!screen && this.quality >= 0 && this.quality <= worthTelling, () => this.bars())}
       </div>
+      ${when(this.pinnable && !screen, () => html`<button class="tile-pin" type="button" aria-pressed=${this.pinned} data-testid="pin"
+        aria-label=${`Pin ${peer.name}`} title=${this.pinned ? 'Unpin' : 'Pin: always large'} @click=${() => arrangement.pin(peer.id)}>
+        ${icon(this.pinned ? 'pin-off' : 'pin')}</button>`)}
     </div>`;
+  }
+
+  /** Only a network that is not good is worth a place in the picture. */
+  private bars() {
+    const text = `Network: ${quality(this.quality)}`;
+    return html`<span class="bars" role="img" aria-label=${text} title=${text} data-testid="network" data-quality=${this.quality}>${
+      [1, 3, 5].map((least) => html`<i class=${this.quality >= least ? 'lit' : ''}></i>`)}</span>`;
   }
 
   protected override updated(): void {

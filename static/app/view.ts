@@ -6,7 +6,8 @@ import { initials } from './format.js';
 export type IconName =
   | 'mic' | 'mic-off' | 'camera' | 'camera-off' | 'screen' | 'screen-off' | 'hand' | 'smile' | 'chat' | 'people' | 'live'
   | 'stop' | 'settings' | 'leave' | 'more' | 'chevron-up' | 'close' | 'check' | 'copy' | 'sun' | 'moon' | 'stage' | 'floor'
-  | 'gallery' | 'remove' | 'sound' | 'sound-off' | 'play' | 'send' | 'alert' | 'lock' | 'door' | 'fullscreen' | 'end' | 'offline';
+  | 'gallery' | 'remove' | 'sound' | 'sound-off' | 'play' | 'send' | 'alert' | 'lock' | 'door' | 'fullscreen' | 'end' | 'offline'
+  | 'pin' | 'pin-off' | 'grid' | 'speaker' | 'pip' | 'poll' | 'keyboard' | 'trash' | 'plus' | 'pause' | 'quality';
 
 /** Elements draw into the page itself, not a shadow tree: one style sheet serves them and the server's pages. */
 export class View extends LitElement {
