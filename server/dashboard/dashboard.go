@@ -66,6 +66,8 @@ func New(config Config) http.Handler {
 	d.audits()
 	d.rooms()
 	d.live()
+	d.sessions()
+	d.recordings()
 	d.handle("GET /dashboard", account.Viewer, func(v *visit) error {
 		return v.redirect(string(dash.PlaceApps))
 	})
