@@ -93,12 +93,17 @@ func placeOf(ctx context.Context, db *store.Store, customerID, roomID string) (s
 	if upload == nil {
 		return nil, nil
 	}
-	b, err := storage.NewBucket(storage.BucketConfig{Type: upload.Type, Region: upload.Options.Region, Name: upload.Location, Prefix: upload.Prefix,
-		Key: upload.Credentials.Key, Secret: upload.Credentials.SecretKey})
+	b, err := bucketOf(upload)
 	if err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// bucketOf is a bucket of a template's or a room's own.
+func bucketOf(u *policy.Upload) (*storage.Bucket, error) {
+	return storage.NewBucket(storage.BucketConfig{Type: u.Type, Region: u.Options.Region, Name: u.Location, Prefix: u.Prefix,
+		Key: u.Credentials.Key, Secret: u.Credentials.SecretKey})
 }
 
 // StartRecording implements api.Recorder.

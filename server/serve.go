@@ -144,6 +144,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	if err != nil {
 		return err
 	}
+	labels := label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")})
 	origin := &hls.Origin{}
 	var bucket hls.Bucket
 	if files.Bucket != nil {
@@ -155,7 +156,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		Rooms:      rooms, Store: db, Origin: origin, PublicURL: publicURL, Worker: cfg.Compositor.Path, Dir: filepath.Join(cfg.Data, "live"),
 		MaxStreams: cfg.Limits.LiveStreams, Bucket: bucket, Spool: int64(cfg.Storage.SpoolMB) << 20,
 		Sounds: egress.Rule{Allow: cfg.Pull.AllowNetworks, Setting: "pull.allow_networks"},
-		Labels: label.New(label.Config{FontCache: filepath.Join(cfg.Data, "cache"), Log: log.With("part", "label")}), Log: log.With("part", "live"),
+		Labels: labels, Log: log.With("part", "live"),
 	})
 	pushes.Rooms, pushes.Live, pushes.Record = rooms, lives, lives.RecordPush
 
@@ -209,7 +210,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	accounts := &account.Accounts{Store: db}
 	board := dashboard.New(dashboard.Config{
 		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Rooms: rooms, Assets: assets(built),
-		PublicURL: cfg.PublicURL, ClientAddr: rest.ClientAddr,
+		PublicURL: cfg.PublicURL, ClientAddr: rest.ClientAddr, AppParts: appParts(cfg, labels, files),
 	})
 	mux.Handle("/dashboard", board)
 	mux.Handle("/dashboard/", board)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"amphi/server/policy"
@@ -99,16 +100,30 @@ func (in *templateInput) apply(t *store.Template) error {
 	return checkTemplate(&t.Policy)
 }
 
-// ReadTemplate reads a template in the form of the body of POST /v2/templates, and checks it as that does.
-func ReadTemplate(text []byte) (policy.Template, error) {
+// ReadTemplate reads a template in the form of the body of POST /v2/templates, and checks it as that does. Faults are
+// what is wrong with it; nil: nothing.
+func ReadTemplate(text []byte) (t policy.Template, faults []string) {
 	var in templateInput
-	if err := decodeJSON(text, &in, false); err != nil {
-		return policy.Template{}, err
+	var stored store.Template
+	err := decodeJSON(text, &in, false)
+	if err == nil {
+		err = in.apply(&stored)
 	}
-	var t store.Template
-	err := in.apply(&t)
-	return t.Policy, err
+	var refused *Error
+	switch {
+	case err == nil:
+		return stored.Policy, nil
+	case errors.As(err, &refused) && len(refused.Details) > 0:
+		for _, d := range refused.Details {
+			faults = append(faults, strings.TrimPrefix(d, "Invalid body param: "))
+		}
+		return stored.Policy, faults
+	}
+	return stored.Policy, []string{err.Error()}
 }
+
+// ShowTemplate is a template as it is answered, without secrets.
+func ShowTemplate(t store.Template) any { return showTemplate(t) }
 
 // keepSecret takes over the secret that was set before, if only its stand-in is given.
 func keepSecret(s *policy.Settings, before policy.Settings) {

@@ -44,6 +44,9 @@ type Config struct {
 	// PublicURL is how people reach the server. Empty: as the request did.
 	PublicURL string
 
+	// AppParts is what the pages of apps need besides.
+	AppParts
+
 	// ClientAddr says who sent a request, also through proxies that are trusted.
 	ClientAddr func(*http.Request) netip.Addr
 }
@@ -68,6 +71,7 @@ func New(config Config) http.Handler {
 	d.live()
 	d.sessions()
 	d.recordings()
+	d.apps()
 	d.handle("GET /dashboard", account.Viewer, func(v *visit) error {
 		return v.redirect(string(dash.PlaceApps))
 	})

@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Bounds of destinations.
 const (
@@ -56,9 +59,13 @@ func (d *Destinations) complete() {
 }
 
 func (s *Settings) check(bad func(string, ...any)) {
-	if !slices.Contains([]string{"in", "us", "eu", "auto"}, s.Region) {
+	if !slices.Contains(Regions, s.Region) {
 		bad("settings.region is one of in, us, eu, auto")
 	}
+	if n := utf8.RuneCountInString(s.RegionLabel); n > maxRegionLabel {
+		bad("settings.regionLabel has %d characters, at most are %d", n, maxRegionLabel)
+	}
+	s.Brand.check(bad)
 	if s.Recording != nil {
 		if problem := s.Recording.Upload.Problem(); problem != "" {
 			bad("%s", problem)

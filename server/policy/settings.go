@@ -5,14 +5,62 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"unicode/utf8"
 )
 
 // Settings of a template.
 type Settings struct {
-	Region    string             `json:"region"`    // "in", "us", "eu" or "auto": a label on a self-hosted server
+	Region    string             `json:"region"`    // one of Regions: a label on a self-hosted server
 	Recording *RecordingSettings `json:"recording"` // nil: recordings stay on the server
 	RoomState *RoomState         `json:"roomState,omitempty"`
 	Retry     struct{}           `json:"retry"` // documented as an empty object
+
+	// RegionLabel is where the server is, in the host's own words, instead of Region. Templates of 100ms have no
+	// such key, nor the next.
+	RegionLabel string `json:"regionLabel,omitempty"`
+	Brand       *Brand `json:"brand,omitempty"` // nil: Amphi's own
+}
+
+// Regions are the values of Settings.Region.
+var Regions = []string{"auto", "in", "us", "eu"}
+
+// Where says where an app is, as people read it.
+func (s *Settings) Where() string {
+	if s.RegionLabel != "" {
+		return s.RegionLabel
+	}
+	return s.Region
+}
+
+// Brand is how the pages of an app's rooms look.
+type Brand struct {
+	Name   string `json:"name,omitempty"`   // in place of the template's
+	Logo   Image  `json:"logo,omitempty"`   // PNG or JPEG
+	Accent string `json:"accent,omitempty"` // #rrggbb, of buttons and links; the text upon it is chosen to be read
+}
+
+// Bounds of a brand and of a label.
+const (
+	maxBrandName   = 60 // characters
+	maxLogoBytes   = 64 << 10
+	maxRegionLabel = 40 // characters
+)
+
+func (b *Brand) check(bad func(string, ...any)) {
+	if b == nil {
+		return
+	}
+	if n := utf8.RuneCountInString(b.Name); n > maxBrandName {
+		bad("settings.brand: name has %d characters, at most are %d", n, maxBrandName)
+	}
+	if problem := b.Logo.problem(); problem != "" {
+		bad("settings.brand: logo %s", problem)
+	} else if n := len(b.Logo.Data()); n > maxLogoBytes {
+		bad("settings.brand: logo has %d bytes, at most are %d", n, maxLogoBytes)
+	}
+	if _, ok := ParseColor(b.Accent); b.Accent != "" && !ok {
+		bad("settings.brand: accent is a colour such as #ad3f16")
+	}
 }
 
 // RecordingSettings say where recordings go.

@@ -141,6 +141,12 @@ func (s *Store) DeleteApp(ctx context.Context, workspaceID, id string) error {
 	})
 }
 
+// FirstRoom returns the oldest room of the workspace's template, the one that was made with its app.
+func (s *Store) FirstRoom(ctx context.Context, workspaceID, templateID string) (Room, error) {
+	r, err := scanRoom(s.query(ctx).row(selectRooms+` WHERE r.template_id = ? AND r.workspace_id = ? ORDER BY r.id LIMIT 1`, templateID, workspaceID))
+	return r, found(err, "room of template", templateID)
+}
+
 // AppRooms says how many rooms each of some templates has, by template. They are those of a page.
 func (s *Store) AppRooms(ctx context.Context, templateIDs []string) (map[string]int, error) {
 	if len(templateIDs) == 0 {

@@ -1,0 +1,4 @@
+package dashboard
+
+func (d *dashboard) destinations() {}
+func (d *dashboard) brand()        {}
