@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -17,14 +18,18 @@ import (
 )
 
 const (
-	// maxStill bounds a key picture that a still is made of, in bytes.
+	// maxStill bounds the pictures that a still is made of, in bytes: a second of them.
 	maxStill = 4 << 20
 
 	jpegQuality = 85
 )
 
-// still reads one H.264 key picture with its parameter sets, in Annex-B form, and writes it as a file of the format
-// png or jpeg: as large as fits into the size, as in 1280x720, and no larger than it is.
+// delimiter is an access unit delimiter behind its start code, of pictures of any kind.
+var delimiter = []byte{0, 0, 0, 1, 9, 0xf0}
+
+// still reads an H.264 key picture with its parameter sets, in Annex-B form, and maybe those after it, each behind an
+// access unit delimiter, and writes the last as a file of the format png or jpeg: as large as fits into the size, as in
+// 1280x720, and no larger than it is.
 func still(in io.Reader, out io.Writer, format, size string) error {
 	var box image.Point
 	if _, err := fmt.Sscanf(size, "%dx%d", &box.X, &box.Y); err != nil || min(box.X, box.Y) < 2 || max(box.X, box.Y) > codec.MaxLongSide {
@@ -42,9 +47,21 @@ func still(in io.Reader, out io.Writer, format, size string) error {
 		return err
 	}
 	defer decoder.Close()
-	picture, err := decoder.Decode(unit)
-	if err != nil {
-		return err
+	var picture *codec.Picture
+	for one := range bytes.SplitSeq(unit, delimiter) {
+		if len(one) == 0 {
+			continue
+		}
+		next, err := decoder.Decode(one)
+		if err != nil {
+			return err
+		}
+		if next != nil {
+			if picture != nil {
+				picture.Close()
+			}
+			picture = next
+		}
 	}
 	if picture == nil {
 		return errors.New("no key picture")

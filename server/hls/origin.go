@@ -38,6 +38,10 @@ type OriginStats struct {
 	Requests uint64 // answered, whatever the answer
 	Refused  uint64 // of them, those with a status of 400 or more
 	Bytes    uint64 // sent in bodies
+
+	// Of the streams on the air:
+	Spooled int64  // bytes on disk that wait for a bucket
+	Lost    uint64 // segments that could not be kept for those who go back
 }
 
 // Put puts a stream on the air. It takes the place of the one before, which the caller closes.
@@ -89,6 +93,9 @@ func (o *Origin) Stats() OriginStats {
 			st.Streams++
 		}
 		st.Waiting += s.waiting.Load()
+		var kept StreamStats
+		s.shelf.addTo(&kept)
+		st.Spooled, st.Lost = st.Spooled+kept.Spooled, st.Lost+kept.Lost
 	}
 	return st
 }

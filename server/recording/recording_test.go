@@ -65,7 +65,7 @@ func TestRecording(t *testing.T) {
 	s := newStudio(t)
 	s.open(func(c *Config) { c.Still = fakeStill })
 	spec := s.spec()
-	spec.Thumbnails = &policy.Thumbnails{Enabled: true, Width: 320, Height: 180, Offsets: []int{0, 5, 13, 60}}
+	spec.Thumbnails = &policy.Thumbnails{Enabled: true, Width: 320, Height: 180, Offsets: []int{0, 5, 13, 60}, FPS: 2}
 	tape, e := s.begin(spec)
 	if _, err := s.Begin(spec); err == nil {
 		t.Error("the same recording twice")
@@ -134,10 +134,10 @@ func TestRecording(t *testing.T) {
 	}
 	vod := assets[".zip"]
 	stills := append(vod.Thumbnails, vod.Metadata["poster"].(string))
-	if len(stills) != 3 || assets["0.mp4"].Thumbnails != nil {
+	if len(stills) != 5 || assets["0.mp4"].Thumbnails != nil {
 		t.Errorf("%q", stills)
 	}
-	for i, end := range []string{"-0.png", "-5.png", ".jpg"} {
+	for i, end := range []string{"-0.png", "-0.500.png", "-5.png", "-5.500.png", ".jpg"} {
 		m, _, err := image.Decode(strings.NewReader(s.read(stills[i])))
 		if err != nil || !strings.HasSuffix(stills[i], end) || m.Bounds().Dx() != 320 {
 			t.Errorf("%s: %v %v", stills[i], m.Bounds(), err)
@@ -147,7 +147,7 @@ func TestRecording(t *testing.T) {
 		t.Errorf("%+v", vod)
 	}
 	url := recordingtest.Unzip(t, s.fetch(vod))
-	if get(t, strings.Replace(url, "master.m3u8", "poster.jpg", 1)) != s.read(stills[2]) {
+	if get(t, strings.Replace(url, "master.m3u8", "poster.jpg", 1)) != s.read(stills[4]) {
 		t.Error("another poster in the ZIP")
 	}
 	for _, stream := range []string{"v:0", "v:1"} {
@@ -189,8 +189,8 @@ func TestRecording(t *testing.T) {
 	}
 	s.must(json.Unmarshal([]byte(events[0]), &told))
 	if d := told.Data; int64(len(get(t, d.URL))) != d.Size || d.Size != vod.Size || len(d.Files) != 2 || d.Files[1].Layer != "1" || d.Files[1].Width != 320 || get(t, d.Chat) != wantChat ||
-		len(d.Thumbnails) != 2 || d.Thumbnails[1].Offset != 5 || d.Thumbnails[1].Height != 180 || d.Thumbnails[1].Location != stills[1] || get(t, d.Thumbnails[1].URL) != s.read(stills[1]) ||
-		get(t, d.Poster) != s.read(stills[2]) {
+		len(d.Thumbnails) != 4 || d.Thumbnails[2].Offset != 5 || d.Thumbnails[1].Height != 180 || d.Thumbnails[1].Location != stills[1] || get(t, d.Thumbnails[1].URL) != s.read(stills[1]) ||
+		get(t, d.Poster) != s.read(stills[4]) {
 		t.Errorf("%s", events[0])
 	}
 }
@@ -198,7 +198,11 @@ func TestRecording(t *testing.T) {
 // fakeStill makes a still of the colour of nothing, of what is a key picture with its parameter sets.
 func fakeStill(_ context.Context, picture []byte, format string, width, height int) ([]byte, error) {
 	var units h264.AnnexB
-	if err := units.Unmarshal(picture); err != nil || !h264.IsRandomAccess(units) || units[0][0]&0x1f != byte(h264.NALUTypeSPS) || units[1][0]&0x1f != byte(h264.NALUTypePPS) {
+	first, more, _ := bytes.Cut(picture, delimiter)
+	if n := bytes.Count(more, delimiter); len(more) > 0 && n != 30/2-1 {
+		return nil, fmt.Errorf("%d pictures after the first two", n)
+	}
+	if err := units.Unmarshal(first); err != nil || !h264.IsRandomAccess(units) || units[0][0]&0x1f != byte(h264.NALUTypeSPS) || units[1][0]&0x1f != byte(h264.NALUTypePPS) {
 		return nil, fmt.Errorf("no key picture: %w", err)
 	}
 	var b bytes.Buffer

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -29,10 +30,17 @@ const (
 	posterAt = 2 * time.Second
 
 	stillWidth, stillHeight = 1280, 720 // that they fit into, if nobody says
+
+	// maxThumbnails is how many times a template may name, and how many thumbnails there are.
+	maxThumbnails = 100
+
+	// maxStill bounds the pictures that a still is made of, in bytes: what the media worker takes. Of a second with more
+	// the still is an earlier picture.
+	maxStill = 4 << 20
 )
 
-// still is a picture of a recording that can be looked at without playing it. It is made of a key picture, of which each
-// segment has one at its beginning: no other has to be decoded.
+// still is a picture of a recording that can be looked at without playing it. It is made of the pictures of one segment, of
+// which the first is a key picture: no other has to be decoded.
 type still struct {
 	store.Still
 	poster bool
@@ -40,16 +48,23 @@ type still struct {
 	file   string
 }
 
-// thumbnailOffsets are the times of the thumbnails that a template wants, in seconds from the beginning.
-func thumbnailOffsets(t *policy.Thumbnails) []int {
-	switch {
-	case t == nil || !t.Enabled:
+// thumbnailTimes are the times of the thumbnails that a template wants, from the beginning: as many as its FPS, or one, in
+// the second after each of its offsets. With many of both there are so many less of each second.
+func thumbnailTimes(t *policy.Thumbnails) (all []time.Duration) {
+	if t == nil || !t.Enabled {
 		return nil
-	case len(t.Offsets) == 0:
-		return []int{2}
-	default:
-		return slices.Compact(slices.Sorted(slices.Values(t.Offsets)))
 	}
+	offsets := slices.Compact(slices.Sorted(slices.Values(t.Offsets)))
+	if len(offsets) == 0 {
+		offsets = []int{2}
+	}
+	each := min(max(t.FPS, 1), max(maxThumbnails/len(offsets), 1))
+	for _, offset := range offsets {
+		for i := range each {
+			all = append(all, time.Duration(offset)*time.Second+time.Duration(i)*time.Second/time.Duration(each))
+		}
+	}
+	return all
 }
 
 // makeStills makes the poster, and the thumbnails that the spec asks for. A recording is worth having without: what cannot
@@ -66,7 +81,7 @@ func (m *Manager) makeStills(ctx context.Context, r *reel, log *slog.Logger) (ma
 		s.file = filepath.Join(r.dir, "still"+s.name)
 		s.Offset = int(at / time.Second)
 		err := func() error {
-			unit, err := r.keyPicture(at)
+			unit, err := r.picturesTo(at)
 			if err != nil || unit == nil {
 				return err
 			}
@@ -92,8 +107,12 @@ func (m *Manager) makeStills(ctx context.Context, r *reel, log *slog.Logger) (ma
 		}
 	}
 	add(still{name: ".jpg", poster: true}, min(posterAt, r.duration()/2), "jpeg")
-	for _, offset := range thumbnailOffsets(r.spec.Thumbnails) {
-		add(still{name: fmt.Sprintf("-%d.png", offset)}, time.Duration(offset)*time.Second, "png")
+	for _, at := range thumbnailTimes(r.spec.Thumbnails) {
+		name := strconv.FormatFloat(at.Seconds(), 'f', -1, 64)
+		if at%time.Second != 0 {
+			name = fmt.Sprintf("%.3f", at.Seconds())
+		}
+		add(still{name: "-" + name + ".png"}, at, "png")
 	}
 	return made
 }
@@ -121,9 +140,9 @@ func (m *Manager) storeStills(ctx context.Context, r *reel, made []still, to sto
 	}
 }
 
-// keyPicture is what is shown at a time of the recording, or up to a second before: a key picture with its parameter
-// sets, in Annex-B form. Nil: the recording is shorter.
-func (r *reel) keyPicture(at time.Duration) ([]byte, error) {
+// picturesTo are the pictures of a segment up to that which is shown at a time of the recording, in Annex-B form: a key
+// picture with its parameter sets, and those after it, each behind an access unit delimiter. Nil: the recording is shorter.
+func (r *reel) picturesTo(at time.Duration) ([]byte, error) {
 	i := 0
 	for ; i < len(r.segments) && at >= r.segments[i].Duration; i++ {
 		at -= r.segments[i].Duration
@@ -147,13 +166,41 @@ func (r *reel) keyPicture(at time.Duration) ([]byte, error) {
 		return nil, errNoPictures
 	}
 	codec, ok := init.Tracks[0].Codec.(*codecs.H264)
-	first := parts[0].Tracks[0].Samples[0]
-	if !ok || parts[0].Tracks[0].ID != videoID || first.IsNonSyncSample {
+	if !ok || parts[0].Tracks[0].ID != videoID || parts[0].Tracks[0].Samples[0].IsNonSyncSample {
 		return nil, errNoPictures
 	}
-	var units h264.AVCC
-	if err := units.Unmarshal(first.Payload); err != nil {
+	all, err := h264.AnnexB{codec.SPS, codec.PPS}.Marshal()
+	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
 	}
-	return append(h264.AnnexB{codec.SPS, codec.PPS}, units...).Marshal()
+	left := int64(at) * int64(init.Tracks[0].TimeScale) / int64(time.Second)
+	first := true
+	for _, part := range parts {
+		for _, sample := range part.Tracks[0].Samples {
+			if !first && left < 0 {
+				return all, nil
+			}
+			var units h264.AVCC
+			if err := units.Unmarshal(sample.Payload); err != nil {
+				return nil, fmt.Errorf("recording: %w", err)
+			}
+			picture, err := h264.AnnexB(units).Marshal()
+			if err != nil {
+				return nil, fmt.Errorf("recording: %w", err)
+			}
+			if !first && len(all)+len(delimiter)+len(picture) > maxStill {
+				return all, nil
+			}
+			if !first {
+				all = append(all, delimiter...)
+			}
+			all = append(all, picture...)
+			left -= int64(sample.Duration)
+			first = false
+		}
+	}
+	return all, nil
 }
+
+// delimiter is an access unit delimiter behind its start code, of pictures of any kind.
+var delimiter = []byte{0, 0, 0, 1, 9, 0xf0}
