@@ -203,6 +203,19 @@ func (c Canvas) LabelAt(tile image.Rectangle, size image.Point) image.Rectangle 
 	return image.Rectangle{at, at.Add(size)}.Intersect(tile)
 }
 
+// AvatarAt places the square of an avatar in a tile: in the middle, but above the name where that would cover it.
+func (c Canvas) AvatarAt(tile image.Rectangle, named bool) image.Rectangle {
+	size := even(min(tile.Dx(), tile.Dy()) * 46 / 100)
+	at := Centre(tile, image.Pt(size, size))
+	above := tile
+	above.Max.Y -= 2*c.Gap() + c.LabelHeightIn(tile)
+	if !named || at.Max.Y <= above.Max.Y {
+		return at
+	}
+	size = min(size, even(above.Dy()*9/10))
+	return Centre(above, image.Pt(size, size))
+}
+
 // BadgeAt places a badge of the given size at the upper left of a tile.
 func (c Canvas) BadgeAt(tile image.Rectangle, size image.Point) image.Rectangle {
 	at := tile.Min.Add(image.Pt(c.Gap(), c.Gap()))

@@ -54,7 +54,6 @@ const (
 	backgroundColor wire.RGB = 0x0b0f1a
 	tileColor       wire.RGB = 0x1c2230
 	voiceColor      wire.RGB = 0x37c98b
-	screenColor     wire.RGB = 0x000000 // beside a screen of another shape
 )
 
 // logoWidth is that of a logo whose width is left open, in percent of the canvas'.

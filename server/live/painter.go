@@ -4,7 +4,6 @@ import (
 	"image"
 
 	"amphi/compositor/label"
-	"amphi/compositor/layout"
 	"amphi/compositor/wire"
 )
 
@@ -82,29 +81,30 @@ func (g *painting) tile(t tile, inputs map[string]shownInput) {
 	if t.speaking && d.levels && len(g.tiles) > 1 {
 		frame.Border, frame.BorderColor = uint8(min(g.canvas.Border(), 254)), d.voice
 	}
-	in, shown := inputs[t.video]
-	if !t.screen && !in.pictured {
-		stand := frame
-		stand.Source, stand.Fill = wire.FromColor, d.tile
-		g.add(stand)
-		a := label.Avatar{Name: t.name, Size: min(rect.Dx(), rect.Dy()) * 46 / 100 &^ 1}
-		b := g.labels.Avatar(a)
-		g.add(wire.Item{Source: wire.FromBitmap, ID: g.bitmap(a, b), Rect: layout.Centre(rect, b.Size()), Group: frame.Group})
-	}
-	if shown {
-		it := frame
-		it.Source, it.ID = wire.FromInput, in.id
-		if t.screen {
-			it.Fit, it.Fill = wire.Contain, screenColor
-		}
-		g.add(it)
-	}
 	high := g.canvas.LabelHeightIn(rect)
 	n := label.Name{Muted: t.muted && !t.screen && d.mutes, Height: high, MaxWidth: g.canvas.LabelWidth(rect)}
 	if d.names {
 		n.Text = t.name
 	}
-	if n.Text != "" || n.Muted {
+	named := n.Text != "" || n.Muted
+	in, shown := inputs[t.video]
+	if !t.screen && !in.pictured {
+		stand := frame
+		stand.Source, stand.Fill = wire.FromColor, d.tile
+		g.add(stand)
+		at := g.canvas.AvatarAt(rect, named)
+		a := label.Avatar{Name: t.name, Size: at.Dx()}
+		g.add(wire.Item{Source: wire.FromBitmap, ID: g.bitmap(a, g.labels.Avatar(a)), Rect: at, Group: frame.Group})
+	}
+	if shown {
+		it := frame
+		it.Source, it.ID = wire.FromInput, in.id
+		if t.screen {
+			it.Fit, it.Fill = wire.Contain, d.tile // on which the name can be seen where the picture ends
+		}
+		g.add(it)
+	}
+	if named {
 		id, size := g.label(n)
 		g.add(wire.Item{Source: wire.FromBitmap, ID: id, Rect: g.canvas.LabelAt(rect, size), Group: frame.Group})
 	}
