@@ -209,7 +209,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle(storage.Prefix, files.Local)
 	accounts := &account.Accounts{Store: db}
 	board := dashboard.New(dashboard.Config{
-		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Rooms: rooms, Assets: assets(built),
+		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Rooms: rooms, Hooks: hooks, Metrics: metrics, Health: health(cfg), Assets: assets(built),
 		PublicURL: cfg.PublicURL, ClientAddr: rest.ClientAddr, AppParts: appParts(cfg, labels, files),
 	})
 	mux.Handle("/dashboard", board)

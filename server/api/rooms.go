@@ -6,16 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/net/http/httpguts"
 
 	"amphi/server/policy"
 	"amphi/server/store"
+	"amphi/server/webhook"
 )
 
 // Bounds of a room's fields.
@@ -27,7 +26,6 @@ const (
 	minDurationSeconds  = 120
 	maxDurationSeconds  = 43200
 	maxPolls            = 100
-	maxWebhookHeaders   = 50
 )
 
 var validRoomName = regexp.MustCompile(`^[A-Za-z0-9.\-:_]+$`)
@@ -150,8 +148,8 @@ func (in *roomInput) check() error {
 	case in.Polls != nil && slices.ContainsFunc(*in.Polls, func(id string) bool { return !store.IsID(id) }):
 		return badParam("body", "polls must be ids of 24 hexadecimal digits")
 	case in.Webhook != nil && in.Webhook.URL != "":
-		if err := checkWebhook(*in.Webhook); err != nil {
-			return err
+		if err := webhook.Check(*in.Webhook); err != nil {
+			return badParam("body", "webhook.%s", err)
 		}
 	}
 	return in.checkRecording()
@@ -184,22 +182,6 @@ func (info *recordingInfo) keep(before json.RawMessage) (json.RawMessage, error)
 		}
 	}
 	return json.Marshal(kept)
-}
-
-func checkWebhook(w store.Webhook) error {
-	u, err := url.Parse(w.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return badParam("body", "webhook.url must be an http or https URL")
-	}
-	if len(w.Headers) > maxWebhookHeaders {
-		return badParam("body", "webhook.headers has more than %d entries", maxWebhookHeaders)
-	}
-	for name, value := range w.Headers {
-		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return badParam("body", "webhook.headers: %q is not a header", name)
-		}
-	}
-	return nil
 }
 
 // apply changes a room.

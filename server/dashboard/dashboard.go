@@ -18,10 +18,12 @@ import (
 	"strings"
 
 	"github.com/a-h/templ"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"amphi/server/account"
 	"amphi/server/room"
 	"amphi/server/store"
+	"amphi/server/webhook"
 	"amphi/templates"
 	"amphi/templates/dash"
 )
@@ -37,6 +39,13 @@ type Config struct {
 
 	// Rooms are those that are live.
 	Rooms *room.Registry
+
+	// Hooks send a test; nil: nothing is sent.
+	Hooks *webhook.Sender
+
+	// Metrics are shown at a glance, and Health runs the checks of the server; either may be nil.
+	Metrics prometheus.Gatherer
+	Health  func(context.Context) []dash.Finding
 
 	// Assets finds a built file by its logical name.
 	Assets func(name string) templates.Asset
@@ -56,7 +65,8 @@ const maxBody = 1 << 20
 
 type dashboard struct {
 	Config
-	mux *http.ServeMux
+	checks checkup
+	mux    *http.ServeMux
 }
 
 // New returns the handler of /dashboard and of everything below.
@@ -71,6 +81,7 @@ func New(config Config) http.Handler {
 	d.live()
 	d.sessions()
 	d.recordings()
+	d.developer()
 	d.apps()
 	d.handle("GET /dashboard", account.Viewer, func(v *visit) error {
 		return v.redirect(string(dash.PlaceApps))
@@ -78,7 +89,13 @@ func New(config Config) http.Handler {
 	d.mux.HandleFunc("GET /dashboard/{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/dashboard", http.StatusSeeOther)
 	})
-	d.mux.HandleFunc("/dashboard/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, nil, errNoPage) })
+	d.mux.HandleFunc("/dashboard/", func(w http.ResponseWriter, r *http.Request) {
+		v, err := d.visit(w, r)
+		if err != nil {
+			v = nil // the page is not there for anybody
+		}
+		d.fail(w, r, v, errNoPage)
+	})
 
 	// Browsers that are asked by another site's page to send a form say so (Fetch Metadata, or Origin).
 	guard := http.NewCrossOriginProtection()

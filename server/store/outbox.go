@@ -98,6 +98,18 @@ func (s *Store) Receiver(ctx context.Context, roomID string) (v Receiver, err er
 	return v, err
 }
 
+// WorkspaceReceiver returns where the events of rooms go that have no webhook of their own.
+func (s *Store) WorkspaceReceiver(ctx context.Context, workspaceID string) (v Receiver, err error) {
+	q := s.query(ctx)
+	owner, err := q.workspace(workspaceID)
+	if err != nil {
+		return v, err
+	}
+	v.Webhook = owner.Webhook
+	v.Secrets, err = q.webhookSecrets(owner)
+	return v, err
+}
+
 // Delivery is what became of an event.
 type Delivery string
 
