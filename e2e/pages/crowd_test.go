@@ -79,3 +79,15 @@ func (p peer) writes(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 }
+
+// leave takes people out of the room.
+func leave(t *testing.T, crowd []peer) {
+	t.Helper()
+	var leaving errgroup.Group
+	for _, p := range crowd {
+		leaving.Go(func() error { return p.Leave(t.Context()) })
+	}
+	if err := leaving.Wait(); err != nil {
+		t.Error(err)
+	}
+}

@@ -11,27 +11,44 @@ func withDTX(sdp string) string {
 	return strings.ReplaceAll(sdp, "useinbandfec=1", "useinbandfec=1;usedtx=1")
 }
 
+// msid names a track as its publisher did.
+type msid struct{ stream, track string }
+
 // trackOf finds the msid of the media section with the given mid: the ids that
 // the publisher gave its track. A browser's own track id is another one where a
 // section is used for a second track (and always in Firefox).
 func trackOf(sdp, mid string) (streamID, trackID string, ok bool) {
-	inSection, isMid := false, false
+	found, ok := tracksOf(sdp)[mid]
+	return found.stream, found.track, ok
+}
+
+// tracksOf finds the msids of all media sections, by mid.
+func tracksOf(sdp string) map[string]msid {
+	tracks := map[string]msid{}
+	var mid string
+	var id msid
+	inSection, hasMid, hasID := false, false, false
+	end := func() {
+		if hasMid && hasID {
+			tracks[mid] = id
+		}
+		hasMid, hasID = false, false
+	}
 	for line := range strings.Lines(sdp) {
 		line = strings.TrimRight(line, "\r\n")
 		switch {
 		case strings.HasPrefix(line, "m="):
-			if isMid && ok {
-				return streamID, trackID, true
-			}
-			inSection, isMid, ok = true, false, false
+			end()
+			inSection = true
 		case !inSection:
-		case line == "a=mid:"+mid:
-			isMid = true
-		case strings.HasPrefix(line, "a=msid:") && !ok:
-			streamID, trackID, ok = strings.Cut(strings.TrimPrefix(line, "a=msid:"), " ")
+		case strings.HasPrefix(line, "a=mid:"):
+			mid, hasMid = strings.TrimPrefix(line, "a=mid:"), true
+		case strings.HasPrefix(line, "a=msid:") && !hasID:
+			id.stream, id.track, hasID = strings.Cut(strings.TrimPrefix(line, "a=msid:"), " ")
 		}
 	}
-	return streamID, trackID, isMid && ok
+	end()
+	return tracks
 }
 
 // keepReceivers makes the idle sections of an offer that are known already

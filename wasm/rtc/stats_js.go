@@ -5,9 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"syscall/js"
+	"time"
 
 	"amphi/wasm/jsbridge"
 )
+
+// A stage of twenty-five is more than a hundred entries of up to sixty values. They are read in parts, between which the
+// page gets its turn: all at once held it for more than 100 ms.
+const (
+	statsPart  = 20
+	statsPause = time.Millisecond
+)
+
+// statsRead are the types of entries that are read; nobody asks for the others.
+var statsRead = map[string]bool{
+	"inbound-rtp": true, "outbound-rtp": true, "remote-inbound-rtp": true, "codec": true,
+	"transport": true, "candidate-pair": true, "local-candidate": true, "remote-candidate": true,
+}
 
 // Stats is what the connection measured up to now.
 func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
@@ -15,18 +29,28 @@ func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stats: %w", err)
 	}
-	// One crossing of text costs less than one for each of a thousand values.
 	values, err := jsbridge.Call(js.Global().Get("Array"), "from", report.Call("values"))
 	if err != nil {
 		return nil, fmt.Errorf("stats: %w", err)
 	}
-	text, err := jsbridge.Call(js.Global().Get("JSON"), "stringify", values)
-	if err != nil {
-		return nil, fmt.Errorf("stats: %w", err)
-	}
 	var stats []Stat
-	if err := json.Unmarshal([]byte(text.String()), &stats); err != nil {
-		return nil, fmt.Errorf("stats: %w", err)
+	part := js.Global().Get("Array").New()
+	for i, n := 0, values.Length(); i < n; i++ {
+		if entry := values.Index(i); statsRead[entry.Get("type").String()] {
+			part.Call("push", entry)
+		}
+		if part.Length() < statsPart && i < n-1 {
+			continue
+		}
+		read, err := readStats(part)
+		if err != nil {
+			return nil, err
+		}
+		stats = append(stats, read...)
+		part = js.Global().Get("Array").New()
+		if i < n-1 {
+			time.Sleep(statsPause)
+		}
 	}
 	names := c.trackNames()
 	for _, s := range stats {
@@ -37,13 +61,25 @@ func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
 	return stats, nil
 }
 
+// readStats reads entries: one crossing of text costs less than one for each value.
+func readStats(entries js.Value) (stats []Stat, err error) {
+	text, err := jsbridge.Call(js.Global().Get("JSON"), "stringify", entries)
+	if err != nil {
+		return nil, fmt.Errorf("stats: %w", err)
+	}
+	if err := json.Unmarshal([]byte(text.String()), &stats); err != nil {
+		return nil, fmt.Errorf("stats: %w", err)
+	}
+	return stats, nil
+}
+
 // trackNames are the publishers' ids of tracks by the mid of their sections:
 // the browser's own are others where a device was changed or a section reused.
 func (c *Conn) trackNames() map[string]string {
 	names := map[string]string{}
-	remote := ""
+	var remote map[string]msid
 	if d := c.raw.Get("remoteDescription"); d.Truthy() {
-		remote = d.Get("sdp").String()
+		remote = tracksOf(d.Get("sdp").String())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,8 +90,8 @@ func (c *Conn) trackNames() map[string]string {
 			continue
 		}
 		mid, sender := t.Get("mid").String(), t.Get("sender")
-		if _, track, ok := trackOf(remote, mid); ok {
-			names[mid] = track
+		if id, ok := remote[mid]; ok {
+			names[mid] = id.track
 		}
 		for local, own := range c.senders {
 			if own.Equal(sender) {
