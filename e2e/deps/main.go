@@ -40,6 +40,8 @@ var dependencies = []dependency{
 	{Package: "fonts-noto-core", Why: "writes names of most scripts into the composed picture"},
 	{Package: "fonts-noto-color-emoji", Why: "writes emoji into the composed picture"},
 	{Package: "chromium", Program: "chromium", Why: "the browser of the end-to-end tests", Tests: true},
+	{Package: "xvfb", Program: "Xvfb", Why: "the screen of pages that are composed, and of the bench of that", Tests: true},
+	{Package: "pulseaudio", Program: "pulseaudio", Why: "their sound card", Tests: true},
 	{Package: "firefox-esr", Program: "firefox-esr", Why: "the other browser of the end-to-end tests", Tests: true},
 	{Package: "ffmpeg", Program: "ffmpeg", Why: "judges the live stream, and plays files to the tests", Tests: true},
 	{Package: "iproute2", Program: "ip", Why: "gives the hosts of the network tests their addresses", Tests: true},
