@@ -8,6 +8,7 @@ import (
 	"amphi/server/config"
 	"amphi/server/dashboard"
 	"amphi/server/live"
+	"amphi/server/mediaworker"
 	"amphi/server/policy"
 	"amphi/server/storage"
 )
@@ -19,6 +20,7 @@ func appParts(cfg config.Config, labels *label.Renderer, files *storage.Storage)
 		ReadTemplate: api.ReadTemplate,
 		ShowTemplate: api.ShowTemplate,
 		Still:        stills.Draw,
+		StillProblem: func() error { _, err := mediaworker.Path(cfg.Compositor.Path); return err },
 		TryStorage: func(ctx context.Context, u *policy.Upload) error {
 			if u == nil {
 				return storage.Try(ctx, files.Default())

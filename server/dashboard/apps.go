@@ -29,6 +29,9 @@ type AppParts struct {
 	// Still draws what a live stream would look like.
 	Still func(context.Context, live.Still) ([]byte, error)
 
+	// StillProblem says why nothing can be drawn; nil: it can.
+	StillProblem func() error
+
 	// TryStorage writes, reads and deletes a file; nil says that it is the server's own place.
 	TryStorage func(context.Context, *policy.Upload) error
 }
@@ -58,7 +61,6 @@ func (d *dashboard) apps() {
 	d.handle("POST /dashboard/apps/{app}/delete", account.Developer, (*visit).deleteApp)
 	d.roles()
 	d.destinations()
-	d.brand()
 }
 
 // template is the app of the path, complete.

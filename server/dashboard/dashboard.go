@@ -67,11 +67,12 @@ type dashboard struct {
 	Config
 	checks checkup
 	mux    *http.ServeMux
+	stills *stills
 }
 
 // New returns the handler of /dashboard and of everything below.
 func New(config Config) http.Handler {
-	d := &dashboard{Config: config, mux: http.NewServeMux()}
+	d := &dashboard{Config: config, mux: http.NewServeMux(), stills: newStills(config.Still)}
 	d.signIn()
 	d.passkeys()
 	d.members()
