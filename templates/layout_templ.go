@@ -342,7 +342,7 @@ func siteWith(page Page, bundle string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "</main><footer class=\"site-footer\"><span>Amphi runs on this server. Nothing you say or show here goes anywhere else.</span><nav aria-label=\"For developers\"><a href=\"/docs/sdk\">Client SDK</a> <a href=\"/docs/api\">Server API</a></nav></footer></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "</main><footer class=\"site-footer\"><span>Amphi runs on this server. Nothing you say or show here goes anywhere else.</span><nav aria-label=\"For developers\"><a href=\"/docs/sdk\">Client SDK</a> <a href=\"/docs/api\">Server API</a> <a href=\"/docs/hosting\">Hosting</a></nav></footer></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

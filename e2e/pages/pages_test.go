@@ -12,7 +12,7 @@ func TestPages(t *testing.T) {
 	l := newLab(t)
 	v := l.visitor("visitor", testbrowser.PageConfig{Camera: 7})
 	for _, site := range []struct{ name, path string }{
-		{"start", "/"}, {"docs-sdk", "/docs/sdk"}, {"docs-api", "/docs/api"}, {"not-found", "/meeting/abc-defg-hij"},
+		{"start", "/"}, {"docs-sdk", "/docs/sdk"}, {"docs-api", "/docs/api"}, {"docs-hosting", "/docs/hosting"}, {"not-found", "/meeting/abc-defg-hij"},
 	} {
 		l.opens(v, site.path)
 		v.look(site.name)

@@ -107,11 +107,13 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /join", p.join)
 	mux.HandleFunc("GET /meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /preview/{code}", p.meeting)
+	mux.HandleFunc("GET /preview/{room}/{role}", p.roleLink)
 	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/preview/{code}", p.meeting)
 	mux.HandleFunc("GET /debug/rooms/{room}", p.debug)
 	mux.HandleFunc("GET /docs/api", p.reference)
 	mux.HandleFunc("GET /docs/sdk", p.sdk)
+	mux.HandleFunc("GET /docs/hosting", p.hosting)
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/sdk", http.StatusFound) })
 	mux.HandleFunc("/", p.notFound)
 	return mux
@@ -193,6 +195,10 @@ func (p *pages) meeting(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) reference(w http.ResponseWriter, r *http.Request) {
 	p.send(w, r, http.StatusOK, templates.ReferencePage(p.page(r, "Server API · Amphi"), p.Reference))
+}
+
+func (p *pages) hosting(w http.ResponseWriter, r *http.Request) {
+	p.send(w, r, http.StatusOK, templates.HostingPage(p.page(r, "Hosting · Amphi")))
 }
 
 // debug shows nothing by itself: the API tells whoever has a management token.
