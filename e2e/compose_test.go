@@ -172,6 +172,22 @@ func TestComposedPage(t *testing.T) {
 		return dirs
 	}
 	eventually(t, "nothing is left", func() bool { return len(left()) == 0 && len(filmProcesses(server)) == 0 })
+
+	// A link of the room's own is composed without a browser, unless it asks for what only the page does.
+	for query, browsers := range map[string]bool{"?skip_preview=true": false, "?skip_preview=true&ui_mode=activespeaker": true} {
+		link := server.URL + "/preview/" + room.ID + "/" + viewer + query
+		if err := server.API(t.Context(), http.MethodPost, "/v2/live-streams/room/"+room.ID+"/start", map[string]any{"meeting_url": link}, &live); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the room's link is on the air", func() bool { return state() == "running" })
+		if filmed := len(filmProcesses(server)) > 0; filmed != browsers {
+			t.Errorf("%s is filmed: %v", query, filmed)
+		}
+		if err := server.API(t.Context(), http.MethodPost, "/v2/live-streams/"+live.ID+"/stop", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the end", func() bool { return state() == "completed" })
+	}
 }
 
 // notComposed decodes four seconds of a stream and says what is wrong with them; empty when all of the picture has the

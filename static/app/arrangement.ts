@@ -1,10 +1,11 @@
 // How the person here wants to see the stage: their own choice, which nobody else is told.
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
+import { composed } from './composed.js';
 
 export type Kind = 'grid' | 'speaker';
 
 const changed = new EventTarget();
-let kind: Kind = globalThis.localStorage?.getItem('amphi-view') === 'speaker' ? 'speaker' : 'grid';
+let kind: Kind = composed.speaker || globalThis.localStorage?.getItem('amphi-view') === 'speaker' ? 'speaker' : 'grid';
 let pinned: string | undefined;
 
 export const arrangement = {

@@ -1,5 +1,6 @@
 // The meeting page: preview, then the room, then a goodbye.
 import { html } from 'lit';
+import { composed } from './composed.js';
 import { explain } from './errors.js';
 import { tellHost } from './host.js';
 import type { Explanation } from './errors.js';
@@ -56,6 +57,11 @@ class Meeting extends View {
     on(({ data }) => {
       if (data.isTerminal && this.phase === 'room') this.end({ ...explain(data), reason: 'lost' });
     }, HMSNotificationTypes.ERROR);
+    document.documentElement.classList.toggle('bare', composed.bare);
+    if (composed.direct) {
+      void this.join({ name: composed.name, settings: { isAudioMuted: true, isVideoMuted: true } });
+      return;
+    }
     // Early, so that a dead link shows at once and the client is loaded when the name is typed.
     this.fetchToken().catch((error: unknown) => {
       const why = explain(error);
@@ -70,6 +76,7 @@ class Meeting extends View {
       case 'ended':
         return this.goodbye(this.ending!);
       default:
+        if (composed.direct && !this.problem) return html`<main class="notice" data-view="joining" aria-busy="true">${mark()}</main>`;
         return html`<amphi-preview .room=${this.room} .level=${this.level} .joining=${this.phase === 'joining'} .problem=${this.problem}
           @enter=${(event: CustomEvent<Entry>) => void this.join(event.detail)}></amphi-preview>`;
     }
@@ -87,7 +94,7 @@ class Meeting extends View {
   }
 
   private fetchToken(): Promise<string> {
-    this.token = actions.getAuthTokenByRoomCode({ roomCode: this.code });
+    this.token = composed.token ? Promise.resolve(composed.token) : actions.getAuthTokenByRoomCode({ roomCode: this.code });
     this.token.catch(() => (this.token = undefined));
     return this.token;
   }
@@ -97,7 +104,7 @@ class Meeting extends View {
     this.become('joining');
     try {
       const authToken = await (this.token ?? this.fetchToken());
-      await actions.join({ userName: name, authToken, settings, rememberDeviceSelection: true });
+      await actions.join({ userName: name, authToken, settings, rememberDeviceSelection: !composed.direct });
     } catch (error) {
       // In the room already means that only camera or microphone failed, which the room tells.
       if (this.phase !== 'joining') return;
