@@ -108,7 +108,6 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /preview/{code}", p.meeting)
 	mux.HandleFunc("GET /preview/{room}/{role}", p.roleLink)
-	mux.HandleFunc("GET /preview/{room}/{role}", p.roleLink)
 	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /streaming/preview/{code}", p.meeting)
 	mux.HandleFunc("GET /debug/rooms/{room}", p.debug)
