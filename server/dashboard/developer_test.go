@@ -156,7 +156,7 @@ func TestExplorer(t *testing.T) {
 	}
 	link := func(summary string) string {
 		t.Helper()
-		m := regexp.MustCompile(`(?s)href="([^"]+)"[^>]*>\s*<span class="method[^>]*>[A-Z]+</span>\s*` + summary).FindStringSubmatch(page)
+		m := regexp.MustCompile(`(?s)href="([^"]+)"[^>]*>\s*<span class="method[^>]*>[A-Z]+</span>\s*<span>` + summary).FindStringSubmatch(page)
 		if m == nil {
 			t.Fatalf("no operation %q", summary)
 		}
