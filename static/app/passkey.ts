@@ -69,7 +69,7 @@ function refused(form: HTMLFormElement | null, { problems }: Answer): boolean {
     text.className = 'field-error';
     text.id = `${input.name}-problem`;
     text.textContent = problem;
-    input.closest('.field')!.append(text);
+    input.closest('.input-line')!.after(text);
     input.setAttribute('aria-invalid', 'true');
     input.setAttribute('aria-describedby', `${text.id} ${input.name}-hint`);
     first ??= input;
