@@ -3,6 +3,7 @@ package testbrowser_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,18 @@ func TestPage(t *testing.T) {
 	}
 	if err := page.Wait(`document.title === 'said new words'`, time.Second); err != nil {
 		t.Error(err)
+	}
+	findings, err := other.Axe()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, rule := range []string{"html-has-lang", "label"} { // the field has no name
+		if !slices.ContainsFunc(findings, func(f testbrowser.Finding) bool { return f.Rule == rule }) {
+			t.Errorf("axe does not find that %s is broken: %v", rule, findings)
+		}
+	}
+	if _, err := other.TabTo("#hidden", 6); err == nil {
+		t.Error("Tab came to a hidden button")
 	}
 	if err := page.Click(`[data-testid="press"]`); err != nil {
 		t.Error(err)
