@@ -14,7 +14,7 @@ import (
 	"amphi/e2e/testserver"
 )
 
-var looks = flag.String("looks", "", "directory for a picture of each page; empty: none")
+var looks = flag.String("looks", "looks", "directory for a picture of each page; empty: none")
 
 const (
 	patience = 30 * time.Second
@@ -192,7 +192,22 @@ func TestDoor(t *testing.T) {
 	ann.looks("members-remove")
 	ann.clicks("dialog[open] [data-closes]")
 	ann.waits(`!document.querySelector("dialog[open]")`)
-	ann.opens("/dashboard/audit")
+
+	// On a phone the navigation is a menu, which Escape closes.
+	ann.must(ann.Resize(390, 844))
+	ann.clicks(".dash-menu summary")
+	ann.waits(`E2E.one(".dash-menu nav a[aria-current]")`)
+	if *looks != "" {
+		png, err := ann.Screenshot()
+		ann.must(err)
+		ann.must(os.WriteFile(filepath.Join(*looks, "menu.png"), png, 0o644))
+	}
+	ann.must(ann.Press(testbrowser.Tab))
+	ann.focused(".dash-menu nav a")
+	ann.must(ann.Press(testbrowser.Escape))
+	ann.focused(".dash-menu summary")
+	ann.clicks(".dash-menu summary")
+	ann.clicks(`.dash-menu nav a[href="/dashboard/audit"]`)
 	ann.at("/dashboard/audit", "Audit log")
 	ann.looks("audit")
 	if console := ann.Console() + bob.Console(); strings.Contains(console, "Content Security Policy") || strings.Contains(console, "Uncaught") {

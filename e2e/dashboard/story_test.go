@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
+	"time"
 
 	"amphi/e2e/testbrowser"
 )
@@ -55,10 +56,81 @@ func TestStory(t *testing.T) {
 	vic.clicks(id("join-button"))
 	vic.plays(16, 9)
 
-	for _, place := range []string{"Rooms", "Sessions", "Recordings", "Members", "Audit log"} {
-		ann.presses(place)
-		ann.reads(place)
+	// The dashboard shows who is where.
+	ann.goes("Rooms")
+	ann.presses("evening")
+	ann.reads("broadcaster")
+	ann.looks("room")
+	ann.presses("Live")
+	ann.reads("Vic")
+	ann.looks("room-live")
+
+	// The stream is made for phones while it runs.
+	ann.goes("Apps")
+	ann.presses("Evening show")
+	ann.presses("Destinations")
+	ann.reads("Static playback URL")
+	ann.looks("destinations")
+	ann.chooses("Layout", "Active speaker")
+	ann.chooses("Shape", "9:16")
+	ann.presses("Save the live stream")
+	vic.plays(9, 16)
+	ann.presses("Roles")
+	ann.reads("viewer-realtime")
+	ann.looks("roles")
+	ann.presses("broadcaster")
+	ann.looks("role")
+
+	// They talk, and the show is over.
+	vic.opensChat()
+	vic.types(id("chat-input"), "hello from the gallery")
+	vic.clicks(id("chat-send"))
+	stage.opensChat()
+	stage.reads("hello from the gallery")
+	stage.clicks(id("end-stream"))
+	stage.clicks(id("confirm-ok"))
+	vic.waits(`E2E.one('[data-testid="stream-state"][data-state="ended"]')`)
+
+	// What is left of it.
+	ann.goes("Recordings")
+	ann.soon("ready")
+	ann.looks("recordings")
+	ann.goes("Sessions")
+	ann.presses("evening")
+	ann.looks("session")
+	for _, place := range []string{"Members", "Audit log", "Rooms"} {
+		ann.goes(place)
 		ann.looks(place)
+	}
+}
+
+// goes goes to a page of the navigation.
+func (g *guest) goes(place string) {
+	g.t.Helper()
+	g.presses(place)
+	g.could(g.Wait(`document.querySelector("main h1")?.innerText === `+quote(place), patience), "come to %s", place)
+}
+
+// where is the path of the page.
+func (g *guest) where() (path string) {
+	g.t.Helper()
+	g.must(g.Eval("location.pathname", &path))
+	return path
+}
+
+// soon loads the page until it says something.
+func (g *guest) soon(text string) {
+	g.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		var there bool
+		g.must(g.Eval("document.querySelector('main').innerText.includes("+quote(text)+")", &there))
+		if there {
+			return
+		}
+		if time.Now().After(deadline) {
+			g.reads(text)
+		}
+		g.opens(g.where())
 	}
 }
 
@@ -68,6 +140,15 @@ func (g *guest) linkOf(text string) (path string) {
 	g.finds(text, fmt.Sprintf(`(root) => [...root.querySelectorAll('a')].filter((link) => link.innerText.trim() === %s)`, quote(text)))
 	g.must(g.Eval("document.querySelector("+quote(mark)+").getAttribute('href')", &path))
 	return path
+}
+
+// opensChat opens the chat unless it is open.
+func (g *guest) opensChat() {
+	g.t.Helper()
+	var open bool
+	if g.must(g.Eval("E2E.one("+quote(id("chat-input"))+") !== null", &open)); !open {
+		g.clicks(id("chat-open"))
+	}
 }
 
 // plays waits until the composed stream plays in a shape.
