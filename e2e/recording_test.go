@@ -105,7 +105,7 @@ func TestRecording(t *testing.T) {
 		t.Errorf("%d pictures of at least %d", n, seen)
 	}
 	room := l.room()
-	l.customise(room, nil)
+	l.customise(room, "live", nil)
 
 	for len(told.started) > 0 { // of the first
 		<-told.started
@@ -135,7 +135,7 @@ func (l *lab) killedStory(start func()) (pictures int) {
 	t.Helper()
 	const camera, before, after = 43, 5 * time.Second, 9 * time.Second
 	room := l.room()
-	l.customise(room, nil)
+	l.customise(room, "event", nil)
 	ann := l.join(room, broadcaster, "Ann", camera)
 	hal := l.join(room, hlsViewer, "Hal", 0)
 	ann.view("stage")
@@ -221,8 +221,9 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// customise says how the streams of a room look, and that they are recorded, in the room's template.
-func (l *lab) customise(room *testserver.Room, layout map[string]any) {
+// customise says how the streams of a room look, whether viewers may go back in them, and that they are recorded, in the
+// room's template.
+func (l *lab) customise(room *testserver.Room, playlist string, layout map[string]any) {
 	l.t.Helper()
 	var r struct {
 		TemplateID string `json:"template_id"`
@@ -231,7 +232,7 @@ func (l *lab) customise(room *testserver.Room, layout map[string]any) {
 		l.t.Fatal(err)
 	}
 	destination := map[string]any{
-		"name": "main", "playlistType": "event", "layers": []any{map[string]any{"width": 1280, "height": 720, "videoBitrate": 1500, "audioBitrate": 64}},
+		"name": "main", "playlistType": playlist, "layers": []any{map[string]any{"width": 1280, "height": 720, "videoBitrate": 1500, "audioBitrate": 64}},
 		"recording": map[string]any{"hlsVod": true, "singleFilePerLayer": true}, "layout": layout,
 	}
 	in := map[string]any{"hlsDestinations": map[string]any{"main": destination}}
@@ -270,13 +271,13 @@ func (l *lab) customisedStory(room *testserver.Room, started <-chan string) {
 		t.Errorf("in a grid the cameras have %v of the width", even)
 	}
 
-	l.customise(room, map[string]any{"mode": "active-speaker"})
+	l.customise(room, "live", map[string]any{"mode": "active-speaker"})
 	hal.until("the picture follows who speaks", 20*time.Second, func() bool {
 		shares := hal.panels(annCamera, bobCamera)
 		ratio := shares[annCamera] / shares[bobCamera]
 		return ratio > 1.5 || ratio < 1/1.5
 	})
-	l.customise(room, map[string]any{"mode": "grid", "aspectRatio": "9:16"})
+	l.customise(room, "live", map[string]any{"mode": "grid", "aspectRatio": "9:16"})
 	if err := hal.Wait(fmt.Sprintf("E2E.all(%s).some((video) => video.videoWidth === 720 && video.videoHeight === 1280)", quote(hlsVideo)), 20*time.Second); err != nil {
 		hal.fatal(err, "sees the stream upright")
 	}

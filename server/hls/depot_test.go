@@ -104,6 +104,14 @@ func TestBucket(t *testing.T) {
 	if w := get(s, "/180p/"+first+".ts"); w.Code != http.StatusOK || w.Body.Len() < len(whole1) {
 		t.Errorf("transport stream: %d, %d bytes", w.Code, w.Body.Len())
 	}
+	for _, name := range []string{"/index", "/../index", "/180p/../index", "/180p/../180p/" + first + ".m4s", "/180p/..%2findex", "/180p//" + first + ".m4s", "/180p/0" + first + ".m4s"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = name // as a client sends it that tidies nothing up
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
 	kept, err := bucket.files.HeadObject("films", "amphi/beam/c1/r1"+stored)
 	if err != nil || kept.Metadata["Content-Type"] != mediaType || kept.Size != int64(len(whole1)) {
 		t.Errorf("%+v %v", kept, err)
