@@ -65,9 +65,10 @@ const maxBody = 1 << 20
 
 type dashboard struct {
 	Config
-	checks checkup
-	mux    *http.ServeMux
-	stills *stills
+	checks  checkup
+	catalog catalog
+	mux     *http.ServeMux
+	stills  *stills
 }
 
 // New returns the handler of /dashboard and of everything below.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"amphi/server/account"
@@ -111,12 +112,36 @@ type operation struct {
 	body        string // an example; "" = it takes none
 }
 
-// operations reads the API's description of itself: those that a management token opens, by section.
+// catalog is the API's description of itself, which is read once: it does not change while the server runs.
+type catalog struct {
+	mu     sync.Mutex
+	groups []dash.OperationGroup
+	all    map[string]operation
+}
+
+// operations are those that a management token opens, by section and by id.
 func (v *visit) operations() ([]dash.OperationGroup, map[string]operation, error) {
-	var d description
-	if err := v.call("GET", "/v2/openapi.json", nil, &d); err != nil {
-		return nil, nil, err
+	c := &v.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil {
+		var d description
+		if err := v.call("GET", "/v2/openapi.json", nil, &d); err != nil {
+			return nil, nil, err
+		}
+		var err error
+		if c.groups, c.all, err = d.operations(); err != nil {
+			return nil, nil, err
+		}
 	}
+	groups := slices.Clone(c.groups)
+	for i, g := range groups {
+		groups[i].Current = slices.ContainsFunc(g.Operations, func(o dash.Operation) bool { return o.ID == v.query("op") })
+	}
+	return groups, c.all, nil
+}
+
+func (d *description) operations() ([]dash.OperationGroup, map[string]operation, error) {
 	var groups []dash.OperationGroup
 	all := make(map[string]operation)
 	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
@@ -151,7 +176,6 @@ func (v *visit) operations() ([]dash.OperationGroup, map[string]operation, error
 				groups, i = append(groups, dash.OperationGroup{Name: o.Tags[0]}), len(groups)
 			}
 			groups[i].Operations = append(groups[i].Operations, op.Operation)
-			groups[i].Current = groups[i].Current || o.ID == v.query("op")
 		}
 	}
 	slices.SortFunc(groups, func(a, b dash.OperationGroup) int { return cmp.Compare(a.Name, b.Name) })
