@@ -40,7 +40,35 @@ func (p pages) door(ctx context.Context, text string) (web.Door, error) {
 
 // starter finds the room of the first start, as it is now; nil when it is closed.
 func (p pages) starter(ctx context.Context) (*web.Starter, error) {
-	room, template, err := p.room(ctx, p.seeded.Room.ID)
+	return p.doors(ctx, p.seeded.Room.ID)
+}
+
+// app finds the public page of the app with a subdomain; nil when none has it.
+func (p pages) app(ctx context.Context, subdomain string) (*web.App, error) {
+	t, err := p.db.App(ctx, subdomain)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	app := &web.App{Name: t.Policy.Name}
+	if b := t.Policy.Settings.Brand; b != nil {
+		app.Name, app.Logo = cmp.Or(b.Name, app.Name), b.Logo.Data()
+	}
+	room, err := p.db.FirstRoom(ctx, t.WorkspaceID, t.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return app, nil
+	}
+	if err == nil {
+		app.Start, err = p.doors(ctx, room.ID)
+	}
+	return app, err
+}
+
+// doors are the ways into a room; nil when it is closed.
+func (p pages) doors(ctx context.Context, roomID string) (*web.Starter, error) {
+	room, template, err := p.room(ctx, roomID)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && !room.Enabled) {
 		return nil, nil
 	}

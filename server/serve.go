@@ -215,7 +215,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle("/dashboard", board)
 	mux.Handle("/dashboard/", board)
 	mux.Handle("/", web.New(web.Config{
-		Log: log.With("part", "web"), Assets: assets(built), Door: shown.door, Starter: shown.starter, PublicURL: cfg.PublicURL,
+		Log: log.With("part", "web"), Assets: assets(built), Door: shown.door, Starter: shown.starter, App: shown.app, PublicURL: cfg.PublicURL,
 		Reference: reference(rest), SDK: shownSDK(built, log), FrameAncestors: cfg.HTTP.EmbedFrom,
 	}))
 

@@ -42,6 +42,13 @@ type Start struct {
 	Cards []Card
 }
 
+// App is the public page of an app.
+type App struct {
+	Name  string
+	Logo  string // address; "" = none
+	Start Start  // its room and the ways in, for those who may see them
+}
+
 // Card invites to one role.
 type Card struct {
 	Role  string

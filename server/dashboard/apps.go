@@ -61,6 +61,7 @@ func (d *dashboard) apps() {
 	d.handle("POST /dashboard/apps/{app}/delete", account.Developer, (*visit).deleteApp)
 	d.roles()
 	d.destinations()
+	d.brand()
 }
 
 // template is the app of the path, complete.

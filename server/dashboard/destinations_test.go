@@ -150,3 +150,20 @@ func TestDestinations(t *testing.T) {
 		t.Errorf("kept %+v", s)
 	}
 }
+
+// TestBrand gives an app a name and a logo.
+func TestBrand(t *testing.T) {
+	l := withApps(newLab(t), AppParts{})
+	dev := l.member("ada@example.org", account.Admin)
+	at := "/dashboard/apps/" + l.appOf(store.StarterSubdomain).ID + "/brand"
+	dev.wants(dev.post(at, "name", strings.Repeat("x", 61)), 422, `id="name-problem"`, "has 61 characters")
+	dev.wants(dev.post(at, "name", markup), 303)
+	if b := l.appOf(store.StarterSubdomain).Policy.Settings.Brand; b == nil || b.Name != markup {
+		t.Errorf("brand %+v", b)
+	}
+	dev.wants(dev.get(at), 200, "&lt;img src=x")
+	dev.wants(dev.post(at, "name", ""), 303)
+	if b := l.appOf(store.StarterSubdomain).Policy.Settings.Brand; b != nil {
+		t.Errorf("brand %+v", b)
+	}
+}

@@ -32,11 +32,10 @@ func (s *Settings) Where() string {
 	return s.Region
 }
 
-// Brand is how the pages of an app's rooms look.
+// Brand is whose page an app's public page is.
 type Brand struct {
-	Name   string `json:"name,omitempty"`   // in place of the template's
-	Logo   Image  `json:"logo,omitempty"`   // PNG or JPEG
-	Accent string `json:"accent,omitempty"` // #rrggbb, of buttons and links; the text upon it is chosen to be read
+	Name string `json:"name,omitempty"` // in place of the template's
+	Logo Image  `json:"logo,omitempty"`
 }
 
 // Bounds of a brand and of a label.
@@ -57,9 +56,6 @@ func (b *Brand) check(bad func(string, ...any)) {
 		bad("settings.brand: logo %s", problem)
 	} else if n := len(b.Logo.Data()); n > maxLogoBytes {
 		bad("settings.brand: logo has %d bytes, at most are %d", n, maxLogoBytes)
-	}
-	if _, ok := ParseColor(b.Accent); b.Accent != "" && !ok {
-		bad("settings.brand: accent is a colour such as #ad3f16")
 	}
 }
 

@@ -59,7 +59,7 @@ func fromLocalhost(r *http.Request) bool {
 		host = name
 	}
 	host = strings.Trim(host, "[]")
-	if strings.EqualFold(host, "localhost") {
+	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") { // RFC 6761, 6.3
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

@@ -39,6 +39,13 @@ type Starter struct {
 	Doors []StarterDoor // in the order shown
 }
 
+// App is an app's public page.
+type App struct {
+	Name  string
+	Logo  []byte   // PNG or JPEG; nil: none
+	Start *Starter // its first room; nil: it has none that is open
+}
+
 // StarterDoor is one role's way into the starter room.
 type StarterDoor struct {
 	Code string
@@ -69,6 +76,9 @@ type Config struct {
 
 	// Starter finds the starter room; nil when there is none.
 	Starter func(ctx context.Context) (*Starter, error)
+
+	// App finds the app that has a subdomain; nil when none has.
+	App func(ctx context.Context, subdomain string) (*App, error)
 
 	// Reference is what the page about the server API lists.
 	Reference []Section
@@ -104,6 +114,8 @@ func New(config Config) http.Handler {
 	p := &pages{Config: config, policy: contentPolicy(config.FrameAncestors, config.ConnectSources)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.start)
+	mux.HandleFunc("GET /a/{subdomain}", p.app)
+	mux.HandleFunc("GET /a/{subdomain}/logo", p.logo)
 	mux.HandleFunc("GET /join", p.join)
 	mux.HandleFunc("GET /meeting/{code}", p.meeting)
 	mux.HandleFunc("GET /preview/{code}", p.meeting)
@@ -120,6 +132,11 @@ func New(config Config) http.Handler {
 }
 
 func (p *pages) start(w http.ResponseWriter, r *http.Request) {
+	if subdomain := p.subdomain(r); subdomain != "" {
+		// Rooms are joined under the server's own name: their pages speak to no other host.
+		http.Redirect(w, r, strings.TrimSuffix(p.PublicURL, "/")+"/a/"+url.PathEscape(subdomain), http.StatusFound)
+		return
+	}
 	var start templates.Start
 	if p.Starter != nil && p.ShowStarterKit(r) {
 		starter, err := p.Starter(r.Context())
