@@ -29,7 +29,7 @@ var doors = map[string][]string{
 	"server/mediaworker": {"compositor/wire"},
 	"server/ingest":      {"compositor/wire"},
 	// The pages are components, and their scripts are embedded.
-	"server":           {"static", "compositor/label"}, // it makes all parts, the drawer of names too
+	"server":           {"static", "compositor/label", "templates/dash"}, // it makes all parts: the drawer of names, and what pages say of its health
 	"server/web":       {"templates", "static"},
 	"server/dashboard": {"templates", "templates/dash"},
 	"templates":        {"server/policy", "server/protocol"},
