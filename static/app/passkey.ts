@@ -2,9 +2,10 @@
 
 /** Brings the passkey buttons below root to life, where the browser has passkeys. */
 export function setUpPasskeys(root: ParentNode): void {
-  for (const part of root.querySelectorAll<HTMLElement>('amphi-passkey[hidden]')) {
-    if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) continue;
-    part.hidden = false;
+  for (const part of root.querySelectorAll<HTMLElement>('amphi-passkey[data-waiting]')) {
+    part.hidden = !window.PublicKeyCredential?.parseRequestOptionsFromJSON;
+    if (part.hidden) continue;
+    part.removeAttribute('data-waiting');
     part.querySelector('button')!.addEventListener('click', () => void run(part));
   }
 }

@@ -305,7 +305,7 @@ func MePage(me Me, about, password Form) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, " <amphi-passkey class=\"stack\" hidden data-action=\"new\"><div class=\"row\"><button class=\"button\" type=\"button\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, " <amphi-passkey class=\"stack\" data-waiting data-action=\"new\"><div class=\"row\"><button class=\"button\" type=\"button\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
