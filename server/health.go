@@ -5,30 +5,20 @@ import (
 	"slices"
 
 	"amphi/server/config"
-	"amphi/templates/dash"
+	"amphi/server/dashboard"
 )
 
 // ownPorts are checks that a running server would fail by itself: it has the ports.
 var ownPorts = []string{"HTTP address", "media port"}
 
 // health runs the checks of doctor beside the running server, for the dashboard.
-func health(cfg config.Config) func(context.Context) []dash.Finding {
-	return func(ctx context.Context) []dash.Finding {
-		var list []dash.Finding
+func health(cfg config.Config) func(context.Context) []dashboard.Finding {
+	return func(ctx context.Context) (list []dashboard.Finding) {
 		for _, check := range checks {
-			if slices.Contains(ownPorts, check.name) {
-				continue
+			if !slices.Contains(ownPorts, check.name) {
+				f := check.check(ctx, cfg)
+				list = append(list, dashboard.Finding{Check: check.name, Info: f.info, Hint: f.hint, Wrong: f.wrong})
 			}
-			found := dash.Finding{Name: check.name}
-			switch f := check.check(ctx, cfg); {
-			case f.wrong != nil:
-				found.Kind, found.Text = dash.Bad, f.wrong.Error()
-			case f.hint != "":
-				found.Kind, found.Text = dash.Warn, f.hint
-			default:
-				found.Kind, found.Text = dash.Good, f.info
-			}
-			list = append(list, found)
 		}
 		return list
 	}

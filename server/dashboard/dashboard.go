@@ -45,7 +45,7 @@ type Config struct {
 
 	// Metrics are shown at a glance, and Health runs the checks of the server; either may be nil.
 	Metrics prometheus.Gatherer
-	Health  func(context.Context) []dash.Finding
+	Health  func(context.Context) []Finding
 
 	// Assets finds a built file by its logical name.
 	Assets func(name string) templates.Asset

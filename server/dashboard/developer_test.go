@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"html"
 	"io"
 	"log/slog"
@@ -22,7 +23,6 @@ import (
 	"amphi/server/policy"
 	"amphi/server/store"
 	"amphi/server/webhook"
-	"amphi/templates/dash"
 )
 
 // page sends a form that is answered with a page at once.
@@ -193,8 +193,8 @@ func TestEventsUsageHealth(t *testing.T) {
 	metrics.MustRegister(sockets)
 	k := desked(t, account.Developer, func(c *Config) {
 		c.Metrics = metrics
-		c.Health = func(context.Context) []dash.Finding {
-			return []dash.Finding{{Name: "clock", Kind: dash.Bad, Text: "it <stands>"}}
+		c.Health = func(context.Context) []Finding {
+			return []Finding{{Check: "clock", Wrong: errors.New("it <stands>")}, {Check: "pages", Hint: "old"}, {Check: "database"}}
 		}
 	})
 	k.get("/dashboard/developer/events", "No events")

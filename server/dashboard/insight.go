@@ -20,6 +20,25 @@ const (
 	checkTimeout = time.Minute
 )
 
+// Finding is what a check of the server says: nothing or something to know when all is well, a hint when it may matter,
+// or what is wrong.
+type Finding struct {
+	Check string
+	Info  string
+	Hint  string
+	Wrong error
+}
+
+func (f Finding) show() dash.Finding {
+	switch {
+	case f.Wrong != nil:
+		return dash.Finding{Name: f.Check, Kind: dash.Bad, Text: f.Wrong.Error()}
+	case f.Hint != "":
+		return dash.Finding{Name: f.Check, Kind: dash.Warn, Text: f.Hint}
+	}
+	return dash.Finding{Name: f.Check, Kind: dash.Good, Text: f.Info}
+}
+
 // checkup is what the checks of the server said last. They take seconds, so that they are not part of a page.
 type checkup struct {
 	running sync.Mutex // one at a time
@@ -133,7 +152,10 @@ func (v *visit) checkHealth() error {
 	defer v.checks.running.Unlock()
 	ctx, cancel := context.WithTimeout(v.ctx(), checkTimeout)
 	defer cancel()
-	findings := v.Health(ctx)
+	var findings []dash.Finding
+	for _, f := range v.Health(ctx) {
+		findings = append(findings, f.show())
+	}
 	v.checks.mu.Lock()
 	v.checks.findings, v.checks.at = findings, time.Now()
 	v.checks.mu.Unlock()
