@@ -249,7 +249,7 @@ func streamForm(d Destinations, form Form) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Select(form, Choice{Name: "layout.aspectRatio", Label: "Shape", Options: optionsOf("That of the sizes below", policy.AspectRatios), Hint: "9:16 fills a phone. A running stream keeps its shape."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Select(form, Choice{Name: "layout.aspectRatio", Label: "Shape", Options: optionsOf("That of the sizes below", policy.AspectRatios), Hint: "9:16 fills a phone. A running stream changes with it."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
