@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -91,18 +90,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // TestComposedPage has a page of an app's own composed instead of the stage: it is seen and heard in the stream, reaches
 // nothing private, comes back when its browser dies, and leaves nothing behind.
 func TestComposedPage(t *testing.T) {
-	t.Run("without a browser", func(t *testing.T) {
-		server := testserver.Run(t)
-		room, err := server.NewRoom(t.Context(), "no-browser", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = server.API(t.Context(), http.MethodPost, "/v2/live-streams/room/"+room.ID+"/start", map[string]any{"meeting_url": "https://page.example/"}, nil)
-		if err == nil || !strings.Contains(err.Error(), "composition.browser") || !strings.Contains(err.Error(), "status 400") {
-			t.Errorf("the start of a page: %v", err)
-		}
-	})
-
 	args := []string{"--composition-browser", "chromium", "--composition-allow-networks", "127.0.0.1/32"}
 	if os.Getuid() == 0 {
 		args = append(args, "--composition-user", "nobody")

@@ -71,18 +71,15 @@ func newPage(s *stream, url string) *page {
 		picture: wire.AddInput{ID: 1, Codec: wire.H264, Sync: sync}, sound: wire.AddInput{ID: 2, Codec: wire.Opus, Sync: sync}}
 }
 
-// errNoPages is the refusal where pages are not filmed.
-var errNoPages = protocol.Errorf(protocol.CodeBadRequest,
-	"meeting_url: this server opens no pages (its setting composition.browser is empty); without meeting_url, or with a link of the room, it composes the room itself")
-
 // CheckMeetingURL says whether a meeting URL can be composed; the error is a [*protocol.Error].
 func (m *Manager) CheckMeetingURL(ctx context.Context, r *room.Room, meetingURL string) error {
 	_, err := m.pageFor(ctx, r, meetingURL)
 	return err
 }
 
-// pageFor is the page that a meeting URL asks for; empty when the stage is composed: without one, and with a link of the
-// room's own that wants nothing but the room.
+// pageFor is the page that a meeting URL asks for; empty when the stage is composed: without one, with a link of the
+// room's own that wants nothing but the room, and where no pages are opened. Many clients name a page always, since other
+// services need one, and want nothing but the room.
 func (m *Manager) pageFor(ctx context.Context, r *room.Room, meetingURL string) (string, error) {
 	if meetingURL == "" {
 		return "", nil
@@ -99,10 +96,11 @@ func (m *Manager) pageFor(ctx context.Context, r *room.Room, meetingURL string) 
 		}
 	}
 	switch {
-	case own != "" && (m.cfg.Studio == nil || !wantsPage(u)):
+	case own != "" && !wantsPage(u):
 		return "", nil
 	case m.cfg.Studio == nil:
-		return "", errNoPages
+		m.cfg.Log.Info("meeting_url is not opened, as composition.browser is not set: the room is composed itself", "room", r.ID(), "host", u.Host)
+		return "", nil
 	case own != "":
 		return own, nil
 	}
