@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"amphi/compositor/layout"
@@ -52,9 +51,8 @@ type page struct {
 
 	picture, sound wire.AddInput
 
-	joined atomic.Bool // the page has brought somebody, once
-
 	// What follows belongs to the stream's goroutine.
+	joined bool                    // the page has brought somebody, once
 	cancel context.CancelCauseFunc // ends the goroutine; nil before it runs
 	size   chan pageSize           // one slot: what to film at from now on
 	now    pageSize
@@ -129,11 +127,11 @@ func (p *page) open(c layout.Canvas, fps int) bool {
 		}
 		p.size <- size
 	}
-	return p.joined.Load()
+	return p.joined
 }
 
 // waits says whether there is nothing to compose yet. There may be no page.
-func (p *page) waits() bool { return p != nil && !p.joined.Load() }
+func (p *page) waits() bool { return p != nil && !p.joined }
 
 // close ends the page, and waits until nothing is left of it.
 func (p *page) close() {
@@ -220,7 +218,7 @@ func (p *page) attend(ctx context.Context, cancel context.CancelCauseFunc, token
 			case brought > 0:
 				joined = true
 				limit, what = now.Add(pageAway), errors.New("the page has left the room")
-				p.attended(others, begun == nil && !p.joined.Swap(true))
+				p.attended(others, begun == nil)
 			case !limit.IsZero() && now.After(limit):
 				cancel(what)
 				return joined
@@ -231,11 +229,12 @@ func (p *page) attend(ctx context.Context, cancel context.CancelCauseFunc, token
 	}
 }
 
-// attended tells the stream who is there, and that there is something to compose, once.
-func (p *page) attended(others int, first bool) {
+// attended tells the stream who is there, and whether there is something to compose, which a worker begins with.
+func (p *page) attended(others int, works bool) {
 	p.s.do(func() {
 		p.s.attended(others)
-		if first && !p.s.finished {
+		if works && !p.joined && !p.s.finished {
+			p.joined = true
 			p.s.log.Info("page has joined the room")
 			if err := p.s.launch(); err != nil {
 				p.s.stop(Ended{Failure: err.Error()})
