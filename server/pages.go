@@ -35,7 +35,16 @@ func (p pages) door(ctx context.Context, text string) (web.Door, error) {
 	if !code.Enabled || !room.Enabled || role == nil {
 		return web.Door{}, web.ErrClosed
 	}
-	return web.Door{Room: room.Name, Role: role}, nil
+	return web.Door{Room: room.Name, Role: role, Brand: brand(template)}, nil
+}
+
+// brand is whose pages those of a template's rooms are.
+func brand(t *policy.Template) web.Brand {
+	b := t.Settings.Brand
+	if b == nil {
+		return web.Brand{}
+	}
+	return web.Brand{Name: b.Name, Logo: b.Logo.Data(), Color: b.Color}
 }
 
 // starter finds the room of the first start, as it is now; nil when it is closed.
@@ -52,10 +61,8 @@ func (p pages) app(ctx context.Context, subdomain string) (*web.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	app := &web.App{Name: t.Policy.Name}
-	if b := t.Policy.Settings.Brand; b != nil {
-		app.Name, app.Logo = cmp.Or(b.Name, app.Name), b.Logo.Data()
-	}
+	app := &web.App{Brand: brand(&t.Policy)}
+	app.Name = cmp.Or(app.Name, t.Policy.Name)
 	room, err := p.db.FirstRoom(ctx, t.WorkspaceID, t.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return app, nil

@@ -29,8 +29,17 @@ type Page struct {
 	Theme string
 	// Styles is the logical name of the style sheet; "" is that of the site and the meeting.
 	Styles string
+	// Colors is the address of a style sheet with a brand's colours; "" = Amphi's.
+	Colors string
 	// Assets finds built files by logical name.
 	Assets func(name string) Asset
+}
+
+// Brand is whose page it is. What is "" is Amphi's.
+type Brand struct {
+	Name   string
+	Logo   string // address
+	Colors string // address of a style sheet
 }
 
 func (p Page) styles() string { return cmp.Or(p.Styles, "app.css") }
@@ -44,9 +53,8 @@ type Start struct {
 
 // App is the public page of an app.
 type App struct {
-	Name  string
-	Logo  string // address; "" = none
-	Start Start  // its room and the ways in, for those who may see them
+	Brand Brand // its name is never empty
+	Start Start // its room and the ways in, for those who may see them
 }
 
 // Card invites to one role.
@@ -66,6 +74,7 @@ type Meeting struct {
 	Code  string // room code, from the address
 	Room  string
 	Level string
+	Brand Brand
 }
 
 // Problem is an error page: what happened and what to do next.

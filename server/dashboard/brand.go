@@ -13,7 +13,7 @@ func (d *dashboard) brand() {
 		if err != nil {
 			return err
 		}
-		return v.page("Brand of "+t.Policy.Name, dash.PlaceApps, dash.BrandPage(v.app(t), logoOf(t), dash.Filled("name", brandOf(t).Name)))
+		return v.page("Brand of "+t.Policy.Name, dash.PlaceApps, dash.BrandPage(v.app(t), logoOf(t), dash.Filled("name", brandOf(t).Name, "color", brandOf(t).Color)))
 	})
 	d.handle("POST /dashboard/apps/{app}/brand", account.Developer, (*visit).saveBrand)
 }
@@ -33,7 +33,7 @@ func (v *visit) saveBrand() error {
 	logo := v.uploaded(&form, "logo")
 	fields := func(field string) string { return field }
 	t, saved, err := v.changePolicy(&form, "settings.brand", fields, func(p *policy.Template) {
-		b := policy.Brand{Name: form.Get("name"), Logo: logo}
+		b := policy.Brand{Name: form.Get("name"), Logo: logo, Color: form.Get("color")}
 		if p.Settings.Brand != nil && logo == "" && !form.On("nologo") {
 			b.Logo = p.Settings.Brand.Logo
 		}

@@ -32,10 +32,11 @@ func (s *Settings) Where() string {
 	return s.Region
 }
 
-// Brand is whose page an app's public page is.
+// Brand is whose pages those of an app are: its public page, and where people meet.
 type Brand struct {
-	Name string `json:"name,omitempty"` // in place of the template's
-	Logo Image  `json:"logo,omitempty"`
+	Name  string `json:"name,omitempty"` // in place of the template's
+	Logo  Image  `json:"logo,omitempty"`
+	Color string `json:"color,omitempty"` // of buttons and links, "#rrggbb"
 }
 
 // Bounds of a brand and of a label.
@@ -56,6 +57,9 @@ func (b *Brand) check(bad func(string, ...any)) {
 		bad("settings.brand: logo %s", problem)
 	} else if n := len(b.Logo.Data()); n > maxLogoBytes {
 		bad("settings.brand: logo has %d bytes, at most are %d", n, maxLogoBytes)
+	}
+	if _, ok := ParseColor(b.Color); b.Color != "" && !ok {
+		bad("settings.brand: color %q is none: one is written #rrggbb", b.Color)
 	}
 }
 

@@ -49,28 +49,18 @@ func (p *pages) app(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	shown := templates.App{Name: app.Name}
-	if app.Logo != nil {
-		shown.Logo = "/a/" + url.PathEscape(strings.ToLower(r.PathValue("subdomain"))) + "/logo"
-	}
+	shown := templates.App{Brand: app.shown("/a/" + url.PathEscape(strings.ToLower(r.PathValue("subdomain"))))}
 	if app.Start != nil && p.ShowStarterKit(r) {
 		shown.Start = p.cards(r, app.Start)
 	}
-	p.send(w, r, http.StatusOK, templates.AppPage(p.page(r, app.Name+" · Amphi"), shown))
+	page := p.page(r, app.Name+" · Amphi")
+	page.Colors = shown.Brand.Colors
+	p.send(w, r, http.StatusOK, templates.AppPage(page, shown))
 }
 
 // logo is the picture of an app's brand.
 func (p *pages) logo(w http.ResponseWriter, r *http.Request) {
-	app, ok := p.found(w, r)
-	if !ok {
-		return
+	if app, ok := p.found(w, r); ok {
+		p.sendLogo(w, r, app.Logo)
 	}
-	if app.Logo == nil {
-		p.problem(w, r, notFound)
-		return
-	}
-	p.secure(w.Header())
-	w.Header().Set("Content-Type", http.DetectContentType(app.Logo)) // PNG or JPEG: it was checked when it was saved
-	w.Header().Set("Cache-Control", "public, max-age=300")
-	_, _ = w.Write(app.Logo) // an error means that the visitor is gone
 }

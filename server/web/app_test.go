@@ -16,11 +16,11 @@ func TestAppPage(t *testing.T) {
 		if subdomain != "town-hall" {
 			return nil, nil
 		}
-		return &App{Name: `<b>Agora</b>`, Logo: []byte("\x89PNG\r\n\x1a\n"), Start: &Starter{Room: "forum", Doors: []StarterDoor{
+		return &App{Brand: Brand{Name: `<b>Agora</b>`, Logo: []byte("\x89PNG\r\n\x1a\n"), Color: "#ff0000"}, Start: &Starter{Room: "forum", Doors: []StarterDoor{
 			{Code: "uvw-xyza-bcd", Role: policy.StarterKit().Roles[policy.RoleHLSViewer]}}}}, nil
 	}
 	res, body := get(t, config, "/a/Town-Hall", nil)
-	for _, text := range []string{"&lt;b&gt;Agora&lt;/b&gt;", "forum", "/streaming/meeting/uvw-xyza-bcd", "/a/town-hall/logo", `name="code"`} {
+	for _, text := range []string{"&lt;b&gt;Agora&lt;/b&gt;", "forum", "/streaming/meeting/uvw-xyza-bcd", "/a/town-hall/logo", "/brand/ff0000.css", `name="code"`} {
 		if res.StatusCode != 200 || !strings.Contains(body, text) {
 			t.Errorf("%d without %q:\n%s", res.StatusCode, text, body)
 		}

@@ -6,6 +6,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,8 +29,9 @@ var (
 
 // Door is what a room code opens.
 type Door struct {
-	Room string // the room's name
-	Role *policy.Role
+	Room  string // the room's name
+	Role  *policy.Role
+	Brand Brand
 }
 
 // Starter is the room that the start page invites to.
@@ -41,8 +43,7 @@ type Starter struct {
 
 // App is an app's public page.
 type App struct {
-	Name  string
-	Logo  []byte   // PNG or JPEG; nil: none
+	Brand          // its name is never empty
 	Start *Starter // its first room; nil: it has none that is open
 }
 
@@ -117,7 +118,9 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /a/{subdomain}", p.app)
 	mux.HandleFunc("GET /a/{subdomain}/logo", p.logo)
 	mux.HandleFunc("GET /join", p.join)
+	mux.HandleFunc("GET /brand/{style}", p.brandColors)
 	mux.HandleFunc("GET /meeting/{code}", p.meeting)
+	mux.HandleFunc("GET /meeting/{code}/logo", p.meetingLogo)
 	mux.HandleFunc("GET /preview/{code}", p.meeting)
 	mux.HandleFunc("GET /preview/{room}/{role}", p.roleLink)
 	mux.HandleFunc("GET /streaming/meeting/{code}", p.meeting)
@@ -190,10 +193,25 @@ func (p *pages) join(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) meeting(w http.ResponseWriter, r *http.Request) {
+	door, ok := p.enter(w, r)
+	if !ok {
+		return
+	}
+	given := r.PathValue("code")
+	brand := door.Brand.shown(meetingPath(given))
+	page := p.page(r, door.Room+" · "+cmp.Or(brand.Name, "Amphi"))
+	page.Colors = brand.Colors
+	p.send(w, r, http.StatusOK, templates.MeetingPage(page, templates.Meeting{
+		Code: given, Room: door.Room, Level: door.Role.Level().String(), Brand: brand,
+	}))
+}
+
+// enter finds what the path's room code opens; false when the visitor has been told that it opens nothing.
+func (p *pages) enter(w http.ResponseWriter, r *http.Request) (door Door, ok bool) {
 	given := r.PathValue("code")
 	if !code.MatchString(given) {
 		p.problem(w, r, unknownCode)
-		return
+		return door, false
 	}
 	door, err := p.Door(r.Context(), given)
 	switch {
@@ -203,11 +221,8 @@ func (p *pages) meeting(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, closed)
 	case err != nil:
 		p.fail(w, r, err)
-	default:
-		p.send(w, r, http.StatusOK, templates.MeetingPage(p.page(r, door.Room+" · Amphi"), templates.Meeting{
-			Code: given, Room: door.Room, Level: door.Role.Level().String(),
-		}))
 	}
+	return door, err == nil
 }
 
 func (p *pages) reference(w http.ResponseWriter, r *http.Request) {

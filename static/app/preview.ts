@@ -8,7 +8,7 @@ import { levelName } from './level.js';
 import { chime, loudspeaker } from './loudspeaker.js';
 import type { HMSConfigInitialSettings } from './sdk.js';
 import { toggleTheme } from './theme.js';
-import { View, avatar, icon, mark, when } from './view.js';
+import { View, avatar, brandName, icon, mark, when } from './view.js';
 import './meter.js';
 
 export interface Entry {
@@ -57,7 +57,7 @@ class Preview extends View {
   protected override render() {
     const stage = this.level === 'stage';
     return html`<main class="preview" data-view="preview">
-      <div class="preview-bar"><a class="brand" href="/">${mark()} Amphi</a>
+      <div class="preview-bar"><a class="brand" href="/">${mark()} ${brandName}</a>
         <button class="tool tool-small tool-plain" type="button" aria-label="Light or dark" title="Light or dark" @click=${toggleTheme}>
           ${icon('sun')}</button></div>
       <div class="preview-body ${stage ? '' : 'preview-body-slim'}">

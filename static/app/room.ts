@@ -11,7 +11,7 @@ import {
   HMSNotificationTypes, actions, notifications, selectLocalPeer, selectLocalPeerRole, selectPeerCount, selectRoom, store,
 } from './sdk.js';
 import { toast } from './toasts.js';
-import { View, icon, mark, when } from './view.js';
+import { View, brandName, icon, mark, when } from './view.js';
 import { Watch } from './watch.js';
 import { keepAwake } from './wake-lock.js';
 import './alerts.js';
@@ -80,7 +80,7 @@ class Room extends View {
     const unread = this.messages.value.slice(this.read).filter((message) => message.sender !== me).length;
     return html`<main class="room" data-view=${level}>
       <header class="bar">
-        ${mark()}<h1 title=${this.room.value.name}>${this.room.value.name || 'Amphi'}</h1>
+        ${mark()}<h1 title=${this.room.value.name}>${this.room.value.name || brandName}</h1>
         <div class="bar-end">
           ${level === 'gallery' && !this.myRole.value?.permissions.hlsStreaming ? nothing : html`<amphi-live></amphi-live>`}
           <button class="tool tool-small tool-text ${panel === 'people' ? 'tool-on' : ''}" type="button" data-testid="people-open"

@@ -21,8 +21,12 @@ const sprite = document.querySelector<HTMLElement>('[data-icons]')?.dataset['ico
 export const icon = (name: IconName, extra = ''): TemplateResult =>
   html`<svg class="icon ${extra}" aria-hidden="true">${svg`<use href="${sprite}#${name}"></use>`}</svg>`;
 
-/** The amphitheatre: rows around a stage. The same drawing as templates/brand.templ. */
-export const mark = (): TemplateResult => html`<svg class="mark" viewBox="0 0 48 37" aria-hidden="true">
+/** Whose page it is: the app's brand, as the server has written it, or Amphi. */
+const { brand = '', logo = '' } = document.querySelector<HTMLElement>('amphi-meeting')?.dataset ?? {};
+export const brandName = brand || 'Amphi';
+
+/** The brand's logo, or the amphitheatre: rows around a stage. The same drawing as templates/brand.templ. */
+export const mark = (): TemplateResult => logo ? html`<img class="mark logo" src=${logo} alt="">` : html`<svg class="mark" viewBox="0 0 48 37" aria-hidden="true">
   <path class="mark-gallery" d="M3 10a21 21 0 0 0 42 0"></path>
   <path class="mark-floor" d="M12.5 10a11.5 11.5 0 0 0 23 0"></path>
   <circle class="mark-stage" cx="24" cy="8" r="4.6"></circle>
