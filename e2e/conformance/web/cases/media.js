@@ -201,7 +201,7 @@ export const media = {
     }],
 
     ['audioPlaylist', ({ ann, vic }) => playlist('audio', wav(20), { ann, vic })],
-    ['videoPlaylist', async ({ ann, vic }) => playlist('video', await clip(1.5), { ann, vic })],
+    ['videoPlaylist', async ({ ann, vic }) => playlist('video', await clip(4), { ann, vic })],
 
     ['setPlaylistSettings', async ({ ann }) => {
       ann.actions.setPlaylistSettings({ video: { bitrate: 500 }, audio: { bitrate: 64 } });
@@ -299,11 +299,12 @@ export const media = {
       const video = await wes.shows(id);
       // Which layers a browser sends depends on the size of its picture; the server sends the nearest, and says so.
       const told = () => wes.channel(id).got.flatMap(({ method, params }) => (method === 'on-track-layer-update' && params.tracks[id] ? [params.tracks[id]] : [])).at(-1);
+      const asked = () => wes.channel(id).sent.filter(({ params }) => params.track_id === id); // and not of sound, or of others
       for (const layer of ['low', 'high']) {
         await wes.actions.setPreferredLayer(id, layer);
-        await wes.until(`asked for ${layer}`, () => told()?.current_layer === layer || wes.channel(id).sent.at(-1)?.params.max_spatial_layer === layer);
-        await wes.until('answered', () => wes.channel(id).got.some((got) => got.id === wes.channel(id).sent.at(-1).id && !got.error));
-        await wes.until(`told of ${layer}; asked for ${JSON.stringify(wes.channel(id).sent.map(({ params }) => params.max_spatial_layer))}, told ${JSON.stringify(told())}`, () => told()?.current_layer === layer || told()?.expected_layer === layer);
+        await wes.until(`asked for ${layer}`, () => told()?.current_layer === layer || asked().at(-1)?.params.max_spatial_layer === layer);
+        await wes.until('answered', () => wes.channel(id).got.some((got) => got.id === asked().at(-1).id && !got.error));
+        await wes.until(`told of ${layer}; asked for ${JSON.stringify(asked().map(({ params }) => params.max_spatial_layer))}, told ${JSON.stringify(told())}`, () => told()?.current_layer === layer || told()?.expected_layer === layer);
         await wes.moves(video);
       }
     }],
