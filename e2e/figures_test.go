@@ -23,6 +23,8 @@ const (
 	measure = 15 * time.Second
 )
 
+var gallery = flag.Duration("gallery", measure, "how long the gallery's delay is measured with -figures")
+
 // TestFigures prints what people feel: the delay from one person's camera to another one's screen on each level, with
 // three people in the room, and what the client costs to load. Run it on a quiet machine.
 func TestFigures(t *testing.T) {
@@ -52,19 +54,19 @@ func delayFigures(t *testing.T) {
 	third.view("floor")
 
 	// One reader at a time: reading costs its page, and all pages share this machine.
-	level1 := ann.delay(tile("Bob")+" video", warmUp, bobCamera)
+	level1 := ann.delay(tile("Bob")+" video", warmUp, measure, bobCamera)
 	figure("e2e.l1.p50", level1.P50, "ms")
 	figure("e2e.l1.p95", level1.P95, "ms")
 	figure("e2e.l1.freezes", float64(level1.Freezes), "count")
 	third.Close()
 	vic := l.join(room, viewer, "Vic", 0)
 	vic.view("floor")
-	level2 := vic.delay(tile("Bob")+" video", warmUp, bobCamera)
+	level2 := vic.delay(tile("Bob")+" video", warmUp, measure, bobCamera)
 	figure("e2e.l2.p50", level2.P50, "ms")
 	figure("e2e.l2.p95", level2.P95, "ms")
 	figure("e2e.l2.freezes", float64(level2.Freezes), "count")
 	// The browser moves the picture later, little by little, until the lips fit the sound, whose buffer is larger.
-	figure("e2e.l2.settled.p50", vic.delay(tile("Bob")+" video", 0, bobCamera).P50, "ms")
+	figure("e2e.l2.settled.p50", vic.delay(tile("Bob")+" video", 0, measure, bobCamera).P50, "ms")
 
 	vic.Close()
 	hal := l.join(room, hlsViewer, "Hal", 0)
@@ -73,15 +75,15 @@ func delayFigures(t *testing.T) {
 	ann.click("go-live")
 	hal.playsHLS(20 * time.Second)
 	figure("e2e.l3.start", float64(time.Since(clicked).Milliseconds()), "ms")
-	level3 := hal.delay(hlsVideo, warmUp, bobCamera)
+	level3 := hal.delay(hlsVideo, warmUp, *gallery, bobCamera)
 	figure("e2e.l3.p50", level3.P50, "ms")
 	figure("e2e.l3.p95", level3.P95, "ms")
 	figure("e2e.l3.p99", level3.P99, "ms")
 	figure("e2e.l3.freezes", float64(level3.Freezes), "count")
 }
 
-// delay measures one camera in a video.
-func (p *person) delay(selector string, warmUp time.Duration, camera int) probe.Summary {
+// delay measures one camera in a video for a while.
+func (p *person) delay(selector string, warmUp, measure time.Duration, camera int) probe.Summary {
 	p.t.Helper()
 	summaries, err := p.Measure(selector, warmUp, measure)
 	if err != nil {
