@@ -20,8 +20,10 @@ import (
 type composite struct {
 	*recorder
 	m   *Manager
-	job store.Job
+	job store.Job // as it was when the recording began here
 	log *slog.Logger
+
+	resumed bool // the server before this one began it
 
 	attached chan struct{} // closed when outlet is set
 	outlet   *Outlet       // nil when the stream could not be had
@@ -51,6 +53,12 @@ func (m *Manager) newComposite(r *room.Room, j store.Job, how policy.Composite) 
 	c.recorder = newRecorder(m, r, protocol.RecordBrowser, recording.Spec{ID: j.ID, Job: j.Kind, Customer: info.CustomerID, Room: info.RoomID,
 		Session: j.SessionID, Began: time.Now(), Files: true, AudioOnly: j.Setup.AudioOnly, URLsFor: how.URLsFor,
 		Thumbnails: how.Thumbnails}, func() { c.detach("") })
+	switch err := c.resume(j.ID); {
+	case err == nil:
+		c.resumed = true
+	case !errors.Is(err, recording.ErrNotFound):
+		c.log.Warn("recording begins anew", "err", err)
+	}
 	return c
 }
 
@@ -84,16 +92,28 @@ func (m *Manager) StartRecording(ctx context.Context, r *room.Room, setup store.
 	if err != nil {
 		return j, refusal(err)
 	}
-	c := m.newComposite(r, j, how)
-	if err := m.attach(ctx, c, OutletConfig{Sink: c, MeetingURL: setup.MeetingURL, Width: setup.Width, Height: setup.Height, MaxDuration: how.MaxDuration, AutoStop: how.AutoStop}); err != nil {
-		failed, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
-		defer cancel()
-		if j, err := m.cfg.Store.JobFailed(failed, j.ID, store.Failure{At: time.Now(), Type: "INTERNAL_ERROR", Message: err.Error()}); err != nil {
-			c.log.Error("failure could not be recorded", "job", j.ID, "err", err)
-		}
+	if err := m.record(ctx, r, j); err != nil {
+		m.recordingFailed(ctx, j, err)
 		return j, err
 	}
 	return j, nil
+}
+
+// record records the room for a job of its own.
+func (m *Manager) record(ctx context.Context, r *room.Room, j store.Job) error {
+	how, _ := r.Info().Template.CompositeRecording(j.Setup.Destination)
+	c := m.newComposite(r, j, how)
+	return m.attach(ctx, c, OutletConfig{Sink: c, MeetingURL: j.Setup.MeetingURL, Width: j.Setup.Width, Height: j.Setup.Height,
+		MaxDuration: how.MaxDuration, AutoStop: how.AutoStop, Began: j.CreatedAt})
+}
+
+// recordingFailed writes down that a recording which was accepted does not begin, or does not go on.
+func (m *Manager) recordingFailed(ctx context.Context, j store.Job, why error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
+	defer cancel()
+	if _, err := m.cfg.Store.JobFailed(ctx, j.ID, store.Failure{At: time.Now(), Type: "INTERNAL_ERROR", Message: why.Error()}); err != nil {
+		m.cfg.Log.Error("failure could not be recorded", "room", j.RoomID, "recording", j.ID, "err", err)
+	}
 }
 
 // RecordPush records what a push shows. The record of the job is the caller's: when its end is on record he calls done,
@@ -104,7 +124,7 @@ func (m *Manager) RecordPush(ctx context.Context, r *room.Room, j store.Job) (do
 	}
 	how, _ := r.Info().Template.CompositeRecording("")
 	c := m.newComposite(r, j, how)
-	if err := m.attach(ctx, c, OutletConfig{Sink: c, MeetingURL: j.Setup.MeetingURL, Width: j.Setup.Width, Height: j.Setup.Height}); err != nil {
+	if err := m.attach(ctx, c, OutletConfig{Sink: c, MeetingURL: j.Setup.MeetingURL, Width: j.Setup.Width, Height: j.Setup.Height, Began: j.CreatedAt}); err != nil {
 		return nil, err
 	}
 	return func(reason string) {
@@ -122,13 +142,16 @@ func (m *Manager) attach(ctx context.Context, c *composite, cfg OutletConfig) er
 	}
 	m.composites[c.spec.Room] = c
 	m.mu.Unlock()
-	c.announce()
+	if !c.resumed {
+		c.announce()
+	}
 	var err error
 	c.outlet, err = m.Attach(ctx, c.room, cfg)
 	close(c.attached)
 	if err != nil {
 		m.forgetComposite(c)
 		c.fail(err)
+		c.recorder.end() // of what the server before recorded there are files
 		return err
 	}
 	m.running.Go(c.run)
@@ -244,7 +267,7 @@ func (c *composite) run() {
 	select {
 	case <-c.began:
 		at := time.Now()
-		if c.own() {
+		if c.own() && c.job.Status == store.StatusStarting {
 			ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
 			// Of one whose stop was accepted meanwhile the end comes next.
 			if _, err := c.m.cfg.Store.JobRunning(ctx, c.job.ID, at); err != nil && !errors.Is(err, store.ErrConflict) {
@@ -281,7 +304,7 @@ func (c *composite) settle(failure string) {
 	switch now := time.Now(); {
 	case failure != "":
 		_, err = c.m.cfg.Store.JobFailed(ctx, c.job.ID, Ended{Failure: failure, Type: c.ending.Type}.Record())
-	case !c.hasBegun():
+	case c.job.Status == store.StatusStarting && !c.hasBegun():
 		early := errStoppedEarly
 		early.At = now
 		_, err = c.m.cfg.Store.JobFailed(ctx, c.job.ID, early)

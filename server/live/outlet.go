@@ -65,6 +65,7 @@ type OutletConfig struct {
 	MeetingURL    string        // of a page to compose, see [Manager.pageFor]; likewise
 	MaxDuration   time.Duration // zero: the server's default, as for live streams
 	AutoStop      time.Duration // after the last peer left the stage, likewise
+	Began         time.Time     // what MaxDuration counts from; zero: now
 }
 
 // Outlet is a recording's or a push's part of a room's stream.
@@ -90,7 +91,10 @@ func (m *Manager) Attach(ctx context.Context, r *room.Room, c OutletConfig) (*Ou
 		m.release(s, false)
 		return nil, err
 	}
-	o := &Outlet{stream: s, cfg: c, limits: m.limits(time.Now(), 0, 0)}
+	if c.Began.IsZero() {
+		c.Began = time.Now()
+	}
+	o := &Outlet{stream: s, cfg: c, limits: m.limits(c.Began, 0, 0)}
 	if c.MaxDuration > 0 {
 		o.limits.most = c.MaxDuration
 	}

@@ -158,14 +158,17 @@ func (m *Manager) Begin(spec Spec) (*Tape, error) {
 	return t, nil
 }
 
+// ErrNotFound says that a server left no such recording.
+var ErrNotFound = errors.New("recording: not found")
+
 // Resume goes on with a recording that the server before left, before [Manager.Run] finishes it. Failed is told once if
-// it ends by itself. With an error it is finished as ever.
+// it ends by itself. With an error it is finished as ever; [ErrNotFound] if there is none.
 func (m *Manager) Resume(id string, failed func(error)) (*Tape, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := slices.Index(m.waiting, id)
 	if i < 0 {
-		return nil, fmt.Errorf("recording: there is none of %s", id)
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
 	t, err := resumeTape(m, id, failed)
 	if err != nil {

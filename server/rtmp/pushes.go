@@ -92,16 +92,9 @@ type job struct {
 // startedBy is a peer id, empty for the API. The
 // room is told when a server takes the stream, or that none does. The error may be a [*protocol.Error].
 func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, startedBy string) (store.Job, error) {
-	addrs := make([]Address, 0, len(setup.RTMPURLs))
-	for _, text := range setup.RTMPURLs {
-		a, err := ParseAddress(text)
-		if err != nil {
-			return store.Job{}, protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls: %v", err)
-		}
-		if err := a.permitted(p.Allow); err != nil {
-			return store.Job{}, protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls: %v", err)
-		}
-		addrs = append(addrs, a)
+	addrs, err := p.addresses(setup)
+	if err != nil {
+		return store.Job{}, err
 	}
 	if err := p.Live.CheckMeetingURL(ctx, r, setup.MeetingURL); err != nil {
 		return store.Job{}, err
@@ -122,35 +115,102 @@ func (p *Pushes) Start(ctx context.Context, r *room.Room, setup store.JobSetup, 
 		}
 		return store.Job{}, err
 	}
+	j.run(ctx, record, addrs)
+	return record, nil
+}
+
+// Resume goes on with the pushes that a server left which was killed: their rooms must have been made again already,
+// and what was recorded of them not yet be finished. Those who are pushed to see an encoder that comes back. What cannot
+// go on has failed. It is called once, before anything else.
+func (p *Pushes) Resume(ctx context.Context) error {
+	left, err := p.Store.InterruptedJobs(ctx, store.ExternalStream)
+	if err != nil {
+		return err
+	}
+	for _, record := range left {
+		err := p.resume(ctx, record)
+		if err == nil {
+			continue
+		}
+		p.Log.Error("push does not go on", "room", record.RoomID, "push", record.ID, "err", err)
+		failed := store.Failure{At: time.Now(), Type: "INTERNAL_ERROR", Message: "Internal error"}
+		if _, err := p.Store.JobFailed(ctx, record.ID, failed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Pushes) resume(ctx context.Context, record store.Job) error {
+	addrs, err := p.addresses(record.Setup) // the operator may allow others now
+	if err != nil {
+		return err
+	}
+	r, err := p.Live.Reopened(record.RoomID, record.SessionID)
+	if err != nil {
+		return err
+	}
+	j := &job{p: p, room: r}
+	if !p.reserve(r.ID(), j) {
+		return errRunning
+	}
+	j.run(ctx, record, addrs)
+	return nil
+}
+
+// addresses are where a push goes, if it may.
+func (p *Pushes) addresses(setup store.JobSetup) (all []Address, err error) {
+	for _, text := range setup.RTMPURLs {
+		a, err := ParseAddress(text)
+		if err == nil {
+			err = a.permitted(p.Allow)
+		}
+		if err != nil {
+			return nil, protocol.Errorf(protocol.CodeBadRequest, "rtmp_urls: %v", err)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// run begins what is on record, or goes on with it.
+func (j *job) run(ctx context.Context, record store.Job, to []Address) {
+	p, setup, again := j.p, record.Setup, record.Status == store.StatusRunning
 	j.record = record
-	j.log = p.Log.With("room", r.ID(), "push", record.ID)
-	j.log.Info("push starting", "to", addrs, "by", startedBy)
-	j.tell(protocol.StateInitialised, nil)
-	j.push = newPush(addrs, j.log, &p.counts, j.begun, j.over)
+	j.log = p.Log.With("room", record.RoomID, "push", record.ID)
+	j.log.Info("push starting", "to", to, "by", record.StartedBy, "again", again)
+	if again {
+		j.tell(protocol.StateStarted, nil)
+	} else {
+		j.tell(protocol.StateInitialised, nil)
+	}
+	j.push = newPush(to, j.log, &p.counts, j.begun, j.over)
 	j.push.allow, j.push.tls = p.Allow, p.tls
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.push.start()
-	j.outlet, err = p.Live.Attach(ctx, r, j.outletConfig(setup))
+	var err error
+	j.outlet, err = p.Live.Attach(ctx, j.room, j.outletConfig(record))
 	if err != nil {
 		j.push.End(live.Ended{Failure: err.Error()}) // it is on record that it was accepted
-		return record, nil
+		return
 	}
-	within := p.within
-	if within == 0 {
-		within = acceptLimit
+	if !again { // servers that took it once are tried for as long as it lasts
+		within := p.within
+		if within == 0 {
+			within = acceptLimit
+		}
+		if setup.MeetingURL != "" {
+			within += live.PageLimit
+		}
+		j.late = time.AfterFunc(within, j.giveUp)
 	}
-	if setup.MeetingURL != "" {
-		within += live.PageLimit
-	}
-	j.late = time.AfterFunc(within, j.giveUp)
 	if setup.Recording && p.Record != nil {
-		if j.stop, err = p.Record(ctx, r, record); err != nil {
+		if j.stop, err = p.Record(ctx, j.room, record); err != nil {
 			j.log.Error("push is not recorded", "err", err)
 		}
 	}
-	return record, nil
 }
 
 // StartPush implements api.Pusher.
@@ -167,8 +227,9 @@ func (p *Pushes) StartPush(ctx context.Context, roomID string, setup store.JobSe
 func (p *Pushes) StopPush(ctx context.Context, roomID string) error { return p.Stop(ctx, roomID, "") }
 
 // outletConfig is what a push wants of the room's stream. Templates have times in seconds.
-func (j *job) outletConfig(setup store.JobSetup) live.OutletConfig {
-	c := live.OutletConfig{Sink: j.push, MeetingURL: setup.MeetingURL, Width: setup.Width, Height: setup.Height}
+func (j *job) outletConfig(record store.Job) live.OutletConfig {
+	setup := record.Setup
+	c := live.OutletConfig{Sink: j.push, MeetingURL: setup.MeetingURL, Width: setup.Width, Height: setup.Height, Began: record.CreatedAt}
 	if d := j.room.Info().Template.Destinations.RTMP[setup.Destination]; d != nil {
 		c.MaxDuration = time.Duration(d.MaxDuration) * time.Second
 		c.AutoStop = time.Duration(d.AutoStopTimeout) * time.Second

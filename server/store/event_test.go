@@ -254,23 +254,39 @@ func TestRecover(t *testing.T) {
 		if want := []string{"hls.failure", "peer.leave.success", "session.close.success"}; !reflect.DeepEqual(kinds, want) {
 			t.Errorf("got %v, want %v", kinds, want)
 		}
-		// Of a session that goes on the stream does too, unless it was to end.
+		// Of a session that goes on what is made of it does too, unless it was to end.
 		_, err = s.OpenSession(ctx, "S2", seed.Room.ID, start)
 		check(t, err)
 		check(t, s.SaveLiveRoom(ctx, LiveRoom{RoomID: seed.Room.ID, SessionID: "S2", State: "{}"}))
 		check(t, s.Beat(ctx, start))
 		l, err = s.StartLiveStream(ctx, LiveStream{RoomID: seed.Room.ID, SessionID: "S2"})
 		check(t, err)
+		kindsOfJobs := []JobKind{Recording, ExternalStream}
+		jobs := make(map[JobKind]string)
+		for _, kind := range kindsOfJobs {
+			j, err := s.StartJob(ctx, Job{Kind: kind, RoomID: seed.Room.ID})
+			check(t, err)
+			jobs[kind] = j.ID
+		}
+		check(t, last(s.JobRunning(ctx, jobs[Recording], start)))
 		for left := 1; left >= 0; left-- {
-			sessions, streams, err := s.Recover(ctx, start.Add(time.Second), time.Minute)
-			if got, want := [2]int{sessions, streams}, [2]int{0, 1 - left}; err != nil || got != want {
+			sessions, ended, err := s.Recover(ctx, start.Add(time.Second), time.Minute)
+			if got, want := [2]int{sessions, ended}, [2]int{0, 3 * (1 - left)}; err != nil || got != want {
 				t.Errorf("ended %v, want %v; %v", got, want, err)
 			}
 			if open, err := s.InterruptedLiveStreams(ctx); err != nil || len(open) != left || left > 0 && open[0].ID != l.ID {
 				t.Errorf("%+v %v", open, err)
 			}
+			for _, kind := range kindsOfJobs {
+				if open, err := s.InterruptedJobs(ctx, kind); err != nil || len(open) != left || left > 0 && open[0].ID != jobs[kind] {
+					t.Errorf("%s: %+v %v", kind, open, err)
+				}
+			}
 			if left > 0 {
 				check(t, s.LiveStreamStopping(ctx, l.ID, "", start))
+				for _, kind := range kindsOfJobs {
+					check(t, last(s.JobStopping(ctx, jobs[kind], "", start)))
+				}
 			}
 		}
 	})

@@ -75,6 +75,14 @@ func (s *Store) ActiveJob(ctx context.Context, roomID string, kind JobKind) (Job
 	return j, found(err, string(kind)+" of room", roomID)
 }
 
+// InterruptedJobs returns the jobs of that kind that occupy their rooms, of all workspaces: when a server starts, those
+// that the one before left.
+func (s *Store) InterruptedJobs(ctx context.Context, kind JobKind) ([]Job, error) {
+	rows, err := s.query(ctx).rows(`SELECT `+jobColumns+` FROM jobs
+		WHERE kind = ? AND status IN ('starting', 'running', 'stopping') ORDER BY id`, string(kind))
+	return collect(rows, err, scanJob)
+}
+
 // Jobs lists the workspace's jobs of a kind, newest first.
 func (s *Store) Jobs(ctx context.Context, workspaceID string, kind JobKind, f StreamFilter, p Page) ([]Job, error) {
 	w := where("workspace_id = ?", workspaceID)

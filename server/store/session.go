@@ -261,9 +261,9 @@ func (t *tx) sessionAndRoom(id string) (Session, Room, error) {
 }
 
 // Recover ends what the server that ran before left open: sessions with their peers, live streams and other jobs. If that
-// one was alive not longer than resume ago, sessions whose state was saved stay open, see LiveRooms, and so do their live
-// streams, see InterruptedLiveStreams. It is called once
-// when a server starts, before anything runs on the store, and returns how many sessions and jobs it ended.
+// one was alive not longer than resume ago, sessions whose state was saved stay open, see LiveRooms, and so do what is
+// made of them, see InterruptedLiveStreams and InterruptedJobs. It is called once when a server starts, before anything
+// runs on the store, and returns how many sessions and jobs it ended.
 func (s *Store) Recover(ctx context.Context, at time.Time, resume time.Duration) (sessions, jobs int, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		beat, err := t.lastBeat()
@@ -274,8 +274,8 @@ func (s *Store) Recover(ctx context.Context, at time.Time, resume time.Duration)
 		if at.Sub(beat) <= resume {
 			kept = `(SELECT session_id FROM live_rooms)`
 		}
-		open, err := t.strings(`SELECT id FROM live_streams WHERE status = 'stopping' OR
-			status IN ('starting', 'running') AND session_id NOT IN ` + kept + ` ORDER BY id`)
+		over := ` WHERE status = 'stopping' OR status IN ('starting', 'running') AND session_id NOT IN ` + kept + ` ORDER BY id`
+		open, err := t.strings(`SELECT id FROM live_streams` + over)
 		if err != nil {
 			return err
 		}
@@ -285,7 +285,7 @@ func (s *Store) Recover(ctx context.Context, at time.Time, resume time.Duration)
 			}
 		}
 		jobs = len(open)
-		if open, err = t.strings(`SELECT id FROM jobs WHERE status IN ('starting', 'running', 'stopping') ORDER BY id`); err != nil {
+		if open, err = t.strings(`SELECT id FROM jobs` + over); err != nil {
 			return err
 		}
 		for _, id := range open {
