@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"image"
 	"image/color"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"amphi/server/policy"
 	"amphi/server/protocol"
+	"amphi/server/recording"
 	"amphi/server/recording/recordingtest"
 	"amphi/server/room"
 	"amphi/server/store"
@@ -291,5 +293,44 @@ func TestRecordPush(t *testing.T) {
 	})
 	if assets, err := h.store.AssetsOf(t.Context(), j.ID); err != nil || len(assets[j.ID]) != 1 {
 		t.Errorf("%v %v", assets, err)
+	}
+}
+
+// A disk without room for a recording fails that alone: the live stream goes on, the room is told, and so is the webhook.
+func TestNoRoomForRecordings(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, actor(t, "play"), Config{}, func(t *policy.Template) {
+		for _, d := range t.Destinations.HLS {
+			d.Recording = &policy.HLSRecording{HLSVOD: true}
+		}
+	})
+	var err error
+	if h.cfg.Recordings, err = recording.New(recording.Config{Dir: t.TempDir(), Storage: h.files, Store: h.store, Reserve: math.MaxInt64, Log: h.cfg.Log}); err != nil {
+		t.Fatal(err)
+	}
+	r := h.open()
+	c := h.clerk(r)
+	h.start(r)
+	for _, kind := range []string{protocol.RecordHLS, protocol.RecordBrowser} {
+		if kind == protocol.RecordBrowser {
+			if _, err := h.StartRecording(t.Context(), r, store.JobSetup{}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.until(kind+" has failed", func() bool { return c.state(kind) == protocol.StateFailed })
+	}
+	h.until("the record of it", func() bool {
+		failed, err := h.store.Jobs(t.Context(), h.seed.Workspace.ID, store.Recording, store.StreamFilter{Status: store.StatusFailed}, store.Page{Limit: 1})
+		return err == nil && len(failed) == 1 && strings.Contains(failed[0].Reason, "the disk is full")
+	})
+	if got := h.state(r).State; got != protocol.StateStarted {
+		t.Errorf("the live stream is %s", got)
+	}
+	if err := h.StopHLS(t.Context(), r, ""); err != nil {
+		t.Fatal(err)
+	}
+	h.until("the live stream has ended", func() bool { return h.latest().Status == store.StatusFailed })
+	if e := h.events()["hls.failure"]; e == nil || e["error_message"] != "the disk is full" {
+		t.Errorf("%v", e)
 	}
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/johannesboyne/gofakes3"
@@ -185,6 +187,41 @@ func TestBucket(t *testing.T) {
 	if _, err := s.URL(ctx, "s3://elsewhere/c/rec.zip", time.Hour); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
+}
+
+// outage is a place that fails until a time.
+type outage struct {
+	Place
+	until    time.Time
+	attempts int
+}
+
+func (o *outage) Put(ctx context.Context, key, source string) error {
+	if o.attempts++; time.Now().Before(o.until) {
+		return errors.New("the service is down")
+	}
+	return o.Place.Put(ctx, key, source)
+}
+
+func (o *outage) Path(key string) string { return "s3://films/" + key }
+
+// A bucket that is down for a minute gets the file after it, with the server's own patience, and without being asked all
+// the time.
+func TestMinuteOfFailures(t *testing.T) {
+	to, own := directory(t), directory(t)
+	source := file(t, []byte("a film"))
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		place := &outage{Place: to, until: began.Add(time.Minute)}
+		s := &Storage{Local: own, FirstPause: time.Second, MaxPause: time.Minute, RetryFor: time.Hour, Log: slog.New(slog.DiscardHandler)}
+		path, err := s.Put(t.Context(), place, "c/rec.zip", source)
+		if err != nil || path != place.Path("c/rec.zip") || !to.Has(to.Path("c/rec.zip")) || own.Has(own.Path("c/rec.zip")) {
+			t.Errorf("%s %v", path, err)
+		}
+		if took := time.Since(began); took < time.Minute || took > 2*time.Minute || place.attempts > 10 {
+			t.Errorf("%d attempts in %v", place.attempts, took)
+		}
+	})
 }
 
 func TestBucketConfig(t *testing.T) {
