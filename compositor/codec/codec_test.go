@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	mathbits "math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -120,6 +121,65 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%dx%d: %v", s.w, s.h, !s.want)
 		}
 	}
+}
+
+// TestGiganticSequence announces H.264 pictures of 8192x4320, which is within the standard: nothing is decoded.
+func TestGiganticSequence(t *testing.T) {
+	small := need(t).small[H264]
+	d := decoder(t, H264)
+	au := small.Frames[0].Data
+	at := bytes.Index(au, []byte{0, 0, 0, 1, 0x68}) // PPS
+	if at < 0 {
+		t.Fatal("the clip has no parameter sets")
+	}
+	gigantic := append(append([]byte{0, 0, 0, 1}, sps(8192, 4320)...), au[at:]...)
+	for range 5 {
+		if p, err := d.Decode(gigantic); p != nil || err == nil {
+			t.Fatalf("%v, %v", p, err)
+		}
+	}
+	if p, err := d.Decode(au); err != nil || p == nil || p.W != 320 {
+		t.Fatalf("after that: %v, %v", p, err)
+	} else {
+		p.Close()
+	}
+}
+
+// sps is a sequence parameter set of the Baseline profile, level 6 (ITU-T H.264, 7.3.2.1.1).
+func sps(width, height uint) []byte {
+	var bits []bool
+	u := func(v uint, n int) {
+		for n--; n >= 0; n-- {
+			bits = append(bits, v>>n&1 == 1)
+		}
+	}
+	ue := func(v uint) { // 9.1
+		n := mathbits.Len(v + 1)
+		u(v+1, 2*n-1)
+	}
+	u(66, 8)   // profile_idc
+	u(0xc0, 8) // constraint_set0 and 1
+	u(60, 8)   // level_idc
+	ue(0)      // seq_parameter_set_id
+	ue(0)      // log2_max_frame_num_minus4
+	ue(2)      // pic_order_cnt_type
+	ue(1)      // max_num_ref_frames
+	u(0, 1)    // gaps_in_frame_num_value_allowed_flag
+	ue(width/16 - 1)
+	ue(height/16 - 1)
+	u(1, 1) // frame_mbs_only_flag
+	u(1, 1) // direct_8x8_inference_flag
+	u(0, 1) // frame_cropping_flag
+	u(0, 1) // vui_parameters_present_flag
+	u(1, 1) // rbsp_stop_one_bit
+	data := make([]byte, 1+(len(bits)+7)/8)
+	data[0] = 0x67
+	for i, set := range bits {
+		if set {
+			data[1+i/8] |= 0x80 >> (i % 8)
+		}
+	}
+	return data
 }
 
 // TestDamage feeds flipped, cut and made-up frames: nothing may crash, and a key frame heals.
