@@ -4,6 +4,8 @@ package client
 
 import (
 	"encoding/json"
+	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -127,6 +129,54 @@ func TestReport(t *testing.T) {
 	}
 	if sent.take(now, 1) != nil {
 		t.Error("a report of nothing")
+	}
+}
+
+// A report says the same when only what it is made of was read, and it has all that the protocol knows.
+func TestReported(t *testing.T) {
+	measured := func(kind string, second float64) rtc.Stat {
+		s := rtc.Stat{"type": "inbound-rtp", "id": kind, "kind": kind, "timestamp": second * 1000, "trackIdentifier": kind, "ssrc": 1.0}
+		for i, counter := range []string{
+			"bytesReceived", "bytesSent", "packetsReceived", "packetsSent", "packetsLost", "pliCount", "nackCount", "framesReceived", "framesDecoded",
+			"framesDropped", "freezeCount", "totalFreezesDuration", "concealedSamples", "totalSamplesReceived", "concealmentEvents",
+			"totalDecodeTime", "jitterBufferDelay",
+		} {
+			s[counter] = second * float64(i+1)
+		}
+		for i, gauge := range []string{"jitter", "roundTripTime", "framesPerSecond", "frameWidth", "frameHeight"} {
+			s[gauge] = float64(i+1) / second
+		}
+		return s
+	}
+	read := func(only []string) (samples []map[string]any) {
+		for _, name := range []string{protocol.ReportPublisherStats, protocol.ReportSubscriberStats} {
+			for _, kind := range []string{"audio", "video"} {
+				st := figuresState()
+				st.Tracks[kind] = Track{ID: kind, Type: rtc.Kind(kind), PeerID: "bo"}
+				r := newReport(name, statsConfig{Window: 3})
+				var f Figures
+				for second := 1.0; second <= 3; second++ {
+					s := measured(kind, second)
+					maps.DeleteFunc(s, func(name string, _ any) bool { return only != nil && !slices.Contains(only, name) })
+					f = figuresOf(st, nil, []rtc.Stat{s}, f)
+					r.add(st.Tracks[kind], f.RemoteTracks[kind])
+				}
+				r.tick(time.UnixMilli(0))
+				samples = append(samples, r.tracks[kind+" "].Samples...)
+			}
+		}
+		return samples
+	}
+	all, some := read(nil), read(reported)
+	if !reflect.DeepEqual(all, some) {
+		t.Errorf("of everything: %v\nof what is reported: %v", all, some)
+	}
+	var keys []int
+	for _, sample := range all {
+		keys = append(keys, len(sample))
+	}
+	if !slices.Equal(keys, []int{12, 12, 11, 15}) {
+		t.Errorf("samples have %v values: %v", keys, all)
 	}
 }
 

@@ -44,7 +44,11 @@ func (s *session) measure() {
 		if !watched && len(reports) == 0 {
 			continue
 		}
-		before = s.figures(before)
+		var only []string
+		if !watched {
+			only = reported
+		}
+		before = s.figures(before, only)
 		own := before.Peers[s.peerID]
 		if upStops, downStops := up.stops(own.Publish), down.stops(own.Subscribe); upStops || downStops {
 			s.link.doubt() // browsers take some seconds longer to see it
@@ -93,14 +97,15 @@ func (f *flow) stops(pair rtc.Stat) bool {
 	return false
 }
 
-func (s *session) figures(before Figures) (now Figures) {
+// figures measures now; only names the values that somebody wants, nil all.
+func (s *session) figures(before Figures, only []string) (now Figures) {
 	read := func(conn *rtc.Conn) []rtc.Stat {
 		if conn == nil {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
 		defer cancel()
-		stats, err := conn.Stats(ctx)
+		stats, err := conn.Stats(ctx, only...)
 		if err != nil && s.ctx.Err() == nil {
 			s.c.log.Debug("statistics", "err", err)
 		}

@@ -24,7 +24,7 @@ const (
 type report struct {
 	name   string
 	config statsConfig
-	sample func(first, last rtc.Stat, all []rtc.Stat) map[string]any
+	sample func(*window) map[string]any
 
 	sequence int
 	ticks    int // seconds since the last was sent
@@ -41,7 +41,47 @@ type reportTrack struct {
 	Samples []map[string]any `json:"samples"`
 
 	kind   rtc.Kind
-	window []rtc.Stat // since the last sample
+	window window // since the last sample
+}
+
+// window is what a sample is made of. It keeps the ends and sums of what is between: half a minute of fifty tracks was most of
+// what the client held in memory, and had to be gone through by each collection of garbage.
+type window struct {
+	first, last rtc.Stat
+	seconds     int
+	averages    map[string]average
+}
+
+// average is that of the seconds that had a value.
+type average struct {
+	sum   float64
+	times int
+}
+
+// reported are the values of webrtc-stats that samples are made of, and those by which one finds them.
+var reported = []string{
+	"type", "id", "kind", "timestamp", "mid", "rid", "ssrc", "trackIdentifier", "localId",
+	"selectedCandidatePairId", "selected", "nominated",
+	"bytesSent", "bytesReceived", "packetsSent", "packetsReceived", "packetsLost", "jitter", "roundTripTime", "pliCount", "nackCount",
+	"framesPerSecond", "frameWidth", "frameHeight", "framesReceived", "framesDecoded", "framesDropped", "freezeCount", "totalFreezesDuration",
+	"concealedSamples", "totalSamplesReceived", "concealmentEvents",
+}
+
+// averaged are the measurements whose averages samples have; of others the ends are enough.
+var averaged = []string{"bitrate", "framesPerSecond", "jitter", "roundTripTime", "frameWidth", "frameHeight"}
+
+func (w *window) add(s rtc.Stat) {
+	if w.seconds == 0 {
+		*w = window{first: s, averages: map[string]average{}}
+	}
+	w.last = s
+	w.seconds++
+	for _, stat := range averaged {
+		if v, ok := s.Number(stat); ok {
+			a := w.averages[stat]
+			w.averages[stat] = average{a.sum + v, a.times + 1}
+		}
+	}
 }
 
 func newReport(name string, config statsConfig) *report {
@@ -73,13 +113,13 @@ func (r *report) add(track Track, s rtc.Stat) {
 		r.order = append(r.order, key)
 	}
 	t.SSRC, _ = s.Number("ssrc")
-	t.window = append(t.window, s)
+	t.window.add(s)
 }
 
 // tick ends one second; due tells that it is time to send.
 func (r *report) tick(now time.Time) (due bool) {
 	for _, t := range r.tracks {
-		if len(t.window) >= r.config.Window {
+		if t.window.seconds >= r.config.Window {
 			r.close(t, now)
 		}
 	}
@@ -88,12 +128,12 @@ func (r *report) tick(now time.Time) (due bool) {
 }
 
 func (r *report) close(t *reportTrack, now time.Time) {
-	if n := len(t.window); n > 1 && len(t.Samples) < maxReportSamples {
-		sample := r.sample(t.window[0], t.window[n-1], t.window)
+	if t.window.seconds > 1 && len(t.Samples) < maxReportSamples {
+		sample := r.sample(&t.window)
 		sample["timestamp"] = now.UnixMilli()
 		t.Samples = append(t.Samples, sample)
 	}
-	t.window = nil
+	t.window = window{}
 }
 
 // take makes the report of what was gathered, and begins the next one. It is
@@ -130,75 +170,70 @@ func (s sample) copy(key string, from rtc.Stat, stat string) {
 	}
 }
 
-// grown is how much a counter grew, a second or (perSecond false) in all.
-func (s sample) grown(key string, first, last rtc.Stat, stat string, perSecond bool) {
-	v, ok := last.Number(stat)
-	old, _ := first.Number(stat)
-	if !ok {
-		return
-	}
-	if perSecond {
-		s[key] = rate(stat, last, first)
-	} else {
+// grown is how much a counter grew in the window.
+func (s sample) grown(key string, w *window, stat string) {
+	if v, ok := w.last.Number(stat); ok {
+		old, _ := w.first.Number(stat)
 		s[key] = v - old
 	}
 }
 
-func (s sample) average(key string, all []rtc.Stat, stat string, factor float64) {
-	sum, n := 0.0, 0.0
-	for _, one := range all {
-		if v, ok := one.Number(stat); ok {
-			sum, n = sum+v, n+1
-		}
-	}
-	if n > 0 {
-		s[key] = sum / n * factor
+// rate is how much a counter grew a second.
+func (s sample) rate(key string, w *window, stat string) {
+	if _, ok := w.last.Number(stat); ok {
+		s[key] = rate(stat, w.last, w.first)
 	}
 }
 
-func (s sample) span(first, last rtc.Stat) {
-	s.copy("sample_start_ts", first, "timestamp")
-	s.copy("sample_end_ts", last, "timestamp")
+func (s sample) average(key string, w *window, stat string, factor float64) {
+	if a := w.averages[stat]; a.times > 0 {
+		s[key] = a.sum / float64(a.times) * factor
+	}
 }
 
-func sentSample(first, last rtc.Stat, all []rtc.Stat) map[string]any {
+func (s sample) span(w *window) {
+	s.copy("sample_start_ts", w.first, "timestamp")
+	s.copy("sample_end_ts", w.last, "timestamp")
+}
+
+func sentSample(w *window) map[string]any {
 	s := sample{}
-	s.span(first, last)
-	s.average("avg_bitrate_bps", all, "bitrate", 1)
-	s.average("avg_fps", all, "framesPerSecond", 1)
-	s.average("avg_jitter_ms", all, "jitter", 1000)
-	s.average("avg_round_trip_time_ms", all, "roundTripTime", 1000)
-	s.copy("total_packets_lost", last, "packetsLost") // since the track began, as is the next
-	s.copy("total_packets_sent", last, "packetsSent")
-	s.grown("total_pli_count", first, last, "pliCount", false)
-	s.grown("total_nack_count", first, last, "nackCount", false)
-	if width, ok := last.Number("frameWidth"); ok {
-		height, _ := last.Number("frameHeight")
+	s.span(w)
+	s.average("avg_bitrate_bps", w, "bitrate", 1)
+	s.average("avg_fps", w, "framesPerSecond", 1)
+	s.average("avg_jitter_ms", w, "jitter", 1000)
+	s.average("avg_round_trip_time_ms", w, "roundTripTime", 1000)
+	s.copy("total_packets_lost", w.last, "packetsLost") // since the track began, as is the next
+	s.copy("total_packets_sent", w.last, "packetsSent")
+	s.grown("total_pli_count", w, "pliCount")
+	s.grown("total_nack_count", w, "nackCount")
+	if width, ok := w.last.Number("frameWidth"); ok {
+		height, _ := w.last.Number("frameHeight")
 		s["resolution"] = map[string]float64{"width_px": width, "height_px": height}
 	}
 	return s
 }
 
-func receivedSample(first, last rtc.Stat, all []rtc.Stat) map[string]any {
+func receivedSample(w *window) map[string]any {
 	s := sample{}
-	s.span(first, last)
-	s.average("avg_bitrate_bps", all, "bitrate", 1)
-	s.grown("total_packets_lost", first, last, "packetsLost", false)
-	s.grown("total_packets_received", first, last, "packetsReceived", false)
-	s.grown("total_pli_count", first, last, "pliCount", false)
-	s.grown("total_nack_count", first, last, "nackCount", false)
-	if last.Text("kind") == "video" {
-		s.grown("avg_frames_received_per_sec", first, last, "framesReceived", true)
-		s.grown("avg_frames_decoded_per_sec", first, last, "framesDecoded", true)
-		s.grown("avg_frames_dropped_per_sec", first, last, "framesDropped", true)
-		s.grown("freeze_count", first, last, "freezeCount", false)
-		s.grown("freeze_duration_seconds", first, last, "totalFreezesDuration", false)
-		s.average("frame_width", all, "frameWidth", 1)
-		s.average("frame_height", all, "frameHeight", 1)
+	s.span(w)
+	s.average("avg_bitrate_bps", w, "bitrate", 1)
+	s.grown("total_packets_lost", w, "packetsLost")
+	s.grown("total_packets_received", w, "packetsReceived")
+	s.grown("total_pli_count", w, "pliCount")
+	s.grown("total_nack_count", w, "nackCount")
+	if w.last.Text("kind") == "video" {
+		s.rate("avg_frames_received_per_sec", w, "framesReceived")
+		s.rate("avg_frames_decoded_per_sec", w, "framesDecoded")
+		s.rate("avg_frames_dropped_per_sec", w, "framesDropped")
+		s.grown("freeze_count", w, "freezeCount")
+		s.grown("freeze_duration_seconds", w, "totalFreezesDuration")
+		s.average("frame_width", w, "frameWidth", 1)
+		s.average("frame_height", w, "frameHeight", 1)
 		return s
 	}
-	s.grown("audio_concealed_samples", first, last, "concealedSamples", false)
-	s.grown("audio_total_samples_received", first, last, "totalSamplesReceived", false)
-	s.grown("audio_concealment_events", first, last, "concealmentEvents", false)
+	s.grown("audio_concealed_samples", w, "concealedSamples")
+	s.grown("audio_total_samples_received", w, "totalSamplesReceived")
+	s.grown("audio_concealment_events", w, "concealmentEvents")
 	return s
 }

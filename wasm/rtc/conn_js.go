@@ -33,6 +33,7 @@ type Conn struct {
 	stops   []func()                 // remove listeners
 	channel js.Value                 // the other side's data channel; undefined before
 	senders map[*LocalTrack]js.Value // RTCRtpSender of what is published
+	msids   map[string]msid          // of the other side's sections, by mid
 }
 
 // NewConn makes a connection; handlers hear of it until Close.
@@ -101,10 +102,11 @@ func (c *Conn) remoteTrack(event js.Value) *RemoteTrack {
 	if streams := event.Get("streams"); streams.Length() > 0 {
 		t.StreamID = streams.Index(0).Get("id").String()
 	}
-	mid := event.Get("transceiver").Get("mid")
-	if d := c.raw.Get("remoteDescription"); d.Truthy() && mid.Type() == js.TypeString {
-		if stream, track, ok := trackOf(d.Get("sdp").String(), mid.String()); ok {
-			t.StreamID, t.ID = stream, track
+	if mid := event.Get("transceiver").Get("mid"); mid.Type() == js.TypeString {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if id, ok := c.msids[mid.String()]; ok {
+			t.StreamID, t.ID = id.stream, id.track
 		}
 	}
 	return t
@@ -232,9 +234,8 @@ func (c *Conn) SetAnswer(_ context.Context, sdp string) error {
 }
 
 func (c *Conn) setAnswer(sdp string) error {
-	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}
-	if err := c.pc.SetRemoteDescription(answer); err != nil {
-		return fmt.Errorf("set remote description: %w", err)
+	if err := c.setRemote(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
+		return err
 	}
 	return c.flush()
 }
@@ -246,9 +247,8 @@ func (c *Conn) Answer(_ context.Context, sdp string) (answer string, err error) 
 
 func (c *Conn) answer(sdp string) (answer string, err error) {
 	c.candidates.hold()
-	offer := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}
-	if err := c.pc.SetRemoteDescription(offer); err != nil {
-		return "", fmt.Errorf("set remote description: %w", err)
+	if err := c.setRemote(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp}); err != nil {
+		return "", err
 	}
 	if err := c.flush(); err != nil {
 		return "", err
@@ -261,6 +261,19 @@ func (c *Conn) answer(sdp string) (answer string, err error) {
 		return "", fmt.Errorf("set local description: %w", err)
 	}
 	return local.SDP, nil
+}
+
+// setRemote applies the other side's description. Its tracks are named before the browser tells of them, from the text that is
+// at hand: the browser writes the whole description anew each time it is asked, and a full stage has fifty tracks to tell of.
+func (c *Conn) setRemote(description webrtc.SessionDescription) error {
+	msids := tracksOf(description.SDP)
+	c.mu.Lock()
+	c.msids = msids
+	c.mu.Unlock()
+	if err := c.pc.SetRemoteDescription(description); err != nil {
+		return fmt.Errorf("set remote description: %w", err)
+	}
+	return nil
 }
 
 // unlessClosed waits for an operation of the browser's, but not beyond Close: what is under way then is never settled

@@ -292,8 +292,9 @@ func (c *Conn) flush() error {
 func (c *Conn) State() webrtc.PeerConnectionState { return c.pc.ConnectionState() }
 
 // Stats is what the connection measured up to now. Pion counts no packets of
-// tracks by itself, so this is about the connection alone.
-func (c *Conn) Stats(context.Context) ([]Stat, error) {
+// tracks by itself, so this is about the connection alone. It reads all values:
+// there is no other side that they had to come over from.
+func (c *Conn) Stats(_ context.Context, _ ...string) ([]Stat, error) {
 	var stats []Stat
 	for _, entry := range c.pc.GetStats() {
 		switch entry.(type) {

@@ -23,8 +23,9 @@ var statsRead = map[string]bool{
 	"transport": true, "candidate-pair": true, "local-candidate": true, "remote-candidate": true,
 }
 
-// Stats is what the connection measured up to now.
-func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
+// Stats is what the connection measured up to now. Only values of the given names are read, all if there are none: each costs
+// time when it comes over to Go.
+func (c *Conn) Stats(ctx context.Context, only ...string) ([]Stat, error) {
 	report, err := jsbridge.CallAsync(ctx, c.raw, "getStats")
 	if err != nil {
 		return nil, fmt.Errorf("stats: %w", err)
@@ -32,6 +33,13 @@ func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
 	values, err := jsbridge.Call(js.Global().Get("Array"), "from", report.Call("values"))
 	if err != nil {
 		return nil, fmt.Errorf("stats: %w", err)
+	}
+	names := js.Null()
+	if len(only) > 0 {
+		names = js.Global().Get("Array").New()
+		for _, name := range only {
+			names.Call("push", name)
+		}
 	}
 	var stats []Stat
 	part := js.Global().Get("Array").New()
@@ -42,7 +50,7 @@ func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
 		if part.Length() < statsPart && i < n-1 {
 			continue
 		}
-		read, err := readStats(part)
+		read, err := readStats(part, names)
 		if err != nil {
 			return nil, err
 		}
@@ -52,18 +60,18 @@ func (c *Conn) Stats(ctx context.Context) ([]Stat, error) {
 			time.Sleep(statsPause)
 		}
 	}
-	names := c.trackNames()
+	tracks := c.trackNames()
 	for _, s := range stats {
-		if name, ok := names[s.Text("mid")]; ok {
+		if name, ok := tracks[s.Text("mid")]; ok {
 			s["trackIdentifier"] = name
 		}
 	}
 	return stats, nil
 }
 
-// readStats reads entries: one crossing of text costs less than one for each value.
-func readStats(entries js.Value) (stats []Stat, err error) {
-	text, err := jsbridge.Call(js.Global().Get("JSON"), "stringify", entries)
+// readStats reads values of the given names, all if that is null: one crossing of text costs less than one for each value.
+func readStats(entries, names js.Value) (stats []Stat, err error) {
+	text, err := jsbridge.Call(js.Global().Get("JSON"), "stringify", entries, names)
 	if err != nil {
 		return nil, fmt.Errorf("stats: %w", err)
 	}
@@ -76,13 +84,15 @@ func readStats(entries js.Value) (stats []Stat, err error) {
 // trackNames are the publishers' ids of tracks by the mid of their sections:
 // the browser's own are others where a device was changed or a section reused.
 func (c *Conn) trackNames() map[string]string {
-	names := map[string]string{}
-	var remote map[string]msid
-	if d := c.raw.Get("remoteDescription"); d.Truthy() {
-		remote = tracksOf(d.Get("sdp").String())
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	names := make(map[string]string, len(c.msids))
+	for mid, id := range c.msids {
+		names[mid] = id.track
+	}
+	if len(c.senders) == 0 {
+		return names
+	}
 	transceivers := c.raw.Call("getTransceivers")
 	for i := range transceivers.Length() {
 		t := transceivers.Index(i)
@@ -90,9 +100,6 @@ func (c *Conn) trackNames() map[string]string {
 			continue
 		}
 		mid, sender := t.Get("mid").String(), t.Get("sender")
-		if id, ok := remote[mid]; ok {
-			names[mid] = id.track
-		}
 		for local, own := range c.senders {
 			if own.Equal(sender) {
 				names[mid] = local.ID
