@@ -166,7 +166,8 @@ func (a *Accounts) SetRole(ctx context.Context, workspaceID, id string, role Rol
 	return member(m), err
 }
 
-// Rename changes what a member says about themselves.
+// Rename changes what a member says about themselves. Whoever changes the address that they sign in with should be the
+// member, see Confirm.
 func (a *Accounts) Rename(ctx context.Context, m Member, name, email string) (Member, error) {
 	name, errName := checkName(name)
 	email, errEmail := checkEmail(email)

@@ -231,6 +231,67 @@ func TestSetPassword(t *testing.T) {
 	}
 }
 
+// Another way in is for who has just come in, or knows the password: not for who finds a browser open.
+func TestConfirm(t *testing.T) {
+	a, w, now := fixture(t)
+	ann := first(t, a, w)
+	came := func(method string, ago time.Duration) Session {
+		t.Helper()
+		then := *now
+		*now = then.Add(-ago)
+		secret, err := a.Open(t.Context(), ann, method, "Firefox", here.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		*now = then
+		_, session, err := a.Who(t.Context(), secret, here.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+	for _, test := range []struct {
+		method, password string
+		ago              time.Duration
+		wrong            string // a part of the problem
+	}{
+		{ByPassword, "", freshWithin - time.Second, ""},
+		{ByPassword, "", freshWithin, "Type your current password"},
+		{ByPassword, "another good one", freshWithin, "not your current password"},
+		{ByPasskey, goodPassword, 24 * time.Hour, ""},
+		{ByLink, "", byLink - time.Second, ""},
+		{ByLink, "", byLink, "Type your current password"},
+	} {
+		err := a.Confirm(t.Context(), here, ann, came(test.method, test.ago), "proof", test.password)
+		var p Problem
+		if test.wrong == "" && err != nil || test.wrong != "" && (!errors.As(err, &p) || p.Field != "proof" || !strings.Contains(p.Text, test.wrong)) {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+	for range attemptsAtOnce {
+		_ = a.Confirm(t.Context(), here, ann, came(ByPassword, time.Hour), "proof", "guessed")
+	}
+	var tooMany TooMany
+	if err := a.Confirm(t.Context(), here, ann, came(ByPassword, time.Hour), "proof", goodPassword); !errors.As(err, &tooMany) {
+		t.Errorf("guessing goes on: %v", err)
+	}
+
+	// Who has a passkey only signs in again, also to set a first password.
+	if _, err := a.Store.ChangeMember(t.Context(), w, ann.ID, func(m *store.Member) error { m.Password = ""; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var p Problem
+	if err := a.Confirm(t.Context(), here, ann, came(ByPasskey, time.Hour), "proof", ""); !errors.As(err, &p) || !strings.Contains(p.Text, "Sign out and in again") {
+		t.Errorf("by passkey, long ago: %v", err)
+	}
+	if err := a.SetPassword(t.Context(), here, ann, came(ByPasskey, time.Hour), "", goodPassword); !errors.As(err, &p) || p.Field != "password" {
+		t.Errorf("a first password, long after: %v", err)
+	}
+	if err := a.SetPassword(t.Context(), here, ann, came(ByPasskey, 0), "", goodPassword); err != nil {
+		t.Errorf("a first password: %v", err)
+	}
+}
+
 func TestInvite(t *testing.T) {
 	a, w, now := fixture(t)
 	ann := first(t, a, w)
@@ -299,6 +360,9 @@ func TestPasskeyRefusals(t *testing.T) {
 	var p Problem
 	if _, err := a.SignInWithPasskey(t.Context(), origin, Answer{"guessed", []byte("{}")}); !errors.As(err, &p) {
 		t.Errorf("no challenge: %v", err)
+	}
+	if _, err := a.AskPasskey(t.Context(), here, "https://192.0.2.7:8443"); !errors.As(err, &p) || p.Field != "passkey" {
+		t.Errorf("a server without a name: %v", err)
 	}
 	c, err := a.AskPasskey(t.Context(), here, origin)
 	if err != nil {

@@ -64,6 +64,9 @@ func relyingParty(origin string) (*webauthn.WebAuthn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("passkeys: %w", err)
 	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil { // WebAuthn Level 3 section 5.1.3: a valid domain, and no number
+		return nil, Problem{"passkey", "Passkeys belong to the name of a server, and this address has only a number. Use the name, or a password."}
+	}
 	rp, err := webauthn.New(&webauthn.Config{
 		RPID: u.Hostname(), RPDisplayName: "Amphi", RPOrigins: []string{origin},
 		AttestationPreference: protocol.PreferNoAttestation,

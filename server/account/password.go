@@ -152,24 +152,52 @@ func (a *Accounts) SignIn(ctx context.Context, addr netip.Addr, email, password 
 	return member(m), nil
 }
 
+// Confirm makes sure that it is the member who asks for another way in, and not somebody at a browser that was left open:
+// they signed in just now, or know the password. If not, that is a Problem with the given field.
+func (a *Accounts) Confirm(ctx context.Context, addr netip.Addr, m Member, session Session, field, current string) error {
+	if session.Fresh() {
+		return nil
+	}
+	kept, err := a.Store.Member(ctx, m.WorkspaceID, m.ID)
+	if err != nil {
+		return err
+	}
+	if kept.Password == "" {
+		return Problem{field, "You signed in a while ago. Sign out and in again, then do it."}
+	}
+	return a.checkCurrent(ctx, addr, kept, field, current)
+}
+
+// checkCurrent holds what was typed against a member's password.
+func (a *Accounts) checkCurrent(ctx context.Context, addr netip.Addr, m store.Member, field, current string) error {
+	if current == "" {
+		return Problem{field, "Type your current password."}
+	}
+	if err := a.Attempt(addr, m.Email); err != nil {
+		return err
+	}
+	fits, err := passwordFits(ctx, m.Password, current)
+	if err == nil && !fits {
+		err = Problem{field, "This is not your current password."}
+	}
+	return err
+}
+
 // SetPassword gives a member a new password, and ends all sessions but the one it is done in. Unless that session
-// began with a link from the console, the current password has to be right.
+// began with a link from the console, the current password has to be right; without one, the sign-in has to be fresh.
 func (a *Accounts) SetPassword(ctx context.Context, addr netip.Addr, m Member, session Session, current, password string) error {
 	kept, err := a.Store.Member(ctx, m.WorkspaceID, m.ID)
 	if err != nil {
 		return err
 	}
-	if kept.Password != "" && !session.ByLink() {
-		if err := a.Attempt(addr, m.Email); err != nil {
-			return err
-		}
-		fits, err := passwordFits(ctx, kept.Password, current)
-		if err != nil {
-			return err
-		}
-		if !fits {
-			return Problem{"current", "This is not your current password."}
-		}
+	switch {
+	case kept.Password == "":
+		err = a.Confirm(ctx, addr, m, session, "password", "")
+	case !session.ByLink():
+		err = a.checkCurrent(ctx, addr, kept, "current", current)
+	}
+	if err != nil {
+		return err
 	}
 	if err := checkPassword(password, m.Name, m.Email); err != nil {
 		return err

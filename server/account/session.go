@@ -16,6 +16,8 @@ const (
 	seenEvery = time.Minute
 	// byLink is how long a session that began with a link may set a password without the old one.
 	byLink = time.Hour
+	// freshWithin is how long after signing in nobody is asked for the password again.
+	freshWithin = 10 * time.Minute
 )
 
 // Ways to sign in.
@@ -34,15 +36,18 @@ type Session struct {
 	CreatedAt time.Time
 	SeenAt    time.Time
 
-	fresh bool
+	age time.Duration
 }
 
 // ByLink says that the session began with a link, not long ago.
-func (s Session) ByLink() bool { return s.Method == ByLink && s.fresh }
+func (s Session) ByLink() bool { return s.Method == ByLink && s.age < byLink }
+
+// Fresh says that the member has shown just now who they are. Who came by a link may have lost the password, and has longer.
+func (s Session) Fresh() bool { return s.age < freshWithin || s.ByLink() }
 
 func (a *Accounts) session(s store.MemberSession) Session {
 	return Session{ID: s.ID, Method: s.Method, Agent: s.Agent, Address: s.Address, CreatedAt: s.CreatedAt, SeenAt: s.SeenAt,
-		fresh: a.now().Sub(s.CreatedAt) < byLink}
+		age: a.now().Sub(s.CreatedAt)}
 }
 
 // maxAgent bounds the name that a browser gives itself.

@@ -324,6 +324,41 @@ func TestInvite(t *testing.T) {
 	bob.says(bob.get("/dashboard/me"), 200, "Your password is changed")
 }
 
+// A while after signing in, another address and another passkey want the password again.
+func TestAnotherWayIn(t *testing.T) {
+	l := newLab(t)
+	ann := l.member("ann@example.org", account.Admin)
+	ask := func(body string) shown {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, "http://localhost:8080/dashboard/passkey/new", strings.NewReader(body))
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		return ann.do(r)
+	}
+	ann.says(ask("{}"), 200, "challenge")
+	if me := ann.get("/dashboard/me"); strings.Contains(me.body, "about-password") || strings.Contains(me.body, "passkey-password") {
+		t.Error("who has just signed in is asked for the password")
+	}
+	l.accounts.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	ann.says(ann.get("/dashboard/me"), 200, `name="about-password"`, `name="passkey-password"`)
+	ann.says(ask("{}"), 422, `"passkey-password":"Type your current password."`)
+	ann.says(ask(`{"password":"a wrong one"}`), 422, "not your current password")
+	ann.says(ask(`{"password":"`+testPassword+`"}`), 200, "challenge")
+	ann.says(ann.post("/dashboard/me", "name", "Ann Lee", "email", "ann@example.org"), 303) // another name wants nothing
+	ann.says(ann.post("/dashboard/me", "name", "Ann <Lee>", "email", "eve@example.org"), 422, "Type your current password", `id="about-password-problem"`, `value="eve@example.org"`, `value="Ann &lt;Lee&gt;"`)
+	ann.says(ann.post("/dashboard/me", "name", "Ann", "email", "lee@example.org", "about-password", testPassword), 303)
+	ann.says(ann.get("/dashboard/me"), 200, `value="lee@example.org"`)
+	for range 12 {
+		ann.post("/dashboard/me", "name", "Ann", "email", "eve@example.org", "about-password", "guessed")
+	}
+	ann.says(ann.post("/dashboard/me", "name", "Ann", "email", "eve@example.org", "about-password", testPassword), 429, "Too many attempts", `value="eve@example.org"`)
+	if a := ann.post("/dashboard/signout", "next", "/dashboard/me"); a.Header.Get("Location") != "/dashboard/signin?next=%2Fdashboard%2Fme" {
+		t.Errorf("signing out for signing in leads to %q", a.Header.Get("Location"))
+	}
+	if a := l.member("bob@example.org", account.Viewer).post("/dashboard/signout", "next", "//evil.example.com/"); a.Header.Get("Location") != "/dashboard/signin?next=%2Fdashboard" {
+		t.Errorf("signing out leads to %q", a.Header.Get("Location"))
+	}
+}
+
 func TestForgedForm(t *testing.T) {
 	l := newLab(t)
 	admin := l.member("ann@example.org", account.Admin)

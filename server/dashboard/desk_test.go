@@ -39,13 +39,16 @@ type desk struct {
 	rooms  *room.Registry
 	server *httptest.Server
 	cookie string
+	member string // who is signed in: an id
+	path   string // of the database
 }
 
 // desked makes a desk; change completes the configuration.
 func desked(t *testing.T, role account.Role, change func(*Config)) *desk {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "amphi.db"))
+	path := filepath.Join(t.TempDir(), "amphi.db")
+	s, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func desked(t *testing.T, role account.Role, change func(*Config)) *desk {
 	if change != nil {
 		change(&cfg)
 	}
-	k := &desk{t: t, store: s, seed: seed, rooms: rooms, server: httptest.NewServer(New(cfg))}
+	k := &desk{t: t, store: s, seed: seed, rooms: rooms, path: path, server: httptest.NewServer(New(cfg))}
 	t.Cleanup(k.server.Close)
 	now := time.Now() // a member without a password, whose hash takes its time
 	link := store.MemberLink{ID: store.NewID(), Hash: "link", WorkspaceID: seed.Workspace.ID, Role: string(role), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
@@ -90,6 +93,7 @@ func desked(t *testing.T, role account.Role, change func(*Config)) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.member = m.ID
 	who, err := accounts.Member(t.Context(), seed.Workspace.ID, m.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +132,11 @@ func (o onRecord) StopStream(ctx context.Context, roomID string) error {
 // do makes a request and returns what came, without following it elsewhere.
 func (k *desk) do(method, path string, form url.Values) (int, string, http.Header) {
 	k.t.Helper()
-	req, err := http.NewRequestWithContext(k.t.Context(), method, k.server.URL+path, strings.NewReader(form.Encode()))
+	body := form.Encode()
+	if strings.HasPrefix(path, "/dashboard/passkey/") {
+		body = "{}" // these are asked in JSON
+	}
+	req, err := http.NewRequestWithContext(k.t.Context(), method, k.server.URL+path, strings.NewReader(body))
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -141,11 +149,11 @@ func (k *desk) do(method, path string, form url.Values) (int, string, http.Heade
 		k.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	return resp.StatusCode, string(body), resp.Header
+	return resp.StatusCode, string(answer), resp.Header
 }
 
 // get returns a page, which must have all of the texts.

@@ -53,6 +53,8 @@ func (v *visit) liveRoom() (dash.LiveRoom, error) {
 		p.Recording = dash.Broadcast{State: string(job.Status), Since: job.StartedAt, Paused: job.Paused}
 	case !errors.Is(err, store.ErrNotFound):
 		return p, err
+	case stream.Recording != store.StreamRecording{}:
+		p.Recording = dash.Broadcast{State: p.Stream.State, Since: p.Stream.Since, With: "the live stream"}
 	}
 	live := v.Rooms.Lookup(r.ID)
 	p.Live = live != nil

@@ -35,7 +35,7 @@ func (v *visit) myPage(status int, about, password dash.Form) error {
 }
 
 func (v *visit) myContent(about, password dash.Form) (templ.Component, error) {
-	me := dash.Me{Name: v.Member.Name, HasPassword: v.Member.HasPassword, ByLink: v.Session.ByLink()}
+	me := dash.Me{Name: v.Member.Name, HasPassword: v.Member.HasPassword, ByLink: v.Session.ByLink(), Fresh: v.Session.Fresh()}
 	sessions, err := v.Accounts.Sessions(v.ctx(), v.Member)
 	if err != nil {
 		return nil, err
@@ -54,11 +54,37 @@ func (v *visit) myContent(about, password dash.Form) (templ.Component, error) {
 	return dash.MePage(me, about, password), nil
 }
 
+// confirm makes sure that it is the member who asks for another way in, by the password that was typed into a field.
+func (v *visit) confirm(field, password string) error {
+	return v.Accounts.Confirm(v.ctx(), v.ClientAddr(v.r), v.Member, v.Session, field, password)
+}
+
+// refusedBy moves the problems that err consists of into the form, those of too many attempts to the field of the password,
+// and returns the status of the page with it; 0 if err is something else.
+func (v *visit) refusedBy(form *dash.Form, password string, err error) int {
+	var tooMany account.TooMany
+	switch {
+	case errors.As(err, &tooMany):
+		v.w.Header().Set("Retry-After", strconv.Itoa(tooMany.Seconds()))
+		form.Refuse(password, "Too many attempts. Try again in "+tooMany.Wait()+".")
+		return http.StatusTooManyRequests
+	case refuse(form, err):
+		return http.StatusUnprocessableEntity
+	}
+	return 0
+}
+
 func (v *visit) rename() error {
 	form := v.form()
-	m, err := v.Accounts.Rename(v.ctx(), v.Member, form.Get("name"), form.Get("email"))
-	if refuse(&form, err) {
-		return v.myPage(http.StatusUnprocessableEntity, form, dash.Form{})
+	m, err := v.Member, error(nil)
+	if form.Get("email") != m.Email { // who changes it signs in with the new one
+		err = v.confirm(dash.AboutPassword, form.Values.Get(dash.AboutPassword))
+	}
+	if err == nil {
+		m, err = v.Accounts.Rename(v.ctx(), m, form.Get("name"), form.Get("email"))
+	}
+	if status := v.refusedBy(&form, dash.AboutPassword, err); status != 0 {
+		return v.myPage(status, form, dash.Form{})
 	}
 	if err != nil {
 		return err
@@ -70,13 +96,7 @@ func (v *visit) rename() error {
 func (v *visit) setPassword() error {
 	form := v.form()
 	err := v.Accounts.SetPassword(v.ctx(), v.ClientAddr(v.r), v.Member, v.Session, form.Values.Get("current"), form.Values.Get("password"))
-	status := http.StatusUnprocessableEntity
-	var tooMany account.TooMany
-	if errors.As(err, &tooMany) {
-		v.w.Header().Set("Retry-After", strconv.Itoa(tooMany.Seconds()))
-		status, err = http.StatusTooManyRequests, account.Problem{Field: "current", Text: "Too many attempts. Try again in " + tooMany.Wait() + "."}
-	}
-	if refuse(&form, err) {
+	if status := v.refusedBy(&form, "current", err); status != 0 {
 		return v.myPage(status, v.myForm(), form)
 	}
 	if err != nil {

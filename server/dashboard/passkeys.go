@@ -26,6 +26,7 @@ type ceremony struct {
 	ID          string
 	Credential  json.RawMessage
 	Next        string
+	Password    string // of who adds a passkey, a while after they signed in
 }
 
 func (c ceremony) answer() account.Answer {
@@ -120,8 +121,12 @@ func (d *dashboard) acceptWithPasskey(w http.ResponseWriter, r *http.Request, c 
 	return reply{Next: "/dashboard"}, d.begin(w, r, m, account.ByPasskey)
 }
 
-func (d *dashboard) askNewPasskey(w http.ResponseWriter, r *http.Request, _ ceremony) (reply, error) {
+// askNewPasskey asks a member for one more passkey: that it is them is made sure here, as what follows is the answer to this.
+func (d *dashboard) askNewPasskey(w http.ResponseWriter, r *http.Request, c ceremony) (reply, error) {
 	v, err := d.visit(w, r)
+	if err == nil {
+		err = v.confirm(dash.PasskeyPassword, c.Password)
+	}
 	if err != nil {
 		return reply{}, err
 	}

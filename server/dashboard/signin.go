@@ -3,6 +3,7 @@ package dashboard
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"amphi/server/account"
@@ -83,6 +84,9 @@ func (v *visit) signOut() error {
 	}
 	v.audit("session.close", "signed out")
 	v.setSession(v.w, v.r, "")
+	if next := v.form().Get("next"); next != "" { // to sign in again for it
+		return v.redirect("/dashboard/signin?next=" + url.QueryEscape(ownPath(next)))
+	}
 	return v.redirect("/dashboard/signin")
 }
 

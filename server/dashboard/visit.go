@@ -136,11 +136,20 @@ func ownPath(path string) string {
 
 // sessionCookie is the name of the cookie. With https its prefix makes browsers refuse one that a neighbouring host
 // name has set (RFC 6265bis section 4.1.3.2).
-func (d *dashboard) sessionCookie(r *http.Request) string {
-	if d.https(r) {
+func (c Config) sessionCookie(r *http.Request) string {
+	if c.https(r) {
 		return "__Host-amphi-session"
 	}
 	return "amphi-session"
+}
+
+// SignedIn says whether a request comes from a member's browser.
+func (c Config) SignedIn(r *http.Request) bool {
+	cookie, err := r.Cookie(c.sessionCookie(r))
+	if err == nil {
+		_, _, err = c.Accounts.Who(r.Context(), cookie.Value, c.ClientAddr(r).String())
+	}
+	return err == nil
 }
 
 // setSession gives the browser its session; an empty secret takes it.

@@ -6,7 +6,10 @@ export function setUpPasskeys(root: ParentNode): void {
     part.hidden = !window.PublicKeyCredential?.parseRequestOptionsFromJSON;
     if (part.hidden) continue;
     part.removeAttribute('data-waiting');
-    part.querySelector('button')!.addEventListener('click', () => void run(part));
+    part.querySelector('button')!.addEventListener('click', (event) => {
+      event.preventDefault();
+      void run(part);
+    });
   }
 }
 
@@ -49,7 +52,8 @@ async function signIn(part: HTMLElement): Promise<string> {
 async function make(part: HTMLElement): Promise<string> {
   const at = part.dataset['action'] === 'welcome' ? `/dashboard/passkey/link/${part.dataset['secret']}` : '/dashboard/passkey/new';
   const form = document.getElementById(part.dataset['form'] ?? '') as HTMLFormElement | null;
-  const said = form ? Object.fromEntries(['name', 'email'].map((name) => [name, new FormData(form).get(name) ?? ''])) : {};
+  const typed = (name: string) => String((form && new FormData(form).get(name)) ?? '');
+  const said = { name: typed('name'), email: typed('email'), password: typed('passkey-password') };
   const answer = await post(at, said);
   if (refused(form, answer)) return '';
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON((answer.options as { publicKey: PublicKeyCredentialCreationOptionsJSON }).publicKey);
