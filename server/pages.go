@@ -8,6 +8,7 @@ import (
 
 	"amphi/server/api"
 	"amphi/server/policy"
+	"amphi/server/room"
 	"amphi/server/store"
 	"amphi/server/web"
 )
@@ -15,6 +16,7 @@ import (
 // pages finds what the pages show.
 type pages struct {
 	db     *store.Store
+	rooms  *room.Registry
 	seeded store.Seeded
 }
 
@@ -75,19 +77,19 @@ func (p pages) app(ctx context.Context, subdomain string) (*web.App, error) {
 
 // doors are the ways into a room; nil when it is closed.
 func (p pages) doors(ctx context.Context, roomID string) (*web.Starter, error) {
-	room, template, err := p.room(ctx, roomID)
-	if errors.Is(err, store.ErrNotFound) || (err == nil && !room.Enabled) {
+	r, template, err := p.room(ctx, roomID)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && !r.Enabled) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	enabled := true
-	codes, err := p.db.RoomCodes(ctx, room.ID, store.CodeFilter{Enabled: &enabled}, store.Page{Limit: store.MaxCodesPerRoom})
+	codes, err := p.db.RoomCodes(ctx, r.ID, store.CodeFilter{Enabled: &enabled}, store.Page{Limit: store.MaxCodesPerRoom})
 	if err != nil {
 		return nil, err
 	}
-	starter := &web.Starter{App: template.Name, Room: room.Name}
+	starter := &web.Starter{App: template.Name, Room: r.Name}
 	for _, code := range codes {
 		role := template.Roles[code.Role]
 		shown := slices.ContainsFunc(starter.Doors, func(d web.StarterDoor) bool { return d.Role == role })
@@ -98,7 +100,31 @@ func (p pages) doors(ctx context.Context, roomID string) (*web.Starter, error) {
 	slices.SortFunc(starter.Doors, func(a, b web.StarterDoor) int {
 		return cmp.Or(cmp.Compare(a.Role.Level(), b.Role.Level()), cmp.Compare(a.Role.Name, b.Role.Name))
 	})
-	return starter, nil
+	starter.OnAir, err = p.onAir(ctx, r, template)
+	return starter, err
+}
+
+// onAir is the stream of a room, and how many are where; nil when there is none.
+func (p pages) onAir(ctx context.Context, r store.Room, t *policy.Template) (*web.OnAir, error) {
+	stream, err := p.db.ActiveLiveStream(ctx, r.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && stream.Status != store.StatusRunning {
+		return nil, nil
+	}
+	live := p.rooms.Lookup(r.ID)
+	if err != nil || live == nil {
+		return nil, err
+	}
+	people, err := live.Attendees(ctx)
+	if errors.Is(err, room.ErrClosed) {
+		return nil, nil
+	}
+	on := &web.OnAir{Playlist: "/beam/" + r.WorkspaceID + "/" + r.ID + "/master.m3u8", Width: stream.Width, Height: stream.Height}
+	for _, a := range people {
+		if role := t.Roles[a.Role]; role != nil {
+			on.Count(role.Level().String())
+		}
+	}
+	return on, err
 }
 
 // reference is the table of the API's endpoints as a page shows it.

@@ -201,7 +201,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 		MetricsFrom: cfg.HTTP.MetricsFrom, Metrics: metrics, Log: log.With("part", "api"),
 	}
 	built := static.Embedded()
-	shown := pages{db, seeded}
+	shown := pages{db, rooms, seeded}
 
 	mux := http.NewServeMux()
 	rest.Register(mux)
@@ -211,14 +211,15 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 	mux.Handle("/sdk/", built)
 	mux.Handle(storage.Prefix, files.Local)
 	accounts := &account.Accounts{Store: db}
-	board := dashboard.New(dashboard.Config{
+	desk := dashboard.Config{
 		Log: log.With("part", "dashboard"), Store: db, Accounts: accounts, API: mux, Rooms: rooms, Hooks: hooks, Metrics: metrics, Health: health(cfg), Assets: assets(built),
 		PublicURL: cfg.PublicURL, ClientAddr: rest.ClientAddr, AppParts: appParts(cfg, labels, files),
-	})
+	}
+	board := dashboard.New(desk)
 	mux.Handle("/dashboard", board)
 	mux.Handle("/dashboard/", board)
 	mux.Handle("/", web.New(web.Config{
-		Log: log.With("part", "web"), Assets: assets(built), Door: shown.door, Starter: shown.starter, App: shown.app, PublicURL: cfg.PublicURL,
+		Log: log.With("part", "web"), Assets: assets(built), Door: shown.door, Starter: shown.starter, App: shown.app, SignedIn: desk.SignedIn, PublicURL: cfg.PublicURL,
 		Reference: reference(rest), SDK: shownSDK(built, log), FrameAncestors: cfg.HTTP.EmbedFrom,
 	}))
 

@@ -49,6 +49,36 @@ type Start struct {
 	App   string // the app's name, e.g. "Live Streaming Starter Kit"
 	Room  string
 	Cards []Card
+	OnAir *OnAir // the room's stream; nil: there is none now
+}
+
+// OnAir is the stream of a room, and how many people are on each level.
+type OnAir struct {
+	Playlist              string // path
+	Width, Height         int    // of the picture
+	Stage, Floor, Gallery int
+}
+
+// Count counts somebody on a level.
+func (o *OnAir) Count(level string) {
+	switch level {
+	case "stage":
+		o.Stage++
+	case "floor":
+		o.Floor++
+	default:
+		o.Gallery++
+	}
+}
+
+// door is the way in to a level; "" when there is none.
+func (s Start) door(level string) string {
+	for _, c := range s.Cards {
+		if c.Level == level {
+			return c.Link
+		}
+	}
+	return ""
 }
 
 // App is the public page of an app.

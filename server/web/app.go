@@ -50,7 +50,7 @@ func (p *pages) app(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	shown := templates.App{Brand: app.shown("/a/" + url.PathEscape(strings.ToLower(r.PathValue("subdomain"))))}
-	if app.Start != nil && p.ShowStarterKit(r) {
+	if app.Start != nil && p.maySee(r) {
 		shown.Start = p.cards(r, app.Start)
 	}
 	page := p.page(r, app.Name+" · Amphi")

@@ -36,7 +36,6 @@ func (p *pages) sendLogo(w http.ResponseWriter, r *http.Request, logo []byte) {
 		p.problem(w, r, notFound)
 		return
 	}
-	p.secure(w.Header())
 	w.Header().Set("Content-Type", http.DetectContentType(logo)) // PNG or JPEG: it was checked when it was saved
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	_, _ = w.Write(logo) // an error means that the visitor is gone
@@ -60,7 +59,6 @@ func (p *pages) brandColors(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, notFound)
 		return
 	}
-	p.secure(w.Header())
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = fmt.Fprint(w, styleOf(colorOf(value)))

@@ -39,7 +39,11 @@ type Starter struct {
 	App   string // the app's or template's name, as people read it
 	Room  string
 	Doors []StarterDoor // in the order shown
+	OnAir *OnAir        // nil: it has no stream now
 }
+
+// OnAir is a room's stream, and how many are where.
+type OnAir = templates.OnAir
 
 // App is an app's public page.
 type App struct {
@@ -91,6 +95,9 @@ type Config struct {
 	// holder in. Nil: only browsers that use a localhost address on this machine.
 	ShowStarterKit func(*http.Request) bool
 
+	// SignedIn says whether a request comes from a member of the dashboard, who may see those links too; may be nil.
+	SignedIn func(*http.Request) bool
+
 	// PublicURL is how people reach the server, for the links as shown. Empty: as the request did.
 	PublicURL string
 
@@ -131,7 +138,15 @@ func New(config Config) http.Handler {
 	mux.HandleFunc("GET /docs/hosting", p.hosting)
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs/sdk", http.StatusFound) })
 	mux.HandleFunc("/", p.notFound)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.secure(w.Header())
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// maySee says whether a request's sender may see the links of rooms, and what goes on there.
+func (p *pages) maySee(r *http.Request) bool {
+	return p.ShowStarterKit(r) || p.SignedIn != nil && p.SignedIn(r)
 }
 
 func (p *pages) start(w http.ResponseWriter, r *http.Request) {
@@ -141,7 +156,7 @@ func (p *pages) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var start templates.Start
-	if p.Starter != nil && p.ShowStarterKit(r) {
+	if p.Starter != nil && p.maySee(r) {
 		starter, err := p.Starter(r.Context())
 		if err != nil {
 			p.fail(w, r, err)
@@ -156,7 +171,7 @@ func (p *pages) start(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) cards(r *http.Request, starter *Starter) templates.Start {
 	origin := p.origin(r)
-	start := templates.Start{App: starter.App, Room: starter.Room}
+	start := templates.Start{App: starter.App, Room: starter.Room, OnAir: starter.OnAir}
 	for _, door := range starter.Doors {
 		level := door.Role.Level()
 		link := "/meeting/" + url.PathEscape(door.Code)
@@ -319,7 +334,6 @@ func (p *pages) send(w http.ResponseWriter, r *http.Request, status int, content
 		http.Error(w, "internal server error", http.StatusInternalServerError)
 		return
 	}
-	p.secure(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

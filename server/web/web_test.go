@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -98,9 +99,17 @@ func TestMarkupStaysText(t *testing.T) {
 	}
 }
 
+// inline is what the policy would refuse: scripts and styles within the page, handlers of events.
+var inline = regexp.MustCompile(`(?i)<script(?:\s+[^>]*)?>[^<]|<style|<[^>]+\s(?:style|on[a-z]+)\s*=`)
+
 func TestHeaders(t *testing.T) {
-	for _, path := range []string{"/", "/meeting/abc-defg-hij", "/nowhere"} {
-		response, _ := get(t, testConfig(), path, nil)
+	for _, path := range []string{"/", "/meeting/abc-defg-hij", "/preview/abc-defg-hij", "/preview/abc/host", "/streaming/meeting/abc-defg-hij",
+		"/streaming/preview/abc-defg-hij", "/meeting/clo-sedd-oor", "/meeting/bro-kend-oor", "/meeting/abc-defg-hij/logo", "/a/nothing", "/a/nothing/logo",
+		"/brand/nothing", "/join?code=%3Cb%3E", "/debug/rooms/6b03df5c3ba5c87550000014", "/docs/api", "/docs/sdk", "/docs/hosting", "/nowhere"} {
+		response, body := get(t, testConfig(), path, nil)
+		if found := inline.FindString(body); found != "" {
+			t.Errorf("%s: the page has %q", path, found)
+		}
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; font-src 'self'; " +
 				"img-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; form-action 'self'; " +
@@ -120,7 +129,13 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 
+	// What is no page has them too.
 	config := testConfig()
+	for _, path := range []string{"/join?code=abc-defg-hij", "/docs", "/brand/00ff00.css"} {
+		if response, _ := get(t, config, path, nil); response.StatusCode >= 400 || response.Header.Get("Content-Security-Policy") == "" || response.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", path, response.StatusCode, response.Header)
+		}
+	}
 	config.FrameAncestors = []string{"https://example.com"}
 	config.ConnectSources = []string{"wss://node2.example.com"}
 	response, _ := get(t, config, "/", nil)
@@ -164,6 +179,35 @@ func TestLinksStayAtHome(t *testing.T) {
 	_, body := get(t, config, "/", func(r *http.Request) { r.RemoteAddr = "192.0.2.7:9" })
 	if !strings.Contains(body, "https://live.example.com/streaming/meeting/uvw-xyza-bcd") {
 		t.Error("not shown although configured\n", body)
+	}
+}
+
+// What is live is for those who see the links; members of the dashboard do, from wherever they come.
+func TestOnAir(t *testing.T) {
+	config := testConfig()
+	starter := config.Starter
+	config.Starter = func(ctx context.Context) (*Starter, error) {
+		s, err := starter(ctx)
+		s.OnAir = &OnAir{Playlist: "/beam/w/r/master.m3u8", Width: 1280, Height: 720, Stage: 2, Gallery: 31}
+		return s, err
+	}
+	member := false
+	config.SignedIn = func(*http.Request) bool { return member }
+	elsewhere := func(r *http.Request) { r.RemoteAddr, r.Host = "192.0.2.7:9", "live.example.org" }
+	const playlist = `data-playlist="/beam/w/r/master.m3u8"`
+	if _, body := get(t, config, "/", nil); !strings.Contains(body, playlist) || !strings.Contains(body, "31 in the gallery") || !strings.Contains(body, "data-follows") {
+		t.Errorf("not shown on this machine:\n%s", body)
+	}
+	if _, body := get(t, config, "/", elsewhere); strings.Contains(body, "/beam/") || strings.Contains(body, "First room") || strings.Contains(body, "data-follows") {
+		t.Errorf("shown to anybody:\n%s", body)
+	}
+	member = true
+	if _, body := get(t, config, "/", elsewhere); !strings.Contains(body, playlist) || !strings.Contains(body, "abc-defg-hij</code>") {
+		t.Errorf("not shown to a member:\n%s", body)
+	}
+	config.Starter = starter
+	if _, body := get(t, config, "/", nil); strings.Contains(body, "<video") || !strings.Contains(body, "Take the stage") {
+		t.Errorf("nobody is live:\n%s", body)
 	}
 }
 

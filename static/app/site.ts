@@ -1,4 +1,5 @@
 // What the start page and the error pages do in the browser: the theme button and the copy buttons.
+import { setUpOnAir } from './on-air.js';
 import { toggleTheme } from './theme.js';
 
 document.querySelector('[data-theme-toggle]')?.addEventListener('click', toggleTheme);
@@ -6,6 +7,8 @@ document.querySelector('[data-theme-toggle]')?.addEventListener('click', toggleT
 for (const button of document.querySelectorAll<HTMLElement>('[data-copy]')) {
   button.addEventListener('click', () => void copy(button));
 }
+
+setUpOnAir();
 
 async function copy(button: HTMLElement): Promise<void> {
   const link = new URL(button.dataset['copy']!, location.href).href;
