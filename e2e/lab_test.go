@@ -231,11 +231,12 @@ func (p *person) watches(name string, camera int) probe.Summary {
 	return p.finds(tile(name)+" video", 2*time.Second, camera)[camera]
 }
 
-// finds measures a video until it shows all these cameras, and moves: some different times on each clock.
+// finds measures a video until it shows all these cameras, and moves: some different times on each clock. It measures for
+// longer each time, as of a busy machine a second may have less than that to show.
 func (p *person) finds(selector string, length time.Duration, cameras ...int) map[int]probe.Summary {
 	p.t.Helper()
 	var last error
-	for range 10 {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); length += length / 2 {
 		summaries, err := p.Measure(selector, 0, length)
 		if err != nil {
 			p.fatal(err, "watches %s", selector)
