@@ -253,14 +253,16 @@ func (c *Conn) answer(sdp string) (answer string, err error) {
 	if err := c.flush(); err != nil {
 		return "", err
 	}
-	local, err := c.pc.CreateAnswer(nil)
-	if err != nil {
-		return "", fmt.Errorf("create answer: %w", err)
-	}
-	if err := c.pc.SetLocalDescription(local); err != nil {
+	// The browser makes the answer itself: createAnswer holds the page until WebRTC's own threads have the time for it, which
+	// they do not have while twenty-five pictures are decoded.
+	if _, err := jsbridge.CallAsync(context.Background(), c.raw, "setLocalDescription"); err != nil {
 		return "", fmt.Errorf("set local description: %w", err)
 	}
-	return local.SDP, nil
+	local := c.raw.Get("localDescription")
+	if !local.Truthy() {
+		return "", ErrClosed
+	}
+	return local.Get("sdp").String(), nil
 }
 
 // setRemote applies the other side's description. Its tracks are named before the browser tells of them, from the text that is
