@@ -121,3 +121,22 @@ func quote(s string) string {
 	data, _ := json.Marshal(s)
 	return string(data)
 }
+
+// becomesAdmin comes in by the link that the console prints.
+func (g *guest) becomesAdmin() {
+	g.t.Helper()
+	g.opens(firstLink.FindString(g.server.Log()))
+	g.fills("Your name", "Ann Archer")
+	g.fills("E-mail", "ann@example.org")
+	g.fills("Password", password)
+	g.presses("Go to the dashboard")
+	g.at("/dashboard/apps", "Apps")
+}
+
+// first is the first link of the page whose path looks like a pattern.
+func (g *guest) first(pattern string) (path string) {
+	g.t.Helper()
+	g.could(g.Wait(fmt.Sprintf(`[...document.querySelectorAll('main a')].some((a) => new RegExp(%s).test(a.pathname))`, quote(pattern)), patience), "look for a link to %s", pattern)
+	g.must(g.Eval(fmt.Sprintf(`[...document.querySelectorAll('main a')].map((a) => a.pathname + a.search).find((path) => new RegExp(%s).test(path.split('?')[0]))`, quote(pattern)), &path))
+	return path
+}
