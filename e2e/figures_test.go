@@ -75,12 +75,39 @@ func delayFigures(t *testing.T) {
 	ann.click("go-live")
 	hal.playsHLS(20 * time.Second)
 	figure("e2e.l3.start", float64(time.Since(clicked).Milliseconds()), "ms")
+	if err := hal.Eval(stallsScript, nil); err != nil {
+		hal.fatal(err, "watches the stream")
+	}
 	level3 := hal.delay(hlsVideo, warmUp, *gallery, bobCamera)
+	var stalls []string
+	if err := hal.Eval("E2E.stalls", &stalls); err != nil {
+		hal.fatal(err, "tells when the stream stood")
+	}
+	for _, stall := range stalls {
+		t.Log(stall)
+	}
 	figure("e2e.l3.p50", level3.P50, "ms")
 	figure("e2e.l3.p95", level3.P95, "ms")
 	figure("e2e.l3.p99", level3.P99, "ms")
 	figure("e2e.l3.freezes", float64(level3.Freezes), "count")
 }
+
+// stallsScript notes when the player waits, jumps and goes on, what it has then, and what it loaded in the three seconds
+// before: names, and when they were asked for and there, in milliseconds from that moment.
+const stallsScript = `{
+	const video = E2E.one('video[data-testid="hls-video"], [data-testid="hls-video"] video');
+	const began = performance.now();
+	performance.setResourceTimingBufferSize(100_000);
+	E2E.stalls = [];
+	const note = ({ type }) => {
+		const now = performance.now();
+		const buffered = Array.from({ length: video.buffered.length }, (_, i) => [video.buffered.start(i).toFixed(2), video.buffered.end(i).toFixed(2)].join('-'));
+		const loaded = performance.getEntriesByType('resource').filter((entry) => entry.responseEnd > now - 3000)
+			.map(({ name, startTime, responseEnd }) => [name.split('/').pop(), Math.round(startTime - now), Math.round(responseEnd - now)].join(' '));
+		E2E.stalls.push([((now - began) / 1000).toFixed(1), 's:', type, 'at', video.currentTime.toFixed(2), 'of', ...buffered, ...loaded.map((line) => '\n\t' + line)].join(' '));
+	};
+	for (const type of ['waiting', 'seeking', 'playing']) video.addEventListener(type, note);
+}`
 
 // delay measures one camera in a video for a while.
 func (p *person) delay(selector string, warmUp, measure time.Duration, camera int) probe.Summary {

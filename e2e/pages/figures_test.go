@@ -214,9 +214,9 @@ func tileFigures(t *testing.T) {
 		v.must(v.Wait(fmt.Sprintf(`E2E.all('[data-testid="tile"] video').filter((video) => video.videoWidth > 0).length >= %d`, tiles), 4*patience))
 		time.Sleep(3 * time.Second)
 	})
-	const length = 20 * time.Second
+	began := time.Now()
 	w := v.phase("talk", func() {
-		for i, begun := 0, time.Now(); time.Since(begun) < length; i++ {
+		for i := 0; time.Since(began) < 20*time.Second; i++ {
 			p := crowd[i%len(crowd)]
 			switch i % 3 {
 			case 0:
@@ -227,12 +227,13 @@ func tileFigures(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 		}
 	})
+	seconds := time.Since(began).Seconds() // longer on a busy machine
 	inGo := 0.0
 	for _, s := range w.Go {
 		inGo += s.Whole
 	}
-	figure("pages.tiles.go_share", inGo/length.Seconds()/10, "%")
-	figure("pages.tiles.page_fps", w.Frames/length.Seconds(), "1/s")
+	figure("pages.tiles.go_share", inGo/seconds/10, "%")
+	figure("pages.tiles.page_fps", w.Frames/seconds, "1/s")
 	var pictures []float64 // a second, of each tile
 	v.must(v.Eval(`(async () => {
 		const count = () => E2E.all('[data-testid="tile"] video').map((video) => video.getVideoPlaybackQuality().totalVideoFrames);
