@@ -45,6 +45,9 @@ function withDefaults(config: Partial<AmphiHlsConfig>): Partial<HlsConfig> {
     // There is nothing to transmux in fMP4. A worker takes hundreds of milliseconds to start, in which hls.js may pass over
     // a part, stand still, and stay ten seconds behind the live edge from then on.
     enableWorker: false,
+    // Up to so many seconds before its end, a segment counts as played when hls.js looks for the next one. Its own 0.25 is
+    // more than our parts of 0.2: it may pass over the last one, and jumps over the hole. Sound may end 0.043 before pictures.
+    maxFragLookUpTolerance: 0.1,
     ...(liveOptions.some((name) => name in own) ? {} : { liveSyncDuration: 1, liveMaxLatencyDuration: 12 }),
     ...own,
     maxLiveSyncPlaybackRate: 1, // the rate belongs to the policy

@@ -119,8 +119,7 @@ func (t *Transport) handshake(ctx context.Context, f fingerprint, client bool) (
 // channel it waits for the end of DTLS.
 func (t *Transport) talk(ctx context.Context, conn *dtls.Conn, client bool) error {
 	if t.label == "" {
-		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-		defer stop()
+		defer whenOver(ctx, func() { _ = conn.Close() })()
 		if _, err := io.Copy(io.Discard, conn); err != nil {
 			return fmt.Errorf("dtls: %w", err)
 		}
@@ -138,8 +137,7 @@ func (t *Transport) talk(ctx context.Context, conn *dtls.Conn, client bool) erro
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer a.Close() //nolint:errcheck // it is over in any case
-	stop := context.AfterFunc(ctx, func() { _ = a.Close() })
-	defer stop()
+	defer whenOver(ctx, func() { _ = a.Close() })()
 	id := uint16(1) // odd ones are the DTLS server's (RFC 8832, 6)
 	if client {
 		id = 0
@@ -162,6 +160,21 @@ func (t *Transport) talk(ctx context.Context, conn *dtls.Conn, client bool) erro
 		}
 		if n >= maxChannels || err != nil {
 			_ = other.Close()
+		}
+	}
+}
+
+// whenOver has f run when ctx ends; what it returns calls that off, or waits for f: closing DTLS fails
+// who reads before it writes the goodbye, and without the wait the path could be gone by then.
+func whenOver(ctx context.Context, f func()) (settle func()) {
+	ran := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ran)
+		f()
+	})
+	return func() {
+		if !stop() {
+			<-ran
 		}
 	}
 }

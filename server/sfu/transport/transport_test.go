@@ -190,8 +190,14 @@ func remoteOf(sdp string) Remote {
 // connect makes a transport and a client of it.
 func connect(t testing.TB, p *Port, settings ...func(*webrtc.SettingEngine)) (*Transport, *owner, *client) {
 	t.Helper()
+	return connectTo(t, p, "events", settings...)
+}
+
+// connectTo makes a transport with a data channel of that name, or without one, and a client of it.
+func connectTo(t testing.TB, p *Port, label string, settings ...func(*webrtc.SettingEngine)) (*Transport, *owner, *client) {
+	t.Helper()
 	o := &owner{}
-	tr := p.New("events", o, quiet())
+	tr := p.New(label, o, quiet())
 	t.Cleanup(tr.Close)
 	c := newClient(t, settings...)
 	if err := tr.SetRemote(c.answer(p.offer(tr, 1))); err != nil {
@@ -284,17 +290,37 @@ func TestConnection(t *testing.T) {
 
 func TestServerCloses(t *testing.T) {
 	t.Parallel()
-	p := testPort(t)
-	tr, _, c := connect(t, p)
-	eventually(t, "connection", tr.is(webrtc.PeerConnectionStateConnected))
-	<-c.open
-	tr.Close()
-	eventually(t, "the client to notice", func() bool { return c.pc.ConnectionState() == webrtc.PeerConnectionStateClosed })
-	if len(p.byAddr) > 0 || len(p.byUfrag) > 0 || len(p.sessions) > 0 {
-		t.Errorf("left: %d addresses, %d names, %d transports", len(p.byAddr), len(p.byUfrag), len(p.sessions))
-	}
-	if tr.State() != webrtc.PeerConnectionStateClosed || tr.SetRemote(Remote{Fingerprint: p.Fingerprint()}) == nil {
-		t.Error("it is not closed")
+	for name, label := range map[string]string{"a data channel": "events", "none": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := testPort(t)
+			var all []*Transport
+			var clients []*client
+			for range 20 { // a goodbye that is said too late is lost now and then only
+				tr, _, c := connectTo(t, p, label)
+				all, clients = append(all, tr), append(clients, c)
+			}
+			for i, tr := range all {
+				eventually(t, "connection", tr.is(webrtc.PeerConnectionStateConnected))
+				if label != "" {
+					<-clients[i].open
+				}
+			}
+			var closing sync.WaitGroup
+			for _, tr := range all {
+				closing.Go(tr.Close)
+			}
+			closing.Wait()
+			for i, tr := range all {
+				eventually(t, "the client to notice", func() bool { return clients[i].pc.ConnectionState() == webrtc.PeerConnectionStateClosed })
+				if tr.State() != webrtc.PeerConnectionStateClosed || tr.SetRemote(Remote{Fingerprint: p.Fingerprint()}) == nil {
+					t.Error("it is not closed")
+				}
+			}
+			if len(p.byAddr) > 0 || len(p.byUfrag) > 0 || len(p.sessions) > 0 {
+				t.Errorf("left: %d addresses, %d names, %d transports", len(p.byAddr), len(p.byUfrag), len(p.sessions))
+			}
+		})
 	}
 }
 
