@@ -29,6 +29,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import * as esbuild from 'esbuild';
+import subsetFont from 'subset-font';
 import { docs } from './docs.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -148,6 +149,7 @@ async function buildStyles() {
     outdir: dist,
     logLevel: 'warning',
     loader: { '.woff2': 'file' },
+    plugins: [{ name: 'one weight', setup: (build) => build.onLoad({ filter: /bricolage-.*\.woff2$/ }, oneWeight) }],
     assetNames: 'fonts/[name]-[hash]',
   });
   for (const file of outputFiles) {
@@ -155,6 +157,12 @@ async function buildStyles() {
     if (rel.endsWith('.css')) await emitHashed(rel, '', path.basename(rel, '.css'), '.css', file.contents);
     else await emit(null, rel, file.contents);
   }
+}
+
+/** The display face is drawn in one weight, for which it need not carry all of them: a third of the size. */
+async function oneWeight({ path: file }) {
+  const characters = Array.from({ length: 0x100 - 0x20 }, (_, i) => String.fromCharCode(0x20 + i)).join('') + 'ıŒœ–—‘’‚“”„†•…‹›€™';
+  return { contents: await subsetFont(await readFile(file), characters, { targetFormat: 'woff2', variationAxes: { wght: 650 } }), loader: 'file' };
 }
 
 async function buildWasm() {
