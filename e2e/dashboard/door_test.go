@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -26,6 +25,7 @@ type guest struct {
 	*testbrowser.Page
 	t      *testing.T
 	server *testserver.Server
+	said   *said
 }
 
 func (g *guest) must(err error) {
@@ -96,25 +96,9 @@ func (g *guest) looks(name string) {
 // TestDoor comes in as the first admin with a passkey, goes out and in again with it, invites somebody who chooses a
 // password and mistypes it, and looks at each page on the way.
 func TestDoor(t *testing.T) {
-	server := testserver.Run(t)
-	browser, err := testbrowser.Start(context.Background(), testbrowser.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := browser.Close(); err != nil {
-			t.Errorf("close the browser: %v", err)
-		}
-	})
-	someone := func(name string) *guest {
-		page, err := browser.Open(testbrowser.PageConfig{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		testserver.KeepPage(t, name, page)
-		return &guest{page, t, server}
-	}
-
+	l := newLab(t)
+	server := l.server
+	someone := func(name string) *guest { return l.guest(name, testbrowser.PageConfig{}) }
 	link, err := server.Amphi("signin", "--public-url", server.URL)
 	if err != nil {
 		t.Fatal(err)

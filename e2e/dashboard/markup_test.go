@@ -86,6 +86,7 @@ func (g *guest) attackForms(path string) (fields, shown int) {
 // TestMarkup types markup wherever something can be typed, in the dashboard and where people meet, and looks at every page that
 // shows it: it is text everywhere, and no page's policy had to refuse anything.
 func TestMarkup(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	ann := l.guest("ann", testbrowser.PageConfig{Scripts: []string{ran}})
 	ann.becomesAdmin()

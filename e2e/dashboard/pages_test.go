@@ -68,6 +68,7 @@ func (g *guest) first(pattern string) (path string) {
 // light and dark; the keyboard comes everywhere, and is seen there; nothing moves by itself; the policy refuses nothing; and it
 // is not heavy.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	ann := l.guest("ann", testbrowser.PageConfig{Scripts: []string{watched}})
 	ann.becomesAdmin()

@@ -17,6 +17,7 @@ type lab struct {
 	t       *testing.T
 	server  *testserver.Server
 	browser *testbrowser.Browser
+	said    *said
 }
 
 func newLab(t *testing.T) *lab {
@@ -31,7 +32,7 @@ func newLab(t *testing.T) *lab {
 			t.Errorf("close the browser: %v", err)
 		}
 	})
-	return &lab{t, server, browser}
+	return &lab{t, server, browser, &said{}}
 }
 
 func (l *lab) guest(name string, cfg testbrowser.PageConfig) *guest {
@@ -41,7 +42,7 @@ func (l *lab) guest(name string, cfg testbrowser.PageConfig) *guest {
 		l.t.Fatal(err)
 	}
 	testserver.KeepPage(l.t, name, page)
-	return &guest{page, l.t, l.server}
+	return &guest{page, l.t, l.server, l.said}
 }
 
 // could ends the test when somebody could not do something, with what the page says.
@@ -72,6 +73,7 @@ func (g *guest) presses(text string) {
 	g.finds(text, fmt.Sprintf(`(root) => [...root.querySelectorAll('a, button, summary, label, [role=tab], [role=switch]')].filter((element) =>
 		[element.innerText?.trim(), element.getAttribute('aria-label'), element.title].includes(%s))`, quote(text)))
 	g.could(g.Click(mark), "click on %q", text)
+	g.said.note(text)
 }
 
 // fills types into the field of a label.
@@ -79,6 +81,7 @@ func (g *guest) fills(label, text string) {
 	g.t.Helper()
 	g.field(label)
 	g.could(g.Type(mark, text), "fill in %q", label)
+	g.said.note(label)
 }
 
 // chooses takes one of a list, by the field's label and what the option says.
@@ -98,6 +101,7 @@ func (g *guest) chooses(label, option string) {
 		err = fmt.Errorf("there is no such option")
 	}
 	g.could(err, "choose %q for %q", option, label)
+	g.said.note(label, option)
 }
 
 func (g *guest) field(label string) {
@@ -114,29 +118,11 @@ func (g *guest) finds(what, find string) {
 func (g *guest) reads(text string) {
 	g.t.Helper()
 	g.could(g.Wait("document.body.innerText.includes("+quote(text)+")", patience), "read %q", text)
+	g.said.note(text)
 }
 
 // quote makes a JavaScript string.
 func quote(s string) string {
 	data, _ := json.Marshal(s)
 	return string(data)
-}
-
-// becomesAdmin comes in by the link that the console prints.
-func (g *guest) becomesAdmin() {
-	g.t.Helper()
-	g.opens(firstLink.FindString(g.server.Log()))
-	g.fills("Your name", "Ann Archer")
-	g.fills("E-mail", "ann@example.org")
-	g.fills("Password", password)
-	g.presses("Go to the dashboard")
-	g.at("/dashboard/apps", "Apps")
-}
-
-// first is the first link of the page whose path looks like a pattern.
-func (g *guest) first(pattern string) (path string) {
-	g.t.Helper()
-	g.could(g.Wait(fmt.Sprintf(`[...document.querySelectorAll('main a')].some((a) => new RegExp(%s).test(a.pathname))`, quote(pattern)), patience), "look for a link to %s", pattern)
-	g.must(g.Eval(fmt.Sprintf(`[...document.querySelectorAll('main a')].map((a) => a.pathname + a.search).find((path) => new RegExp(%s).test(path.split('?')[0]))`, quote(pattern)), &path))
-	return path
 }

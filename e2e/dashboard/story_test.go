@@ -13,6 +13,7 @@ import (
 
 var firstLink = regexp.MustCompile(`/dashboard/link/\w+`)
 
+// TestStory follows the README's tours by the words that are written there.
 func TestStory(t *testing.T) {
 	l := newLab(t)
 	ann := l.guest("ann", testbrowser.PageConfig{})
@@ -24,6 +25,16 @@ func TestStory(t *testing.T) {
 	ann.fills("E-mail", "ann@example.org")
 	ann.fills("Password", password)
 	ann.presses("Go to the dashboard")
+
+	ann.at("/dashboard/apps", "Apps")
+
+	// The start page has a link for each role of the room that is there from the beginning.
+	ann.opens("/")
+	for _, role := range []string{"broadcaster", "viewer-realtime", "hls-viewer"} {
+		ann.reads(role)
+	}
+	ann.looks("start-quiet")
+	ann.opens("/dashboard/apps")
 
 	// An app of the Starter Kit, whose streams are recorded.
 	ann.at("/dashboard/apps", "Apps")
@@ -40,21 +51,40 @@ func TestStory(t *testing.T) {
 	ann.presses("Create")
 	ann.reads("Join as broadcaster")
 	ann.looks("app")
-	broadcaster, viewer := ann.linkOf("Join as broadcaster"), ann.linkOf("Join as hls-viewer")
+	broadcaster, follower, viewer := ann.linkOf("Join as broadcaster"), ann.linkOf("Join as viewer-realtime"), ann.linkOf("Join as hls-viewer")
+	ann.presses("Join as broadcaster") // in a tab of its own
 
 	// She takes the stage and goes live, and somebody watches.
 	stage := l.guest("stage", testbrowser.PageConfig{Camera: 7})
 	stage.opens(broadcaster)
 	stage.types(id("join-name"), "Ann")
-	stage.clicks(id("join-button"))
+	stage.presses("Join on stage")
 	stage.waits(`document.querySelector('main[data-view="stage"]')`)
-	stage.clicks(id("go-live"))
+	stage.presses("Go live")
 	stage.waits(`E2E.one('[data-testid="live-badge"]')`)
 	vic := l.guest("vic", testbrowser.PageConfig{})
 	vic.opens(viewer)
 	vic.types(id("join-name"), "Vic")
 	vic.clicks(id("join-button"))
 	vic.plays(16, 9)
+
+	// Somebody from the floor raises a hand, comes on stage, and goes to watch.
+	fay := l.guest("fay", testbrowser.PageConfig{})
+	fay.opens(follower)
+	fay.types(id("join-name"), "Fay")
+	fay.clicks(id("join-button"))
+	fay.waits(`document.querySelector('main[data-view="floor"]')`)
+	fay.presses("Raise hand")
+	stage.clicks(id("people-open"))
+	stage.waits(`E2E.one('[data-testid="person"][data-peer-name="Fay"][data-hand="raised"]')`)
+	stage.presses("More about Fay")
+	stage.presses("Bring on stage")
+	fay.clicks(id("role-request-accept"))
+	fay.waits(`document.querySelector('main[data-view="stage"]')`)
+	stage.waits(`E2E.one('[data-testid="person"][data-peer-name="Fay"][data-level="stage"]')`)
+	stage.presses("More about Fay")
+	stage.presses("Move to gallery")
+	fay.waits(`document.querySelector('main[data-view="gallery"]')`)
 
 	// The dashboard shows who is where.
 	ann.goes("Rooms")
@@ -87,7 +117,7 @@ func TestStory(t *testing.T) {
 	vic.clicks(id("chat-send"))
 	stage.opensChat()
 	stage.reads("hello from the gallery")
-	stage.clicks(id("end-stream"))
+	stage.presses("End stream")
 	stage.clicks(id("confirm-ok"))
 	vic.waits(`E2E.one('[data-testid="stream-state"][data-state="ended"]')`)
 
@@ -95,6 +125,9 @@ func TestStory(t *testing.T) {
 	ann.goes("Recordings")
 	ann.soon("ready")
 	ann.looks("recordings")
+	recording := ann.first(`^/dashboard/recordings/`)
+	ann.opens(recording)
+	ann.looks("recording")
 	ann.goes("Sessions")
 	ann.presses("evening")
 	ann.looks("session")
@@ -102,6 +135,8 @@ func TestStory(t *testing.T) {
 		ann.goes(place)
 		ann.looks(place)
 	}
+	ann.presses("Developer")
+	l.said.isTour(t)
 }
 
 // goes goes to a page of the navigation.
