@@ -78,6 +78,11 @@ function settle(root: ParentNode): void {
     time.title = time.textContent ?? '';
     time.textContent = moment.format(new Date(time.dateTime));
   }
+  // On a phone the page's own tab may be out of sight.
+  for (const tab of root.querySelectorAll<HTMLElement>('.tabs [aria-current]')) {
+    const tabs = tab.parentElement!;
+    tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
+  }
   setUpPasskeys(root);
 }
 
