@@ -1,4 +1,5 @@
 // Camera and microphone before the room is entered: the page's own capture, so that nothing is sent anywhere yet.
+import { keepBlur } from './blur.js';
 import { explainDevice } from './errors.js';
 import type { Explanation } from './errors.js';
 
@@ -80,6 +81,7 @@ export class Capture {
     });
     this.audio = stream.getAudioTracks()[0] ?? this.audio;
     this.video = stream.getVideoTracks()[0] ?? this.video;
+    if (video) await keepBlur(this.video);
   }
 
   private async list(): Promise<void> {

@@ -1,7 +1,7 @@
 // Before the room: the name, and for who will be on stage how they look and sound.
 import { html, nothing } from 'lit';
 import { Capture } from './capture.js';
-import { deviceList } from './devices.js';
+import { blurSwitch, deviceList } from './devices.js';
 import type { Explanation } from './errors.js';
 import type { Level } from './level.js';
 import { levelName } from './level.js';
@@ -101,6 +101,10 @@ class Preview extends View {
           @click=${() => void capture.open()}>Try again</button>`)}</div>` : nothing}
       <div class="preview-devices">
         ${deviceList('Camera', 'choose-camera', this.devices('videoinput'), capture.deviceOf('video'), (id) => void capture.choose('video', id))}
+        ${blurSwitch(capture.video, () => {
+          capture.problem = { title: 'The background was not blurred', text: 'The camera refused. You can join as it is.', retry: false };
+          this.requestUpdate();
+        })}
         <div>${deviceList('Microphone', 'choose-microphone', this.devices('audioinput'), capture.deviceOf('audio'), (id) => void capture.choose('audio', id))}
           <amphi-meter .track=${this.microphone ? capture.audio : undefined}></amphi-meter></div>
         <div class="preview-speaker">

@@ -1,5 +1,6 @@
 // Inside the room: one frame for the three levels. What is in its middle follows the role, without a reload.
 import { html, nothing } from 'lit';
+import { keepBlur } from './blur.js';
 import { selectChat } from './chat.js';
 import type { Controls } from './controls.js';
 import { dialog } from './dialog.js';
@@ -8,7 +9,7 @@ import { watchHands } from './hands.js';
 import { help } from './help.js';
 import { levelOf } from './level.js';
 import {
-  HMSNotificationTypes, actions, notifications, selectLocalPeer, selectLocalPeerRole, selectPeerCount, selectRoom, store,
+  HMSNotificationTypes, actions, notifications, selectLocalPeer, selectIsLocalVideoEnabled, selectLocalPeerRole, selectLocalVideoTrackID, selectPeerCount, selectRoom, store,
 } from './sdk.js';
 import { toast } from './toasts.js';
 import { View, brandName, icon, mark, when } from './view.js';
@@ -30,6 +31,15 @@ type Panel = 'chat' | 'people' | 'polls';
 const panelName: Record<Panel, string> = { chat: 'Chat', people: 'People', polls: 'Polls' };
 /** What has the focus when a panel opens. */
 const firstIn: Record<Panel, string> = { chat: '.side textarea', people: '.people', polls: '.polls' };
+
+/** The camera that is on; another track each time. */
+const selectCamera = (state: Parameters<typeof selectLocalVideoTrackID>[0]) =>
+  (selectIsLocalVideoEnabled(state) ? selectLocalVideoTrackID(state) : undefined);
+
+function keepsBlur(): void {
+  const id = store.getState(selectCamera);
+  if (id) void keepBlur(actions.getNativeTrackById(id));
+}
 
 class Room extends View {
   private readonly myRole = new Watch(this, selectLocalPeerRole);
@@ -61,7 +71,8 @@ class Room extends View {
     super.connectedCallback();
     narrow.addEventListener('change', this.redraw);
     this.letSleep = keepAwake();
-    this.stops = [watchHands(), notifications.onNotification(({ data }) => {
+    keepsBlur();
+    this.stops = [watchHands(), store.subscribe(keepsBlur, selectCamera), notifications.onNotification(({ data }) => {
       if (data.startedBy === store.getState(selectLocalPeer)?.id || this.panel === 'polls') return;
       toast(`${data.type === 'quiz' ? 'A quiz' : 'A poll'}: ${data.title}`, { label: 'Answer', testid: 'toast-poll', run: () => this.open('polls') });
     }, HMSNotificationTypes.POLL_STARTED)];

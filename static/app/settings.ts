@@ -1,10 +1,10 @@
 // Which camera, microphone and loudspeaker, while in the room.
 import { html } from 'lit';
-import { deviceList } from './devices.js';
+import { blurSwitch, deviceList } from './devices.js';
 import { dialog } from './dialog.js';
 import { loudspeaker } from './loudspeaker.js';
 import {
-  actions, selectDevices, selectIsAllowedToPublish, selectLocalAudioTrackID, selectLocalMediaSettings, selectLocalPeerName, store,
+  actions, selectDevices, selectIsAllowedToPublish, selectLocalAudioTrackID, selectLocalMediaSettings, selectLocalPeerName, selectLocalVideoTrackID, store,
 } from './sdk.js';
 import { toggleTheme } from './theme.js';
 import { toast, toastDevice } from './toasts.js';
@@ -33,9 +33,10 @@ class Settings extends View {
             .value=${store.getState(selectLocalPeerName) ?? ''} /><button class="button" type="submit" data-testid="settings-rename">Change</button></div></form>
         ${when(this.may.value.video, () => deviceList('Camera', 'settings-camera', videoInput, chosen.videoInputDeviceId,
           (deviceId) => this.use('camera', actions.setVideoSettings({ deviceId }))))}
+        ${when(this.may.value.video, () => blurSwitch(this.native(selectLocalVideoTrackID), () => toast('The background cannot be blurred now.')))}
         ${when(this.may.value.audio, () => deviceList('Microphone', 'settings-microphone', audioInput, chosen.audioInputDeviceId,
           (deviceId) => this.use('microphone', actions.setAudioSettings({ deviceId }))))}
-        ${when(this.may.value.audio && this.microphone, () => html`<amphi-meter .track=${this.microphone}></amphi-meter>`)}
+        ${when(this.may.value.audio && this.native(selectLocalAudioTrackID), () => html`<amphi-meter .track=${this.native(selectLocalAudioTrackID)}></amphi-meter>`)}
         ${when(audioOutput.length, () => deviceList('Loudspeaker', 'settings-speaker', audioOutput, chosen.audioOutputDeviceId ?? '',
           (deviceId) => {
             loudspeaker.choose(deviceId);
@@ -46,8 +47,8 @@ class Settings extends View {
     });
   }
 
-  private get microphone(): MediaStreamTrack | undefined {
-    const id = store.getState(selectLocalAudioTrackID);
+  private native(which: typeof selectLocalAudioTrackID): MediaStreamTrack | undefined {
+    const id = store.getState(which);
     return id ? actions.getNativeTrackById(id) : undefined;
   }
 
