@@ -93,8 +93,8 @@ type Policy struct {
 	moved    float64 // time when the position last changed
 	position float64 // then
 	stuck    int     // jumps since
-	jumped   float64 // time of our last jump
 	catching bool    // the rate is above 1 until the target is met
+	begun    bool    // it has played; before that, what the engine does is nobody's will
 	behind   bool    // by the viewer's will
 	paused   bool
 	toLive   bool // the viewer asked for it
@@ -104,7 +104,7 @@ type Policy struct {
 func New(cfg Config) *Policy {
 	cfg.defaults()
 	nan := math.NaN()
-	return &Policy{cfg: cfg, target: cfg.MinTarget, ahead: nan, last: nan, played: nan, calm: nan, starved: nan, jumped: math.Inf(-1)}
+	return &Policy{cfg: cfg, target: cfg.MinTarget, ahead: nan, last: nan, played: nan, calm: nan, starved: nan}
 }
 
 // SeekToLive returns to the live edge.
@@ -120,6 +120,7 @@ func (p *Policy) Tick(s Sample) Decision {
 		p.calm, p.moved = s.Now, s.Now
 	}
 	p.last = s.Now
+	p.noteWill(s)
 	if math.Abs(s.Position-p.position) > 0.01 || s.Paused {
 		p.moved, p.position = s.Now, s.Position
 		if s.Now-p.played > settle {
@@ -127,7 +128,6 @@ func (p *Policy) Tick(s Sample) Decision {
 		}
 	}
 
-	p.noteWill(s)
 	switch {
 	case s.Paused:
 		d.State = Paused
@@ -167,20 +167,22 @@ func (p *Policy) unstick(s Sample, d *Decision) {
 	}
 	p.moved = s.Now
 	if p.stuck++; p.stuck > stuckMost {
-		p.stuck, d.Reload = 0, true
-		p.jumped = s.Now
+		p.stuck, p.begun, d.Reload = 0, false, true
 		return
 	}
 	p.jump(s, d, to)
 }
 
-// noteWill notices that the viewer chose to be elsewhere than live: by a seek
-// that was not ours, or by going on after a pause.
+// noteWill notices that the viewer chose to be elsewhere than live: by going
+// back, or by going on after a pause. Only a viewer goes back: this policy and
+// engines jump ahead, over holes and to where they begin, which on a slow
+// machine is far from live by then and must not count.
 func (p *Policy) noteWill(s Sample) {
-	const ours = 2.0 // seconds that a jump of ours may take
+	const least = 0.3 // seconds; less is an engine's rounding
+	back := s.Position < p.position-least
 	resumed := p.paused && !s.Paused
 	p.paused = s.Paused
-	if resumed || s.Seeking && s.Now-p.jumped > ours {
+	if p.begun && (resumed || back) {
 		p.behind = s.LiveEdge-s.Position > p.cfg.BehindFrom
 	}
 }
@@ -223,6 +225,7 @@ func (p *Policy) play(s Sample, elapsed float64, d *Decision) {
 	if s.Seeking {
 		return
 	}
+	p.begun = true
 	if s.Now-p.calm > calmAfter {
 		p.target = max(p.cfg.MinTarget, p.target*(1-shrink*elapsed))
 	}
@@ -257,7 +260,7 @@ func (p *Policy) jump(s Sample, d *Decision, to float64) {
 	if math.IsNaN(to) || to <= s.Position {
 		return
 	}
-	d.Seek, p.jumped = to, s.Now
+	d.Seek = to
 	p.ahead, p.catching = math.NaN(), false
 	p.played = math.NaN()
 }

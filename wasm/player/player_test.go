@@ -13,7 +13,7 @@ type element struct {
 	rate                     float64
 	part                     float64 // seconds
 	online                   bool
-	paused                   bool
+	paused, seeking          bool
 	stalls                   int
 	starved                  bool
 	seeked                   int
@@ -42,7 +42,7 @@ func (e *element) step(p *Policy, dt float64) Decision {
 	}
 	d := p.Tick(Sample{
 		Now: e.now, Position: e.pos, BufferEnd: e.buffered, LiveEdge: math.Floor(e.edge/e.part) * e.part, WallLatency: nan,
-		Paused: e.paused, Starved: e.starved,
+		Paused: e.paused, Seeking: e.seeking, Starved: e.starved,
 	})
 	e.rate = d.Rate
 	if !math.IsNaN(d.Seek) {
@@ -125,6 +125,50 @@ func TestPauseStaysBehindUntilAsked(t *testing.T) {
 	p.SeekToLive()
 	if d := e.run(p, 3); d.State != Playing || e.edge-e.pos > 1.2 {
 		t.Errorf("back to live: %+v, %.2f s behind", d, e.edge-e.pos)
+	}
+}
+
+// An engine begins where live was when it asked, by a seek, and with an element that was paused: nobody wanted that.
+func TestSlowStartCatchesUp(t *testing.T) {
+	e, p := newElement(9), New(Config{})
+	at := e.pos
+	e.pos, e.paused = 0, true
+	e.run(p, 1)
+	e.pos, e.seeking = at, true
+	e.run(p, 3)
+	e.paused = false
+	e.step(p, 0.1)
+	e.seeking = false
+	if d := e.run(p, 10); d.State != Playing || e.edge-e.pos > 1.2 {
+		t.Errorf("%+v, %.2f s behind", d, e.edge-e.pos)
+	}
+}
+
+// Who goes back stays there, however quickly the seek was over; an engine that jumps ahead means nothing by it.
+func TestGoingBackIsTheViewersWill(t *testing.T) {
+	e, p := newElement(0.5), New(Config{})
+	e.run(p, 20)
+	e.pos -= 12
+	if d := e.run(p, 5); d.State != Behind || e.seeked != 0 {
+		t.Errorf("after going back: %+v, %d jumps", d, e.seeked)
+	}
+	e.pos += 4
+	if d := e.run(p, 5); d.State != Behind || e.seeked != 0 {
+		t.Errorf("ahead, but not to live: %+v, %d jumps", d, e.seeked)
+	}
+	e.pos = e.edge - 2
+	if d := e.run(p, 5); d.State != Playing || e.edge-e.pos > 1.8 {
+		t.Errorf("back at live: %+v, %.2f s behind", d, e.edge-e.pos)
+	}
+
+	e.online = false
+	e.run(p, 9)
+	e.pos += 0.4 // over a hole
+	e.seeking = true
+	e.step(p, 0.1)
+	e.online, e.seeking = true, false
+	if d := e.run(p, 5); d.State != Playing || e.edge-e.pos > 2.5 {
+		t.Errorf("after a hole: %+v, %.2f s behind", d, e.edge-e.pos)
 	}
 }
 
