@@ -296,7 +296,13 @@ func noErrors(t *testing.T, p player) {
 		t.Errorf("hls.js gave up: %q", seen.Errors)
 	}
 	if len(seen.Mended) > 0 {
-		t.Logf("hls.js mended: %q", seen.Mended)
+		kinds := map[string]int{}
+		for _, m := range seen.Mended {
+			_, kind, _ := strings.Cut(m, " ")
+			kind, _, _ = strings.Cut(kind, " ")
+			kinds[kind]++
+		}
+		t.Logf("hls.js mended: %v; first %q", kinds, seen.Mended[:min(10, len(seen.Mended))])
 	}
 }
 
