@@ -211,9 +211,9 @@ func TestGarbage(t *testing.T) {
 
 func isDTLSAlert(b []byte) bool { return len(b) > 0 && b[0] == 21 }
 
-// Without a password nobody makes the port remember anything.
+// Without a password nobody makes the port remember anything. It counts
+// goroutines and bytes of the whole process, so it runs alone.
 func TestOpensAreBounded(t *testing.T) {
-	t.Parallel()
 	p := testPort(t)
 	tr, _, c := connect(t, p)
 	n := uint64(1)
